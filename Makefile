@@ -1,0 +1,58 @@
+# hebra: run, test, measure. `make help` lists the targets.
+
+CARGO ?= cargo
+# Passed on by run and bench: make run ARGS="--workers 4"
+ARGS ?=
+# make stress: how often, and which tests (all of them by default).
+RUNS ?= 20
+TESTS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: run test bench lint fmt doc check test-interop interop-tools stress help
+
+run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
+	@$(CARGO) build --release --locked --bin hebra
+	@exec target/release/hebra serve $(ARGS)
+
+test: ## Run every test that needs nothing but Rust
+	$(CARGO) test --locked
+
+bench: ## Measure the protocol core
+	$(CARGO) bench --locked --bench protocol -- $(ARGS)
+
+fmt: ## Format the code
+	$(CARGO) fmt
+
+lint: ## Check the format, and run clippy on everything and on the bare library
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
+
+doc: ## Build the documentation, warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --lib
+
+check: lint doc test ## All that must pass before a commit
+
+INTEROP_TOOLS := telnet ncat socat strace python3
+
+interop-tools:
+	@missing=; \
+	for tool in $(INTEROP_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+		echo "test-interop needs:$$missing"; \
+		echo "on Debian or Ubuntu: apt-get install inetutils-telnet ncat socat strace python3"; \
+		exit 1; \
+	fi
+
+test-interop: interop-tools ## Run the tests with real clients: telnet, ncat, socat, Python
+	$(CARGO) test --locked --test interop
+
+stress: ## Run the tests RUNS times in a row (TESTS=name picks some), to find the flaky one
+	$(CARGO) test --locked --no-run
+	@for run in $$(seq $(RUNS)); do \
+		echo "run $$run of $(RUNS)"; \
+		$(CARGO) test --locked --quiet --test hebra $(TESTS) || exit 1; \
+	done
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

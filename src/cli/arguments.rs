@@ -1,0 +1,188 @@
+//! What was typed: the flags, their environment variables and their defaults.
+//!
+//! The defaults are those of [`ServerConfig`], spelt here for `--help`; a test keeps the two equal.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hebra::{Framing, LogMessages, ServerConfig, WhenFull};
+
+use super::units::{self, Limit};
+
+/// A thread-based, blocking TCP message server.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Echoes what each client sends, until it says bye.
+    Serve(ServeArguments),
+}
+
+/// The flags of `hebra serve`. Times take units (250ms, 10s, 5m), and so do sizes (64KiB).
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Address to listen on, HOST:PORT, every address of the name. Give it again for more
+    #[arg(
+        long,
+        env = "HEBRA_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        default_value = "localhost:1234"
+    )]
+    listen: Vec<String>,
+
+    /// Clients served at once
+    #[arg(long, env = "HEBRA_WORKERS", value_name = "N", default_value_t = 512)]
+    workers: usize,
+
+    /// Clients that may wait for a worker
+    #[arg(long, env = "HEBRA_MAX_PENDING", value_name = "N", default_value_t = 256)]
+    max_pending: usize,
+
+    /// What happens to further clients: a line and a close, or waiting in the kernel's backlog
+    #[arg(long, env = "HEBRA_WHEN_FULL", default_value = "busy")]
+    when_full: WhenFullArgument,
+
+    /// How long a client may wait for a worker, or off
+    #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    queue_timeout: Limit,
+
+    /// How long a client may be silent, or off
+    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_name = "TIME", default_value = "5m")]
+    idle_timeout: Limit,
+
+    /// How long a client may take to accept a reply, or off
+    #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s")]
+    write_timeout: Limit,
+
+    /// How long a stopping server waits for sessions to end
+    #[arg(
+        long,
+        env = "HEBRA_DRAIN_TIMEOUT",
+        value_name = "TIME",
+        value_parser = units::duration,
+        default_value = "10s"
+    )]
+    pub(crate) drain_timeout: Duration,
+
+    /// What a message is: what one read returned, a line, or a read in which nothing is special
+    #[arg(long, env = "HEBRA_FRAMING", default_value = "message")]
+    framing: FramingArgument,
+
+    /// Longest line with --framing line
+    #[arg(
+        long,
+        env = "HEBRA_MAX_LINE",
+        value_name = "SIZE",
+        value_parser = units::size,
+        default_value = "64KiB"
+    )]
+    max_line: usize,
+
+    /// Connections the kernel may hold before they are accepted
+    #[arg(long, env = "HEBRA_BACKLOG", value_name = "N", default_value_t = 1024)]
+    backlog: u32,
+
+    /// Stack of each worker
+    #[arg(
+        long,
+        env = "HEBRA_STACK_SIZE",
+        value_name = "SIZE",
+        value_parser = units::size,
+        default_value = "64KiB"
+    )]
+    stack_size: usize,
+
+    /// Messages logged a second, all or off; the others are counted
+    #[arg(
+        long,
+        env = "HEBRA_LOG_MESSAGES",
+        value_name = "N|all|off",
+        value_parser = log_messages,
+        default_value = "1000"
+    )]
+    log_messages: LogMessages,
+
+    /// How often totals are logged, or off
+    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_name = "TIME", default_value = "off")]
+    stats_interval: Limit,
+}
+
+impl ServeArguments {
+    /// What the flags mean.
+    pub(crate) fn config(&self) -> ServerConfig {
+        ServerConfig {
+            listen: self.listen.clone(),
+            workers: self.workers,
+            max_pending: self.max_pending,
+            when_full: match self.when_full {
+                WhenFullArgument::Busy => WhenFull::Busy,
+                WhenFullArgument::Wait => WhenFull::Wait,
+            },
+            queue_timeout: self.queue_timeout.0,
+            idle_timeout: self.idle_timeout.0,
+            write_timeout: self.write_timeout.0,
+            framing: match self.framing {
+                FramingArgument::Message => Framing::Message,
+                FramingArgument::Line => Framing::Line,
+                FramingArgument::Raw => Framing::Raw,
+            },
+            max_line: self.max_line,
+            backlog: self.backlog,
+            stack_size: self.stack_size,
+            log_messages: self.log_messages,
+            stats_interval: self.stats_interval.0,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum WhenFullArgument {
+    Busy,
+    Wait,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FramingArgument {
+    Message,
+    Line,
+    Raw,
+}
+
+fn log_messages(text: &str) -> Result<LogMessages, String> {
+    match text {
+        "all" => Ok(LogMessages::All),
+        "off" | "0" => Ok(LogMessages::Off),
+        _ => text.parse().map(LogMessages::PerSecond).map_err(|_| "a number, all or off".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let Arguments { command: Command::Serve(arguments) } =
+            Arguments::try_parse_from(["hebra", "serve"]).expect("every flag has a default");
+        assert_eq!(arguments.config(), ServerConfig::default());
+    }
+
+    #[test]
+    fn every_flag_has_its_environment_variable() {
+        let command = Arguments::command();
+        let serve = command.find_subcommand("serve").expect("it exists");
+        for argument in serve.get_arguments().filter(|argument| argument.get_id() != "help") {
+            let flag = argument.get_long().expect("every argument is a flag");
+            let variable = format!("HEBRA_{}", flag.to_uppercase().replace('-', "_"));
+            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Signals: the first SIGINT or SIGTERM asks for a drain, the second ends the process.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals as Iterator;
+
+use super::CUT_OFF;
+
+const STOP_SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
+
+/// The signals that stop the server.
+pub(crate) struct Signals(Iterator);
+
+impl Signals {
+    /// Takes the signals over.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a handler.
+    pub(crate) fn install() -> io::Result<Self> {
+        let asked = Arc::new(AtomicBool::new(false));
+        for signal in STOP_SIGNALS {
+            // In this order: the first signal finds the flag down and puts it up. A second one ends the
+            // process from within its handler, whatever the threads are stuck in.
+            flag::register_conditional_shutdown(signal, CUT_OFF.into(), Arc::clone(&asked))?;
+            flag::register(signal, Arc::clone(&asked))?;
+        }
+        Iterator::new(STOP_SIGNALS).map(Self)
+    }
+
+    /// Sleeps until the first signal.
+    pub(crate) fn wait(&mut self) {
+        let _signal = self.0.forever().next();
+    }
+}

@@ -1,0 +1,57 @@
+//! Values with units on the command line: durations, sizes, and "no limit".
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+/// A time limit: a duration such as `250ms` or `5m`, or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limit(pub(crate) Option<Duration>);
+
+impl FromStr for Limit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self(None)),
+            _ => duration(text).map(|duration| Self(Some(duration))),
+        }
+    }
+}
+
+/// A duration such as `250ms` or `5m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|_| "a duration looks like 250ms, 10s or 5m".to_owned())
+}
+
+/// A size in bytes such as `65536` or `64KiB`.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let bytes = text.parse::<ByteSize>().map_err(|_| "a size looks like 65536 or 64KiB".to_owned())?;
+    usize::try_from(bytes.as_u64()).map_err(|_| "a size must fit the address space".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_take_units_and_limits_can_be_off() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!("5m".parse(), Ok(Limit(Some(Duration::from_secs(300)))));
+        assert_eq!("off".parse(), Ok(Limit(None)));
+        for wrong in ["", "5", "fast", "-1s", "5 parsecs"] {
+            assert!(wrong.parse::<Limit>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes_take_units() {
+        assert_eq!(size("65536"), Ok(65536));
+        assert_eq!(size("64KiB"), Ok(65536));
+        assert_eq!(size("64KB"), Ok(64000));
+        for wrong in ["", "big", "-1", "64 furlongs"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

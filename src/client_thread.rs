@@ -1,0 +1,329 @@
+//! [`ClientThread`]: one client's session, from the first read to the reason it ended.
+//!
+//! Runs on a worker of the pool. It reads, finds messages, lets the handler answer them, and notices when to
+//! stop; it opens and closes no socket. It works on anything that reads and writes, so that tests script a
+//! whole session without a socket and count what it does.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::time::Duration;
+
+use crate::events::{EventSink, SessionCounters};
+use crate::protocol::{ByeDetector, Found, LineFraming, escape_into};
+use crate::server::ShutdownToken;
+use crate::{Client, CloseReason, Framing, Handler, Next, ServerConfig};
+
+/// What one read can return at most, and so the longest message in message and raw framing.
+const READ_SIZE: usize = 16 * 1024;
+
+/// Replies of the line framing are gathered and sent when a read's lines are all answered, or at this size.
+const HELD_REPLIES: usize = 64 * 1024;
+
+/// How long a stopping server goes on answering a client that never stops sending. What had arrived when the
+/// stop began is answered well within it.
+const LAST_ANSWERS: Duration = Duration::from_millis(250);
+
+/// One client's session.
+///
+/// The server makes one for each connection. Made by hand, it runs a [`Handler`] against a scripted stream:
+///
+/// ```
+/// use hebra::{ClientThread, CloseReason, Echo, ServerConfig};
+///
+/// /// Two reads' worth of input, and the output.
+/// struct Script(Vec<&'static [u8]>, Vec<u8>);
+///
+/// impl std::io::Read for Script {
+///     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+///         let next = if self.0.is_empty() { b"".as_slice() } else { self.0.remove(0) };
+///         buffer[..next.len()].copy_from_slice(next);
+///         Ok(next.len())
+///     }
+/// }
+///
+/// impl std::io::Write for Script {
+///     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+///         self.1.write(bytes)
+///     }
+///     fn flush(&mut self) -> std::io::Result<()> {
+///         Ok(())
+///     }
+/// }
+///
+/// let mut script = Script(vec![b"hello", b"bye\r\n", b"not read"], Vec::new());
+/// let session = ClientThread::new(&mut script, Echo, &ServerConfig::default());
+/// assert_eq!(session.run(), CloseReason::Bye);
+/// assert_eq!(script.1, b"hello");
+/// ```
+#[derive(Debug)]
+pub struct ClientThread<S, H> {
+    stream: S,
+    handler: H,
+    framing: FramingState,
+    write_timeout: bool,
+}
+
+/// Who and what a session belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) client: Client,
+    pub(crate) counters: &'a SessionCounters,
+    pub(crate) sink: &'a EventSink,
+    pub(crate) token: &'a ShutdownToken,
+}
+
+#[derive(Debug)]
+enum FramingState {
+    Message(ByeDetector),
+    Line(LineFraming),
+    Raw,
+}
+
+/// `Ok` goes on with a session, or ends it for a reason.
+type Step = Result<(), CloseReason>;
+
+impl<S: Read + Write, H: Handler> ClientThread<S, H> {
+    /// A session on `stream`. Of `config` it uses the framing, the longest line and whether there is a write
+    /// timeout.
+    ///
+    /// The time limits themselves are the stream's: a read that returns [`ErrorKind::WouldBlock`] has hit
+    /// the idle timeout. With a [`write_timeout`](ServerConfig::write_timeout), a write that takes only part
+    /// of a reply has hit that, because on a blocking socket it means that the time was up (Linux bounds
+    /// the whole call, however often the peer reads a little); without one it is continued.
+    pub fn new(stream: S, handler: H, config: &ServerConfig) -> Self {
+        let framing = match config.framing {
+            Framing::Message => FramingState::Message(ByeDetector::default()),
+            Framing::Line => FramingState::Line(LineFraming::new(config.max_line)),
+            Framing::Raw => FramingState::Raw,
+        };
+        Self { stream, handler, framing, write_timeout: config.write_timeout.is_some() }
+    }
+
+    /// Runs the session to its end, outside any server. A panic of the handler is passed on.
+    pub fn run(self) -> CloseReason {
+        self.run_in(Surroundings {
+            client: Client { id: 0, peer: ([0; 4], 0).into() },
+            counters: &SessionCounters::default(),
+            sink: &EventSink::disconnected(),
+            token: &ShutdownToken::default(),
+        })
+    }
+
+    /// Runs the session to its end.
+    pub(crate) fn run_in(self, around: Surroundings<'_>) -> CloseReason {
+        let Self { stream, handler, framing, write_timeout } = self;
+        let held = matches!(framing, FramingState::Line(_)).then(Vec::new);
+        let replies = Replies { stream, held, write_timeout, around, failure: None };
+        let mut conversation = Conversation { handler, replies, around };
+        let mut framing = framing;
+        let mut buffer = vec![0; READ_SIZE];
+        loop {
+            let step = match conversation.replies.stream.read(&mut buffer) {
+                Ok(0) => conversation.end_of_stream(&mut framing),
+                Ok(count) => {
+                    around.counters.add_in(count);
+                    conversation.take(&buffer[..count], &mut framing)
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Err(around.reason(&error, CloseReason::IdleTimeout)),
+            };
+            if let Err(reason) = conversation.replies.send_held().and(step) {
+                conversation.replies.explain(reason, &framing);
+                return reason;
+            }
+        }
+    }
+}
+
+impl Surroundings<'_> {
+    /// What an error of the stream means for the session; `timeout` is what a timeout means.
+    ///
+    /// The one place that knows how a socket's timeout looks: `WouldBlock` on Unix, where `TimedOut` is a
+    /// connection whose peer has stopped answering; `TimedOut` on Windows.
+    fn reason(&self, error: &io::Error, timeout: CloseReason) -> CloseReason {
+        match error.kind() {
+            _ if self.token.is_cutting() => CloseReason::CutOff,
+            ErrorKind::WouldBlock => timeout,
+            ErrorKind::TimedOut if cfg!(windows) => timeout,
+            kind => CloseReason::Failed(kind),
+        }
+    }
+}
+
+/// The handler and the way back to its client.
+struct Conversation<'a, S, H> {
+    handler: H,
+    replies: Replies<'a, S>,
+    around: Surroundings<'a>,
+}
+
+impl<S: Write, H: Handler> Conversation<'_, S, H> {
+    /// Takes what one read returned.
+    fn take(&mut self, read: &[u8], framing: &mut FramingState) -> Step {
+        match framing {
+            FramingState::Raw => self.answer(read)?,
+            FramingState::Message(detector) => match detector.feed(read) {
+                None => self.answer(read)?,
+                Some(before) => {
+                    if before > 0 {
+                        self.answer(&read[..before])?;
+                    }
+                    return Err(CloseReason::Bye);
+                }
+            },
+            FramingState::Line(lines) => self.take_lines(read, lines)?,
+        }
+        // After `Shutdown::Read` a socket still delivers what arrives, so the end of stream may never come.
+        if self.around.token.is_set() && self.around.token.elapsed() > LAST_ANSWERS {
+            return Err(CloseReason::Shutdown);
+        }
+        Ok(())
+    }
+
+    fn take_lines(&mut self, mut read: &[u8], lines: &mut LineFraming) -> Step {
+        while let Some(found) = lines.next(&mut read) {
+            match found {
+                Found::Line(line) if is_bye(line) => return Err(CloseReason::Bye),
+                Found::Line(line) => self.answer(line)?,
+                Found::Refusal(refusal) => self.replies.hold(|held| held.extend(refusal))?,
+                Found::TooLong => return Err(CloseReason::LineTooLong),
+            }
+        }
+        Ok(())
+    }
+
+    /// The read side is at its end: the client has closed its side, or the server stops.
+    fn end_of_stream(&mut self, framing: &mut FramingState) -> Step {
+        if self.around.token.is_cutting() {
+            return Err(CloseReason::CutOff);
+        }
+        if self.around.token.is_set() {
+            return Err(CloseReason::Shutdown);
+        }
+        if let FramingState::Line(lines) = framing {
+            match lines.rest() {
+                [] => {}
+                rest if is_bye(rest) => return Err(CloseReason::Bye),
+                rest => self.answer(rest)?,
+            }
+        }
+        Err(CloseReason::EndOfStream)
+    }
+
+    /// Hands one message to the handler.
+    fn answer(&mut self, message: &[u8]) -> Step {
+        self.around.counters.add_message();
+        self.around.sink.message(self.around.client, message);
+        let next = self.handler.message(message, &mut self.replies);
+        match (self.replies.failure, next) {
+            (Some(reason), _) => Err(reason),
+            (None, Ok(Next::Continue)) => Ok(()),
+            (None, Ok(Next::Close)) => Err(CloseReason::ServiceClosed),
+            (None, Err(error)) => Err(CloseReason::ServiceFailed(error.kind())),
+        }
+    }
+}
+
+fn is_bye(line: &[u8]) -> bool {
+    line.trim_ascii() == b"bye"
+}
+
+/// What a handler writes to: straight to the stream, or gathered if messages may come many to a read.
+struct Replies<'a, S> {
+    stream: S,
+    held: Option<Vec<u8>>,
+    write_timeout: bool,
+    around: Surroundings<'a>,
+    /// Why nothing can be written any more.
+    failure: Option<CloseReason>,
+}
+
+impl<S: Write> Replies<'_, S> {
+    /// Sends all of `bytes`, in one system call unless the client is slow.
+    fn send(&mut self, mut bytes: &[u8]) -> Step {
+        if let Some(reason) = self.failure {
+            return Err(reason);
+        }
+        let reason = loop {
+            match self.stream.write(bytes) {
+                Ok(0) => break CloseReason::Failed(ErrorKind::WriteZero),
+                Ok(count) => {
+                    self.around.counters.add_out(count);
+                    bytes = &bytes[count..];
+                    if bytes.is_empty() {
+                        return Ok(());
+                    }
+                    if self.write_timeout {
+                        break self.around.reason(&ErrorKind::WouldBlock.into(), CloseReason::WriteTimeout);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => break self.around.reason(&error, CloseReason::WriteTimeout),
+            }
+        };
+        self.failure = Some(reason);
+        Err(reason)
+    }
+
+    /// Lets `add` append to the replies that are held back, and sends them if they have become many.
+    fn hold(&mut self, add: impl FnOnce(&mut Vec<u8>)) -> Step {
+        let held = self.held.get_or_insert_default();
+        add(held);
+        if held.len() < HELD_REPLIES { Ok(()) } else { self.send_held() }
+    }
+
+    /// Sends what is held back.
+    fn send_held(&mut self) -> Step {
+        match self.held.take() {
+            Some(mut held) if !held.is_empty() => {
+                let step = self.send(&held);
+                held.clear();
+                self.held = Some(held);
+                step
+            }
+            held => {
+                self.held = held;
+                Ok(())
+            }
+        }
+    }
+
+    /// Tells the client why its session ends, if it could not know. A raw stream carries nothing of ours.
+    fn explain(&mut self, reason: CloseReason, framing: &FramingState) {
+        let why = match (framing, reason) {
+            (FramingState::Raw, _) => return,
+            (FramingState::Line(lines), CloseReason::LineTooLong) => {
+                format!("error: a line may have {} bytes\r\n", lines.max_line())
+            }
+            (_, CloseReason::IdleTimeout) => "idle: nothing was received for too long\r\n".to_owned(),
+            _ => return,
+        };
+        // If it cannot be told, the reason stays the same.
+        let _: Step = self.send(why.as_bytes());
+    }
+}
+
+impl<S: Write> Write for Replies<'_, S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let step = match self.held {
+            _ if bytes.is_empty() => Ok(()),
+            None => self.send(bytes),
+            Some(_) => self.hold(|held| escape_into(bytes, held)),
+        };
+        step.map_err(|reason| io::Error::other(reason.to_string()))
+    }
+
+    /// Formats first, so that `writeln!` is one system call and not one for each piece.
+    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
+        self.write_all(arguments.to_string().as_bytes())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send_held().map_err(|reason| io::Error::other(reason.to_string()))
+    }
+}

@@ -1,0 +1,181 @@
+//! Everything an operator may set, with its default, and the one place that checks it.
+
+use std::time::Duration;
+
+use crate::Error;
+
+/// What a server listens on, how many clients it takes, and where its patience ends.
+///
+/// ```
+/// use hebra::ServerConfig;
+///
+/// let config = ServerConfig { listen: vec!["127.0.0.1:0".into()], workers: 8, ..ServerConfig::default() };
+/// assert!(config.validate().is_ok());
+/// ```
+///
+/// A time limit of `None` is no limit. The defaults fit a limit of 1,024 open descriptors: 512 running and
+/// 256 waiting clients, and up to 128 connections on their way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Addresses to listen on, each `HOST:PORT`; every address a name resolves to is used. Port 0 takes a
+    /// free one. Default: `localhost:1234`.
+    pub listen: Vec<String>,
+    /// Clients served at once: the size of the thread pool. More workers cost address space and about
+    /// 10 KB of memory each, idle ones included. Default: 512.
+    pub workers: usize,
+    /// Clients that may wait for a worker. A longer queue refuses fewer and lets them wait longer.
+    /// Default: 256.
+    pub max_pending: usize,
+    /// What happens to a client that finds the queue full. Default: [`WhenFull::Busy`].
+    pub when_full: WhenFull,
+    /// How long a client may wait for a worker before it is refused. Default: 10 s.
+    pub queue_timeout: Option<Duration>,
+    /// How long a session may hear nothing from its client. It ends a forgotten connection; too short, it
+    /// ends slow typists too. Default: 5 min.
+    pub idle_timeout: Option<Duration>,
+    /// How long the client may take to accept one reply, however often it reads a little. Default: 30 s.
+    pub write_timeout: Option<Duration>,
+    /// What a message is. Default: [`Framing::Message`].
+    pub framing: Framing,
+    /// The longest line in [`Framing::Line`], in bytes, its line feed not counted. One session can hold
+    /// twice as much memory. Default: 64 KiB.
+    pub max_line: usize,
+    /// Connections the kernel may hold that were not accepted yet; it may cap this silently
+    /// (`net.core.somaxconn` on Linux). Default: 1,024.
+    pub backlog: u32,
+    /// Stack of each worker, in bytes. Handlers that recurse or keep large arrays need more.
+    /// Default: 64 KiB.
+    pub stack_size: usize,
+    /// How many messages are logged. Default: [`LogMessages::PerSecond`] of 1,000.
+    pub log_messages: LogMessages,
+    /// How often totals are logged. Default: `None`, never.
+    pub stats_interval: Option<Duration>,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: vec!["localhost:1234".to_owned()],
+            workers: 512,
+            max_pending: 256,
+            when_full: WhenFull::Busy,
+            queue_timeout: Some(Duration::from_secs(10)),
+            idle_timeout: Some(Duration::from_secs(5 * 60)),
+            write_timeout: Some(Duration::from_secs(30)),
+            framing: Framing::Message,
+            max_line: 64 * 1024,
+            backlog: 1024,
+            stack_size: 64 * 1024,
+            log_messages: LogMessages::PerSecond(1000),
+            stats_interval: None,
+        }
+    }
+}
+
+/// What happens to a client that finds all workers taken and the queue full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// It gets one line, `busy: ...`, and a clean close.
+    #[default]
+    Busy,
+    /// Nobody is accepted until a place is free: the kernel's backlog holds the rest.
+    Wait,
+}
+
+/// What a message is, and whether anything in the stream is special.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// A message is what one read returned. `bye` ends the session; telnet commands pass, unseen by the
+    /// search for `bye`.
+    #[default]
+    Message,
+    /// A message is a line, its line feed included. `bye` ends the session; telnet commands are taken out
+    /// and options refused; a line over [`ServerConfig::max_line`] ends the session.
+    Line,
+    /// A message is what one read returned and nothing is special (RFC 862).
+    Raw,
+}
+
+/// How many messages are logged. Connections are logged whatever this says, and totals are always exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogMessages {
+    /// All that the log can take.
+    All,
+    /// Up to so many a second; the others are counted and the count is logged.
+    PerSecond(u32),
+    /// None.
+    Off,
+}
+
+/// The least stack a worker may have: a session's calls and a panic's report fit into it.
+const MIN_STACK: usize = 32 * 1024;
+
+/// The longest time limit: what fits the kernel's socket timeouts on every platform.
+const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+impl ServerConfig {
+    /// Checks every field.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] with the first field that cannot work.
+    pub fn validate(&self) -> Result<(), Error> {
+        let require = |holds: bool, option, problem| {
+            if holds { Ok(()) } else { Err(Error::Config { option, problem }) }
+        };
+        require(!self.listen.is_empty(), "listen", "needs at least one address")?;
+        require(self.workers > 0, "workers", "must be at least 1")?;
+        require(self.workers.checked_add(self.max_pending).is_some(), "max-pending", "is too large")?;
+        require(self.max_line > 0, "max-line", "must be at least 1 byte")?;
+        require(self.backlog > 0, "backlog", "must be at least 1")?;
+        require(i32::try_from(self.backlog).is_ok(), "backlog", "must be less than 2^31")?;
+        require(self.stack_size >= MIN_STACK, "stack-size", "must be at least 32 KiB")?;
+        let limits = [
+            ("queue-timeout", self.queue_timeout),
+            ("idle-timeout", self.idle_timeout),
+            ("write-timeout", self.write_timeout),
+            ("stats-interval", self.stats_interval),
+        ];
+        for (option, limit) in limits {
+            let limit = limit.unwrap_or(MAX_TIMEOUT);
+            require(limit >= Duration::from_millis(1), option, "must be at least 1 ms, or off")?;
+            require(limit <= MAX_TIMEOUT, option, "must be at most a year, or off")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_valid() {
+        assert!(ServerConfig::default().validate().is_ok());
+    }
+
+    #[test]
+    fn each_bad_value_is_named() {
+        type Spoil = fn(&mut ServerConfig);
+        let cases: [(&str, Spoil); 10] = [
+            ("listen", |config| config.listen.clear()),
+            ("workers", |config| config.workers = 0),
+            ("max-pending", |config| config.max_pending = usize::MAX),
+            ("max-line", |config| config.max_line = 0),
+            ("backlog", |config| config.backlog = 0),
+            ("backlog", |config| config.backlog = u32::MAX),
+            ("stack-size", |config| config.stack_size = 1),
+            ("queue-timeout", |config| config.queue_timeout = Some(Duration::ZERO)),
+            ("idle-timeout", |config| config.idle_timeout = Some(Duration::from_nanos(1))),
+            ("write-timeout", |config| config.write_timeout = Some(Duration::MAX)),
+        ];
+        for (name, spoil) in cases {
+            let mut config = ServerConfig::default();
+            spoil(&mut config);
+            match config.validate() {
+                Err(Error::Config { option, .. }) => assert_eq!(option, name),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+    }
+}

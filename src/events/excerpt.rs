@@ -1,0 +1,107 @@
+//! The beginning of what a client sent, safe to print.
+
+use std::fmt::{self, Write};
+
+/// How many bytes of a message an event carries.
+const KEPT: usize = 64;
+
+/// The first bytes of a message and its length, held without allocating.
+///
+/// [`Display`](fmt::Display) puts it in quotes and escapes whatever could move a cursor, colour a terminal
+/// or look like a line of its own; text in any script stays readable.
+///
+/// ```
+/// use hebra::Excerpt;
+///
+/// assert_eq!(Excerpt::new("¡It's me!\r\n".as_bytes()).to_string(), r#""¡It's me!\r\n" (12 bytes)"#);
+/// assert_eq!(Excerpt::new(b"\x1b[2J\xff").to_string(), r#""\u{1b}[2J\xff" (5 bytes)"#);
+/// assert_eq!(Excerpt::new(&[b'x'; 9000]).to_string(), format!("\"{}...\" (9000 bytes)", "x".repeat(64)));
+/// ```
+#[derive(Clone, Copy)]
+pub struct Excerpt {
+    kept: [u8; KEPT],
+    length: usize,
+}
+
+impl Excerpt {
+    /// The excerpt of `message`.
+    #[must_use]
+    pub fn new(message: &[u8]) -> Self {
+        let mut kept = [0; KEPT];
+        let count = message.len().min(KEPT);
+        kept[..count].copy_from_slice(&message[..count]);
+        Self { kept, length: message.len() }
+    }
+
+    /// The message's length in bytes, which may be more than is kept.
+    #[must_use]
+    pub fn message_len(&self) -> usize {
+        self.length
+    }
+
+    /// The bytes kept, as they arrived: nothing is escaped.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.kept[..self.length.min(KEPT)]
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = self.length > KEPT;
+        f.write_char('"')?;
+        let mut chunks = self.as_bytes().utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            for character in chunk.valid().chars() {
+                match character {
+                    '\'' => f.write_char('\'')?,
+                    _ => write!(f, "{}", character.escape_debug())?,
+                }
+            }
+            // A character that the cut went through is left out, not shown as bad bytes.
+            let cut_through = cut
+                && chunks.peek().is_none()
+                && std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
+            if !cut_through {
+                for byte in chunk.invalid() {
+                    write!(f, "\\x{byte:02x}")?;
+                }
+            }
+        }
+        f.write_str(if cut { "...\"" } else { "\"" })?;
+        let unit = if self.length == 1 { "byte" } else { "bytes" };
+        write!(f, " ({} {unit})", self.length)
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_printed() {
+        let hostile: Vec<u8> = (0..=255).collect();
+        for start in 0..=255 {
+            let shown = Excerpt::new(&hostile[start..]).to_string();
+            assert!(shown.chars().all(|c| !c.is_control()), "{shown}");
+        }
+        // Overrides of the writing direction, a line separator, a C1 control sequence introducer.
+        let shown = Excerpt::new("\u{202e}\u{2066}\u{2028}\u{9b}".as_bytes()).to_string();
+        assert!(shown.is_ascii(), "{shown}");
+        assert_eq!(Excerpt::new(b"a\"\nclient 1 connected").to_string(), r#""a\"\nclient 1 connected" (21 bytes)"#);
+    }
+
+    #[test]
+    fn a_cut_character_is_left_out() {
+        let text = format!("{}é", "x".repeat(63));
+        assert_eq!(Excerpt::new(text.as_bytes()).to_string(), format!("\"{}...\" (65 bytes)", "x".repeat(63)));
+        let whole = format!("{}é", "x".repeat(62));
+        assert_eq!(Excerpt::new(whole.as_bytes()).to_string(), format!("\"{whole}\" (64 bytes)"));
+    }
+}

@@ -1,0 +1,18 @@
+//! What happened, from the threads that see it to the one thread that tells it.
+//!
+//! [`Event`] is the vocabulary, `EventSink` the end that workers and acceptors hold (it never blocks), and
+//! `EventLog` the logging thread: the only code in the library that calls the `log` crate.
+
+mod event;
+mod excerpt;
+mod log;
+mod sink;
+mod stats;
+
+pub use event::{CloseReason, Event, RefuseReason};
+pub use excerpt::Excerpt;
+pub use stats::Stats;
+
+pub(crate) use log::{EventLog, Subscribers};
+pub(crate) use sink::{EventSink, SinkCounts};
+pub(crate) use stats::{SessionCounters, Totals};

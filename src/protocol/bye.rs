@@ -1,0 +1,108 @@
+//! The `bye` detector of the message framing: when a client has said it is leaving.
+//!
+//! Two rules, and a session ends by whichever holds first:
+//!
+//! - a whole read, trimmed of ASCII white space, is `bye`; or
+//! - a complete line is `bye` after trimming, however it was cut into reads or packed with others.
+//!
+//! Telnet commands count as nothing in both. One three-letter matcher serves both rules: for the first it
+//! starts anew at each read, for the second at each line feed.
+
+use super::telnet::{Meaning, Telnet};
+use super::{LF, find_break};
+
+/// Whether the text since a starting point, trimmed of ASCII white space, is `bye`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Word {
+    /// Only white space so far.
+    #[default]
+    Blank,
+    B,
+    By,
+    /// `bye`, and only white space around it.
+    Bye,
+    /// Cannot become `bye` any more.
+    Other,
+}
+
+impl Word {
+    fn push(&mut self, byte: u8) {
+        *self = match (*self, byte) {
+            (Self::Blank, byte) if byte.is_ascii_whitespace() => Self::Blank,
+            (Self::Blank, b'b') => Self::B,
+            (Self::B, b'y') => Self::By,
+            (Self::By, b'e') => Self::Bye,
+            (Self::Bye, byte) if byte.is_ascii_whitespace() => Self::Bye,
+            _ => Self::Other,
+        };
+    }
+}
+
+/// Finds `bye` in a stream of reads, in constant memory however long a line is.
+///
+/// ```
+/// use hebra::protocol::ByeDetector;
+///
+/// let mut typed = ByeDetector::default();
+/// for piece in ["goodbye", "\r\n", "b", "ye"] {
+///     assert_eq!(typed.feed(piece.as_bytes()), None);
+/// }
+/// assert_eq!(typed.feed(b"\r\n"), Some(0));
+///
+/// let mut packed = ByeDetector::default();
+/// assert_eq!(packed.feed(b"hello\nbye\nnever read"), Some("hello\n".len()));
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ByeDetector {
+    telnet: Telnet,
+    line: Word,
+}
+
+impl ByeDetector {
+    /// Takes what one read returned. `Some(n)`: the client said `bye`; the first `n` bytes of this read came
+    /// before it and are still to be answered.
+    ///
+    /// The white space around `bye` belongs to it; telnet commands and whole lines before it do not.
+    pub fn feed(&mut self, read: &[u8]) -> Option<usize> {
+        let mut whole = Word::Blank;
+        // Where `bye` begins in this read, should what follows turn out to be `bye`.
+        let mut start = 0;
+        let mut at = 0;
+        while at < read.len() {
+            if self.telnet.is_data() && self.line == Word::Other && whole == Word::Other {
+                // Only the end of this line or a telnet command can change anything.
+                at += find_break(&read[at..]);
+                if at == read.len() {
+                    break;
+                }
+            }
+            let byte = read[at];
+            at += 1;
+            match self.telnet.feed(byte) {
+                Meaning::Pending => continue,
+                Meaning::Done | Meaning::Refuse(_) => {
+                    if self.line == Word::Blank || whole == Word::Blank {
+                        start = at;
+                    }
+                    continue;
+                }
+                Meaning::IacAndData => {
+                    self.line = Word::Other;
+                    whole = Word::Other;
+                }
+                Meaning::Data => {}
+            }
+            whole.push(byte);
+            if byte == LF {
+                if self.line == Word::Bye {
+                    return Some(start);
+                }
+                self.line = Word::Blank;
+                start = at;
+            } else {
+                self.line.push(byte);
+            }
+        }
+        (whole == Word::Bye).then_some(start)
+    }
+}

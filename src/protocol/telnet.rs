@@ -1,0 +1,154 @@
+//! Telnet commands (RFC 854, RFC 855): where they begin and end in a stream of bytes.
+//!
+//! This knows the shape of the commands and no option; hebra refuses every option it is offered.
+
+/// "Interpret as command": the byte that begins every telnet command.
+pub(crate) const IAC: u8 = 255;
+
+/// The lowest byte that is a command after [`IAC`]: 240 to 255 are of RFC 854, 239 (end of record) of
+/// RFC 885, 236 to 238 (end of file, suspend, abort) of RFC 1184. What is lower has never been assigned, so
+/// an IAC in front of it is a data byte: that way text in an 8-bit character set keeps its line ends.
+const LOWEST_COMMAND: u8 = 236;
+
+const SE: u8 = 240;
+const SB: u8 = 250;
+const WILL: u8 = 251;
+const WONT: u8 = 252;
+const DO: u8 = 253;
+const DONT: u8 = 254;
+
+/// What a byte turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// A data byte. `IAC IAC` is one data byte of value 255.
+    Data,
+    /// The IAC before this byte began no command: both are data.
+    IacAndData,
+    /// Part of a command that goes on.
+    Pending,
+    /// The last byte of a command.
+    Done,
+    /// The last byte of a command by which the peer offers (`WILL`) or asks for (`DO`) an option: these
+    /// three bytes refuse it.
+    Refuse([u8; 3]),
+}
+
+/// Follows telnet commands byte by byte, in constant memory, however the bytes are cut into reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Telnet {
+    /// Outside any command.
+    #[default]
+    Data,
+    /// After IAC.
+    Command,
+    /// After IAC and WILL, WONT, DO or DONT: the option is next.
+    Option(u8),
+    /// Inside a subnegotiation, which ends at IAC SE.
+    Subnegotiation,
+    /// Inside a subnegotiation, after IAC.
+    SubnegotiationCommand,
+}
+
+impl Telnet {
+    /// Whether the next byte may be data.
+    pub(crate) fn is_data(self) -> bool {
+        self == Self::Data
+    }
+
+    /// Takes one byte and says what it is.
+    pub(crate) fn feed(&mut self, byte: u8) -> Meaning {
+        let (next, meaning) = match (*self, byte) {
+            (Self::Data, IAC) => (Self::Command, Meaning::Pending),
+            (Self::Data, _) => (Self::Data, Meaning::Data),
+            (Self::Command, IAC) => (Self::Data, Meaning::Data),
+            (Self::Command, SB) => (Self::Subnegotiation, Meaning::Pending),
+            (Self::Command, WILL | WONT | DO | DONT) => (Self::Option(byte), Meaning::Pending),
+            (Self::Command, LOWEST_COMMAND..) => (Self::Data, Meaning::Done),
+            (Self::Command, _) => (Self::Data, Meaning::IacAndData),
+            (Self::Option(WILL), _) => (Self::Data, Meaning::Refuse([IAC, DONT, byte])),
+            (Self::Option(DO), _) => (Self::Data, Meaning::Refuse([IAC, WONT, byte])),
+            (Self::Option(_), _) => (Self::Data, Meaning::Done),
+            (Self::Subnegotiation, IAC) => (Self::SubnegotiationCommand, Meaning::Pending),
+            (Self::Subnegotiation, _) => (Self::Subnegotiation, Meaning::Pending),
+            (Self::SubnegotiationCommand, SE) => (Self::Data, Meaning::Done),
+            (Self::SubnegotiationCommand, _) => (Self::Subnegotiation, Meaning::Pending),
+        };
+        *self = next;
+        meaning
+    }
+}
+
+/// Which refusals were sent, so that each is sent once and no pair of programs can refuse for ever.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Refused {
+    wont: [u64; 4],
+    dont: [u64; 4],
+}
+
+impl Refused {
+    /// Notes `refusal`; false if it was noted before.
+    pub(crate) fn first_time(&mut self, refusal: [u8; 3]) -> bool {
+        let [_, verb, option] = refusal;
+        let set = if verb == WONT { &mut self.wont } else { &mut self.dont };
+        let bit = 1 << (option % 64);
+        let word = &mut set[usize::from(option / 64)];
+        let first = *word & bit == 0;
+        *word |= bit;
+        first
+    }
+}
+
+/// Appends `data` to `out` as a telnet peer must send it: each 255 doubled (RFC 854).
+pub(crate) fn escape_into(data: &[u8], out: &mut Vec<u8>) {
+    for run in data.split_inclusive(|byte| *byte == IAC) {
+        out.extend_from_slice(run);
+        if run.last() == Some(&IAC) {
+            out.push(IAC);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meanings(bytes: &[u8]) -> Vec<Meaning> {
+        let mut telnet = Telnet::default();
+        bytes.iter().map(|byte| telnet.feed(*byte)).collect()
+    }
+
+    #[test]
+    fn commands_have_two_three_or_many_bytes() {
+        use Meaning::{Data, Done, IacAndData, Pending, Refuse};
+        // Interrupt process, as Ctrl-C sends it, with the timing mark that follows.
+        assert_eq!(meanings(&[IAC, 244]), [Pending, Done]);
+        assert_eq!(meanings(&[IAC, DO, 6]), [Pending, Pending, Refuse([IAC, WONT, 6])]);
+        assert_eq!(meanings(&[IAC, WILL, 31]), [Pending, Pending, Refuse([IAC, DONT, 31])]);
+        assert_eq!(meanings(&[IAC, WONT, 1, b'x']), [Pending, Pending, Done, Data]);
+        assert_eq!(meanings(&[IAC, DONT, 1, b'x']), [Pending, Pending, Done, Data]);
+        assert_eq!(meanings(&[IAC, IAC, b'x']), [Pending, Data, Data]);
+        let size = [IAC, SB, 31, 0, 80, IAC, IAC, IAC, SE, b'x'];
+        let (last, inside) = (size.len() - 2, &meanings(&size)[..size.len() - 2]);
+        assert!(inside.iter().all(|meaning| *meaning == Pending));
+        assert_eq!(meanings(&size)[last..], [Done, Data]);
+        assert_eq!(meanings(&[IAC, b'\n', b'x']), [Pending, IacAndData, Data]);
+    }
+
+    #[test]
+    fn each_refusal_is_made_once() {
+        let mut refused = Refused::default();
+        for option in 0..=255 {
+            assert!(refused.first_time([IAC, WONT, option]));
+            assert!(refused.first_time([IAC, DONT, option]));
+        }
+        assert!(!refused.first_time([IAC, WONT, 6]));
+        assert!(!refused.first_time([IAC, DONT, 255]));
+    }
+
+    #[test]
+    fn data_255_travels_doubled() {
+        let mut out = Vec::new();
+        escape_into(&[1, IAC, 2, IAC], &mut out);
+        assert_eq!(out, [1, IAC, IAC, 2, IAC, IAC]);
+    }
+}

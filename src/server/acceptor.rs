@@ -1,0 +1,101 @@
+//! The accept loop: one thread for each listener.
+//!
+//! It classifies errors, backs off, and hands each connection to the server, which admits or refuses it. It
+//! never waits for a client, and nothing but the shutdown token ends it.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use threadpool::ThreadPool;
+
+use super::Core;
+use crate::Event;
+
+/// The pause after the first failure; each further one is twice as long, up to [`LONGEST_PAUSE`].
+///
+/// Without a pause a process out of descriptors fails here two million times a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts until the token is set.
+pub(crate) fn run(listener: &TcpListener, address: SocketAddr, core: &Arc<Core>, pool: &ThreadPool) {
+    let mut failures = Failures::default();
+    while !core.token.is_set() {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                if let Some(failures) = failures.end() {
+                    core.sink.send(Event::AcceptRecovered { address, failures });
+                }
+                core.arrive(stream, peer, pool);
+            }
+            Err(error) if core.token.is_set() || is_about_one_connection(&error) => {}
+            Err(error) => {
+                if failures.is_first() {
+                    core.sink.send(Event::AcceptFailing { address, cause: error.to_string() });
+                }
+                core.token.wait(failures.next_pause());
+            }
+        }
+    }
+}
+
+/// Whether the connection that was to be accepted has failed, and not accepting itself.
+///
+/// Everything else is taken for a lack of something: running out of descriptors has no [`ErrorKind`] of its
+/// own.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::Interrupted
+    )
+}
+
+/// A run of failures to accept.
+#[derive(Debug, Default)]
+struct Failures(u64);
+
+impl Failures {
+    fn is_first(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn next_pause(&mut self) -> Duration {
+        let doublings = self.0.min(10) as u32;
+        self.0 += 1;
+        (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE)
+    }
+
+    /// Ends the run, if there is one: how many there were.
+    fn end(&mut self) -> Option<u64> {
+        (self.0 > 0).then(|| std::mem::take(&mut self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_a_second_and_begin_anew() {
+        let mut failures = Failures::default();
+        assert_eq!(failures.end(), None);
+        let pauses: Vec<u128> = (0..12).map(|_| failures.next_pause().as_millis()).collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000, 1000]);
+        assert!(!failures.is_first());
+        assert_eq!(failures.end(), Some(12));
+        assert!(failures.is_first());
+        assert_eq!(failures.next_pause(), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn only_errors_of_one_connection_are_retried_at_once() {
+        const EMFILE: i32 = 24;
+        assert!(is_about_one_connection(&ErrorKind::ConnectionAborted.into()));
+        assert!(!is_about_one_connection(&io::Error::from_raw_os_error(EMFILE)));
+    }
+}

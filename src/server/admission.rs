@@ -1,0 +1,246 @@
+//! The gate: how many clients run, how many wait, and for how long.
+//!
+//! The pool's own queue has no bound, so clients wait here and the pool is only told that somebody waits.
+//! This knows neither sockets nor the pool: it is generic over what waits, and counts.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Counts the running and holds the waiting, `workers` and `max_pending` of them at most.
+#[derive(Debug)]
+pub(crate) struct Admission<T> {
+    workers: usize,
+    max_pending: usize,
+    state: Mutex<State<T>>,
+    /// A place became free, or the gate closed. Told only if `State::watchers` says that somebody listens:
+    /// it happens at the end of every session, and each notification is a system call.
+    freed: Condvar,
+    /// A client has to wait, or the gate closed.
+    waits: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    waiting: VecDeque<(Instant, T)>,
+    running: usize,
+    /// Jobs that the pool holds and has not begun. Clients that stop waiting leave theirs behind; counting
+    /// them keeps the pool's queue as short as ours.
+    jobs: usize,
+    watchers: usize,
+    closed: bool,
+}
+
+/// What became of an arrival.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admitted<T> {
+    /// It waits, and the pool needs a job that calls [`Admission::next`].
+    NeedsJob,
+    /// It waits; a job left behind by another will take it up.
+    Waits,
+    /// All places are taken.
+    Full(T),
+    /// The gate is closed.
+    Closed(T),
+}
+
+impl<T> Admission<T> {
+    pub(crate) fn new(workers: usize, max_pending: usize) -> Self {
+        let state = State { waiting: VecDeque::new(), running: 0, jobs: 0, watchers: 0, closed: false };
+        Self { workers, max_pending, state: Mutex::new(state), freed: Condvar::new(), waits: Condvar::new() }
+    }
+
+    /// Lets `item` wait for a worker, if there is a place.
+    pub(crate) fn admit(&self, item: T) -> Admitted<T> {
+        let mut state = self.lock();
+        if state.closed {
+            return Admitted::Closed(item);
+        }
+        if self.is_full(&state) {
+            return Admitted::Full(item);
+        }
+        state.waiting.push_back((Instant::now(), item));
+        if state.running + state.waiting.len() > self.workers {
+            self.waits.notify_one();
+        }
+        if state.jobs < state.waiting.len() {
+            state.jobs += 1;
+            Admitted::NeedsJob
+        } else {
+            Admitted::Waits
+        }
+    }
+
+    /// Sleeps until there is a place or the gate is closed.
+    pub(crate) fn wait_for_place(&self) {
+        let mut state = self.lock();
+        state.watchers += 1;
+        while !state.closed && self.is_full(&state) {
+            state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.watchers -= 1;
+    }
+
+    /// Begins a job: whoever has waited longest, with the permit to run. `None` if nobody waits any more.
+    pub(crate) fn next(self: &Arc<Self>) -> Option<(T, Permit<T>)> {
+        let mut state = self.lock();
+        state.jobs -= 1;
+        let (_, item) = state.waiting.pop_front()?;
+        state.running += 1;
+        Some((item, Permit(Arc::clone(self))))
+    }
+
+    /// Sleeps until somebody has waited for longer than `limit`, and takes it out. `None`: the gate closed.
+    pub(crate) fn next_expired(&self, limit: Duration) -> Option<T> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            let left = state.waiting.front().map(|(since, _)| limit.saturating_sub(since.elapsed()));
+            state = match left {
+                Some(Duration::ZERO) => {
+                    let expired = state.waiting.pop_front();
+                    self.tell_freed(&state);
+                    return expired.map(|(_, item)| item);
+                }
+                Some(left) => self.waits.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.waits.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Lets nobody in any more and returns those who wait.
+    pub(crate) fn close(&self) -> Vec<T> {
+        let mut state = self.lock();
+        state.closed = true;
+        self.freed.notify_all();
+        self.waits.notify_all();
+        state.waiting.drain(..).map(|(_, item)| item).collect()
+    }
+
+    /// Sleeps until nobody runs or waits, `limit` at most; whether that came about.
+    pub(crate) fn wait_idle(&self, limit: Duration) -> bool {
+        let busy = |state: &mut State<T>| state.running + state.waiting.len() > 0;
+        let mut state = self.lock();
+        state.watchers += 1;
+        let (mut state, _) =
+            self.freed.wait_timeout_while(state, limit, busy).unwrap_or_else(PoisonError::into_inner);
+        state.watchers -= 1;
+        !busy(&mut state)
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
+    fn is_full(&self, state: &State<T>) -> bool {
+        state.running + state.waiting.len() >= self.workers + self.max_pending
+    }
+
+    fn tell_freed(&self, state: &State<T>) {
+        if state.watchers > 0 {
+            self.freed.notify_all();
+        }
+    }
+
+    /// The lock is never held while anything can panic, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The right to run, given back on drop.
+#[derive(Debug)]
+pub(crate) struct Permit<T>(Arc<Admission<T>>);
+
+impl<T> Drop for Permit<T> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.running -= 1;
+        self.0.tell_freed(&state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const FUSE: Duration = Duration::from_secs(600);
+
+    fn gate(workers: usize, max_pending: usize) -> Arc<Admission<u32>> {
+        Arc::new(Admission::new(workers, max_pending))
+    }
+
+    #[test]
+    fn the_waiting_run_in_the_order_of_arrival_and_the_rest_is_turned_away() {
+        let gate = gate(1, 2);
+        for item in 1..=3 {
+            assert_eq!(gate.admit(item), Admitted::NeedsJob);
+        }
+        assert_eq!(gate.admit(4), Admitted::Full(4));
+        let (first, permit) = gate.next().expect("the first waits");
+        assert_eq!(first, 1);
+        assert_eq!(gate.admit(4), Admitted::Full(4));
+        drop(permit);
+        assert_eq!(gate.admit(4), Admitted::NeedsJob);
+        let order: Vec<u32> = std::iter::from_fn(|| gate.next().map(|(item, _)| item)).take(3).collect();
+        assert_eq!(order, [2, 3, 4]);
+        assert!(gate.wait_idle(Duration::ZERO));
+    }
+
+    #[test]
+    fn without_a_queue_there_are_as_many_places_as_workers() {
+        let gate = gate(2, 0);
+        assert_eq!(gate.admit(1), Admitted::NeedsJob);
+        assert_eq!(gate.admit(2), Admitted::NeedsJob);
+        assert_eq!(gate.admit(3), Admitted::Full(3));
+    }
+
+    #[test]
+    fn who_gives_up_waiting_leaves_one_job_that_serves_the_next_arrival() {
+        let gate = gate(1, 1);
+        assert_eq!(gate.admit(1), Admitted::NeedsJob);
+        assert_eq!(gate.next_expired(Duration::ZERO), Some(1));
+        for item in 2..100 {
+            assert_eq!(gate.admit(item), Admitted::Waits);
+            assert_eq!(gate.next_expired(Duration::ZERO), Some(item));
+        }
+        assert_eq!(gate.admit(100), Admitted::Waits);
+        assert_eq!(gate.admit(101), Admitted::NeedsJob);
+        assert!(gate.next().is_some_and(|(item, _)| item == 100));
+        assert!(gate.next().is_some_and(|(item, _)| item == 101));
+        assert!(gate.wait_idle(Duration::ZERO));
+    }
+
+    #[test]
+    fn whoever_sleeps_at_the_gate_is_woken() {
+        let gate = gate(1, 0);
+        gate.admit(1);
+        let (_, permit) = gate.next().expect("it waits");
+        thread::scope(|scope| {
+            let placed = scope.spawn(|| gate.wait_for_place());
+            let idle = scope.spawn(|| gate.wait_idle(FUSE));
+            drop(permit);
+            assert!(idle.join().is_ok_and(|idle| idle));
+            assert!(placed.join().is_ok());
+        });
+        thread::scope(|scope| {
+            let expired = scope.spawn(|| gate.next_expired(Duration::ZERO));
+            gate.admit(2);
+            assert!(expired.join().is_ok_and(|item| item == Some(2)));
+        });
+        thread::scope(|scope| {
+            let expired = scope.spawn(|| gate.next_expired(FUSE));
+            gate.admit(3);
+            let placed = scope.spawn(|| gate.wait_for_place());
+            assert_eq!(gate.close(), [3]);
+            assert!(expired.join().is_ok_and(|item| item.is_none()));
+            assert!(placed.join().is_ok());
+        });
+        assert_eq!(gate.admit(4), Admitted::Closed(4));
+    }
+}

@@ -1,0 +1,171 @@
+//! What acceptors, workers and the reaper share, and a connection's way through it: arrival, refusal or
+//! session, close.
+
+use std::any::Any;
+use std::io::{self, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+use threadpool::ThreadPool;
+
+use super::HandlerFactory;
+use super::admission::{Admission, Admitted};
+use super::linger::{self, Linger};
+use super::registry::{Registry, Session};
+use super::shutdown::ShutdownToken;
+use crate::client_thread::{ClientThread, Surroundings};
+use crate::events::{EventSink, SinkCounts};
+use crate::{CloseReason, Event, Excerpt, RefuseReason, ServerConfig, Stats, WhenFull};
+
+/// What acceptors, workers and the reaper share.
+pub(crate) struct Core {
+    pub(crate) config: ServerConfig,
+    pub(crate) factory: Box<HandlerFactory>,
+    pub(crate) admission: Arc<Admission<Arc<Session>>>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) token: ShutdownToken,
+    pub(crate) linger: Linger,
+    pub(crate) sink: EventSink,
+}
+
+impl Core {
+    /// Admits or refuses an accepted connection. Runs on an acceptor; waits only if the operator wants
+    /// arrivals to wait in the kernel.
+    pub(crate) fn arrive(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, pool: &ThreadPool) {
+        let mut session = self.registry.arrival(stream, peer);
+        loop {
+            match self.admission.admit(session) {
+                Admitted::NeedsJob => {
+                    let core = Arc::clone(self);
+                    return pool.execute(move || core.serve_next());
+                }
+                Admitted::Waits => return,
+                Admitted::Full(back) if self.config.when_full == WhenFull::Wait => {
+                    self.admission.wait_for_place();
+                    session = back;
+                }
+                Admitted::Full(session) => return self.refuse(session, RefuseReason::Full),
+                Admitted::Closed(session) => return self.refuse(session, RefuseReason::Shutdown),
+            }
+        }
+    }
+
+    /// Refuses those who wait too long, until the gate closes. Runs on the reaper.
+    pub(crate) fn refuse_expired(&self, limit: Duration) {
+        while let Some(session) = self.admission.next_expired(limit) {
+            self.refuse(session, RefuseReason::QueueTimeout);
+        }
+    }
+
+    /// Turns a client away with one line and a clean close. Never blocks: nothing was sent on this
+    /// connection before, so the line fits the socket's buffer.
+    pub(crate) fn refuse(&self, session: Arc<Session>, reason: RefuseReason) {
+        self.registry.count_refused();
+        self.sink.send(Event::Refused { client: session.client, reason });
+        // If the client is gone already, nobody misses the line.
+        let _: io::Result<()> = (&session.stream).write_all(format!("busy: {reason}\r\n").as_bytes());
+        self.linger.close(session);
+    }
+
+    /// Serves whoever has waited longest. Runs on a worker.
+    fn serve_next(&self) {
+        let Some((session, permit)) = self.admission.next() else { return };
+        let reason = self.serve(&session);
+        // By the time the client sees the end, its place is free, its numbers are counted and the event is
+        // on its way.
+        drop(permit);
+        self.close(session, reason);
+    }
+
+    /// Runs a session from its registration to its last event.
+    fn serve(&self, session: &Arc<Session>) -> CloseReason {
+        let client = session.client;
+        let started = Instant::now();
+        let registered = self.registry.register(session);
+        self.sink.send(Event::Connected { client });
+        // A panic costs this client only. What it may leave half done, the handler and the session's own
+        // buffers, is dropped here.
+        let reason = catch_unwind(AssertUnwindSafe(|| self.converse(session))).unwrap_or_else(|panic| {
+            self.registry.count_panicked();
+            self.sink.send(Event::Panicked { client, message: Excerpt::new(panic_message(&*panic).as_bytes()) });
+            CloseReason::Panicked
+        });
+        drop(registered);
+        let totals = session.counters.totals();
+        self.sink.send(Event::Disconnected {
+            client,
+            reason,
+            messages: totals.messages,
+            bytes_in: totals.bytes_in,
+            bytes_out: totals.bytes_out,
+            duration: started.elapsed(),
+        });
+        reason
+    }
+
+    fn converse(&self, session: &Session) -> CloseReason {
+        let limits = || {
+            session.stream.set_read_timeout(self.config.idle_timeout)?;
+            session.stream.set_write_timeout(self.config.write_timeout)
+        };
+        if let Err(error) = limits() {
+            return CloseReason::Failed(error.kind());
+        }
+        // A session that registers while the others are being shut must shut itself.
+        if self.token.is_set() {
+            session.shut(Shutdown::Read);
+        }
+        let handler = (self.factory)(&session.client);
+        ClientThread::new(&session.stream, handler, &self.config).run_in(Surroundings {
+            client: session.client,
+            counters: &session.counters,
+            sink: &self.sink,
+            token: &self.token,
+        })
+    }
+
+    /// Closes a session's connection so that what was sent arrives. Never blocks.
+    fn close(&self, session: Arc<Session>, reason: CloseReason) {
+        match reason {
+            // Nothing is unread, or nobody is there: closing is enough.
+            CloseReason::EndOfStream | CloseReason::Failed(_) => {}
+            // The peer takes nothing, and the kernel would keep the reply for it for minutes: reset.
+            CloseReason::WriteTimeout => {
+                let _: io::Result<()> = SockRef::from(&session.stream).set_linger(Some(Duration::ZERO));
+            }
+            // The read side is shut, so there is no end of stream to wait for.
+            CloseReason::Shutdown | CloseReason::CutOff => {
+                session.shut(Shutdown::Write);
+                linger::discard_received(&session.stream);
+            }
+            // The client may still be sending.
+            CloseReason::Bye
+            | CloseReason::ServiceClosed
+            | CloseReason::IdleTimeout
+            | CloseReason::LineTooLong
+            | CloseReason::ServiceFailed(_)
+            | CloseReason::Panicked => self.linger.close(session),
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        stats(&self.registry, &self.admission, self.sink.counts())
+    }
+}
+
+/// The totals, from wherever they are kept.
+pub(crate) fn stats(registry: &Registry, admission: &Admission<Arc<Session>>, counts: &SinkCounts) -> Stats {
+    Stats { waiting: admission.waiting(), events_dropped: counts.dropped(), ..registry.stats() }
+}
+
+/// The text of a panic, as far as it has one.
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("not a text")
+}

@@ -1,0 +1,288 @@
+//! [`Server`] and [`RunningServer`]: how the parts are wired, and the only place with the stop order.
+//!
+//! The threads of a running server, all named `hebra-...`: an acceptor for each listener, the workers of the
+//! pool, the lingering thread, the reaper, the logging thread. Only this module starts and joins them.
+
+mod acceptor;
+mod admission;
+mod core;
+mod linger;
+mod listener;
+mod registry;
+mod shutdown;
+mod workers;
+
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::sync::{Arc, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use threadpool::ThreadPool;
+
+use self::admission::Admission;
+use self::core::Core;
+use self::linger::Linger;
+use self::listener::Listeners;
+pub(crate) use self::shutdown::ShutdownToken;
+use crate::events::{EventLog, EventSink, Subscribers};
+use crate::{Client, Error, Event, Handler, RefuseReason, ServerConfig, Stats};
+
+/// How long a stopping server waits for sessions that were cut off, and for a log that is stalled.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// Events that may wait for a subscriber.
+const SUBSCRIBER_QUEUE: usize = 4096;
+
+/// Makes a client's handler.
+type HandlerFactory = dyn Fn(&Client) -> Box<dyn Handler> + Send + Sync;
+
+/// A server that listens and does not accept yet: clients that connect are held by the kernel.
+pub struct Server {
+    config: ServerConfig,
+    factory: Box<HandlerFactory>,
+    listeners: Listeners,
+    pool: ThreadPool,
+}
+
+impl Server {
+    /// Listens on every address of `config` and starts the workers. `factory` makes the handler of each
+    /// client, on the worker that serves it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] names the option, the address or the limit that stands in the way.
+    pub fn bind<H: Handler + 'static>(
+        config: ServerConfig,
+        factory: impl Fn(&Client) -> H + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        config.validate()?;
+        let listeners = listener::bind(&config.listen, config.backlog)?;
+        let pool = workers::start(config.workers, config.stack_size)?;
+        let factory = Box::new(move |client: &Client| -> Box<dyn Handler> { Box::new(factory(client)) });
+        Ok(Self { config, factory, listeners, pool })
+    }
+
+    /// The addresses listened on, with the ports they really have.
+    pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
+        self.listeners.bound.iter().map(|(address, _)| *address)
+    }
+
+    /// Begins to accept.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Thread`] if a thread cannot be started.
+    pub fn start(self) -> Result<RunningServer, Error> {
+        let Self { config, factory, listeners, pool } = self;
+        let (sink, events) = EventSink::new(config.log_messages);
+        let (linger, leaving) = Linger::new();
+        let core = Arc::new(Core {
+            admission: Arc::new(Admission::new(config.workers, config.max_pending)),
+            registry: Arc::default(),
+            token: ShutdownToken::default(),
+            factory,
+            config,
+            linger,
+            sink,
+        });
+        for (address, cause) in listeners.skipped {
+            core.sink.send(Event::AddressSkipped { address, cause });
+        }
+
+        let addresses = listeners.bound.iter().map(|(address, _)| *address).collect();
+        let subscribers = Subscribers::default();
+        let mut threads = Threads {
+            acceptors: Vec::new(),
+            reaper: None,
+            linger: spawn("hebra-linger", move || linger::run(&leaving))?,
+            log: LogThread::start(&core, events, Arc::clone(&subscribers))?,
+            core,
+            pool,
+        };
+        match threads.accept_on(listeners.bound) {
+            Ok(()) => Ok(RunningServer { addresses, subscribers, threads: Some(threads) }),
+            Err(error) => {
+                threads.stop(Duration::ZERO);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// A server that accepts. Dropping it stops it without a drain; [`RunningServer::shutdown`] drains.
+pub struct RunningServer {
+    addresses: Vec<SocketAddr>,
+    subscribers: Subscribers,
+    /// Taken when the server is stopped.
+    threads: Option<Threads>,
+}
+
+impl RunningServer {
+    /// The addresses listened on, with the ports they really have.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The totals at this moment. They are exact: what a client has seen the end of is counted.
+    pub fn stats(&self) -> Stats {
+        self.threads.as_ref().map(|threads| threads.core.stats()).unwrap_or_default()
+    }
+
+    /// A copy of each event from now on, until the server has stopped.
+    ///
+    /// A subscriber that lets 4,096 events wait misses the next. Messages are sampled as for the log
+    /// ([`log_messages`](ServerConfig::log_messages)), whatever the log's level.
+    pub fn subscribe(&self) -> Receiver<Event> {
+        let (sender, receiver) = bounded(SUBSCRIBER_QUEUE);
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        if let Some(threads) = &self.threads {
+            threads.core.sink.counts().renew_budget();
+        }
+        receiver
+    }
+
+    /// Stops: accepts nobody any more, answers what has been received, and waits up to `grace` for the
+    /// sessions to end before it closes the rest.
+    ///
+    /// It takes at most `grace` and a few seconds, whatever clients, handlers and the log do.
+    pub fn shutdown(mut self, grace: Duration) -> ShutdownReport {
+        self.stop(grace)
+    }
+
+    fn stop(&mut self, grace: Duration) -> ShutdownReport {
+        self.threads.take().map(|threads| threads.stop(grace)).unwrap_or_default()
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.stop(Duration::ZERO);
+    }
+}
+
+/// How a shutdown went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Sessions that had not ended by the deadline and were closed.
+    pub cut_off: usize,
+    /// Sessions whose handler did not return even then. Their threads go on until it does.
+    pub abandoned: usize,
+    /// The final totals.
+    pub stats: Stats,
+}
+
+/// The threads of a running server, and what it takes to end them.
+struct Threads {
+    core: Arc<Core>,
+    pool: ThreadPool,
+    acceptors: Vec<(SocketAddr, Arc<TcpListener>, JoinHandle<()>)>,
+    reaper: Option<JoinHandle<()>>,
+    linger: JoinHandle<()>,
+    log: LogThread,
+}
+
+impl Threads {
+    /// Starts the threads that let clients in.
+    fn accept_on(&mut self, listeners: Vec<(SocketAddr, TcpListener)>) -> Result<(), Error> {
+        if let Some(limit) = self.core.config.queue_timeout {
+            let core = Arc::clone(&self.core);
+            self.reaper = Some(spawn("hebra-reaper", move || core.refuse_expired(limit))?);
+        }
+        for (address, listener) in listeners {
+            let listener = Arc::new(listener);
+            let (accepting, core, pool) = (Arc::clone(&listener), Arc::clone(&self.core), self.pool.clone());
+            let thread = spawn("hebra-accept", move || acceptor::run(&accepting, address, &core, &pool))?;
+            self.acceptors.push((address, listener, thread));
+        }
+        Ok(())
+    }
+
+    /// The stop order. Each step needs the ones before it.
+    fn stop(self, grace: Duration) -> ShutdownReport {
+        let Self { core, pool, acceptors, reaper, linger, log } = self;
+        // 1. Everyone can see it; nobody new gets in, and an acceptor that waits for a place is woken.
+        core.token.trigger();
+        let waiting = core.admission.close();
+        // 2. The acceptors end and the listeners close.
+        for (address, listener, thread) in acceptors {
+            listener::wake(&listener, address);
+            join(thread);
+        }
+        if let Some(reaper) = reaper {
+            join(reaper);
+        }
+        for session in waiting {
+            core.refuse(session, RefuseReason::Shutdown);
+        }
+        // 3. Sessions read what has arrived, answer it and end.
+        let sessions = core.registry.shut_all(Shutdown::Read);
+        core.sink.send(Event::Draining { sessions });
+        let mut idle = core.admission.wait_idle(grace);
+        // 4. The rest is closed.
+        let mut cut_off = 0;
+        if !idle {
+            core.token.cut();
+            cut_off = core.registry.shut_all(Shutdown::Both);
+            core.sink.send(Event::CutOff { sessions: cut_off });
+            idle = core.admission.wait_idle(LAST_WAIT);
+        }
+        let stats = core.stats();
+        let report = ShutdownReport { cut_off, abandoned: stats.live, stats };
+        // 5. The pool. Its join has no time limit, so it is for an idle pool only.
+        if idle {
+            pool.join();
+        }
+        drop(pool);
+        // 6. The lingering and the logging thread end when their last sender is gone: with this, unless a
+        // handler still runs and holds one.
+        drop(core);
+        if idle {
+            join(linger);
+        }
+        log.end();
+        report
+    }
+}
+
+/// The logging thread. It may be stuck in a log that nobody reads, so its join needs a time limit.
+struct LogThread {
+    thread: JoinHandle<()>,
+    ended: Receiver<()>,
+}
+
+impl LogThread {
+    fn start(core: &Core, events: Receiver<Event>, subscribers: Subscribers) -> Result<Self, Error> {
+        // No sink goes into this closure: the thread ends when the last sink is gone.
+        let (registry, admission) = (Arc::clone(&core.registry), Arc::clone(&core.admission));
+        let counts = Arc::clone(core.sink.counts());
+        let stats = {
+            let counts = Arc::clone(&counts);
+            move || core::stats(&registry, &admission, &counts)
+        };
+        let log = EventLog::new(events, counts, subscribers, core.config.stats_interval, stats);
+        let (alive, ended): (Sender<()>, _) = bounded(0);
+        let thread = spawn("hebra-log", move || {
+            log.run();
+            drop(alive);
+        })?;
+        Ok(Self { thread, ended })
+    }
+
+    fn end(self) {
+        if self.ended.recv_timeout(LAST_WAIT) == Err(RecvTimeoutError::Disconnected) {
+            join(self.thread);
+        }
+    }
+}
+
+/// Starts a thread of the server's own.
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
+    Builder::new().name(name.to_owned()).spawn(run).map_err(|cause| Error::Thread { name: name.to_owned(), cause })
+}
+
+/// Joins a thread. If it has panicked, the panic hook has told.
+fn join(thread: JoinHandle<()>) {
+    let _ = thread.join();
+}
