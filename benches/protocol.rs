@@ -1,1 +1,5 @@
-fn main() {}
+//! How fast the protocol core is, without sockets.
+
+fn main() {
+    divan::main();
+}

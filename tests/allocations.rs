@@ -1,1 +1,1 @@
-
+//! Counts allocations.

@@ -1,1 +1,6 @@
+//! The tests that need nothing but Rust: one binary, one module for each topic.
 
+#[path = "../support/mod.rs"]
+mod support;
+
+mod session;

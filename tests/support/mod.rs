@@ -1,0 +1,176 @@
+//! Helpers that more than one test binary uses: servers in this process, servers in one of their own, and
+//! clients that give up instead of hanging.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hebra::{Echo, RunningServer, Server, ServerConfig};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long a test waits for what must happen before it fails. Never what decides.
+pub const FUSE: Duration = Duration::from_secs(60);
+
+/// The configuration of a server on a free loopback port.
+pub fn config() -> ServerConfig {
+    ServerConfig { listen: vec!["127.0.0.1:0".to_owned()], workers: 4, ..ServerConfig::default() }
+}
+
+/// An echo server in this process.
+pub fn start(config: ServerConfig) -> RunningServer {
+    Server::bind(config, |_client| Echo).expect("it binds").start().expect("it starts")
+}
+
+/// Where a server in this process listens.
+pub fn address(server: &RunningServer) -> SocketAddr {
+    server.local_addrs()[0]
+}
+
+/// A client that fails rather than hangs.
+pub fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&address, FUSE).expect("it connects");
+    stream.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+    stream.set_write_timeout(Some(FUSE)).expect("a valid timeout");
+    stream.set_nodelay(true).expect("a socket");
+    stream
+}
+
+/// A client whose session is on a worker: it has been echoed.
+pub fn connect_served(address: SocketAddr) -> TcpStream {
+    let mut stream = connect(address);
+    assert_eq!(exchange(&mut stream, b"ready?"), b"ready?");
+    stream
+}
+
+/// Sends `message` and reads as many bytes back.
+pub fn exchange(stream: &mut TcpStream, message: &[u8]) -> Vec<u8> {
+    stream.write_all(message).expect("it is sent");
+    let mut echo = vec![0; message.len()];
+    stream.read_exact(&mut echo).expect("it is echoed");
+    echo
+}
+
+/// All that still comes, up to a clean end of stream: a reset fails.
+pub fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).expect("a clean end of stream");
+    rest
+}
+
+/// Sends all of `input`, closes the sending side, and returns all that comes back.
+pub fn send_and_finish(stream: &TcpStream, input: &[u8]) -> Vec<u8> {
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut sender = stream;
+            // A server that ends the session first takes no more; what came back tells.
+            let _ = sender.write_all(input);
+            let _ = sender.shutdown(Shutdown::Write);
+        });
+        let mut reader = stream;
+        let mut output = Vec::new();
+        reader.read_to_end(&mut output).expect("a clean end of stream");
+        output
+    })
+}
+
+/// The `hebra` program in a process of its own, killed when dropped.
+pub struct Program {
+    child: Child,
+    addresses: Vec<SocketAddr>,
+    errors: Receiver<String>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Program {
+    /// Starts `hebra serve` on a free loopback port with further flags, and waits until it listens.
+    pub fn serve(flags: &[&str]) -> Self {
+        Self::spawn(Self::command().args(["--listen", "127.0.0.1:0"]).args(flags), 1)
+    }
+
+    /// `hebra serve`, with nothing of the environment that would change its defaults.
+    pub fn command() -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hebra"));
+        command.arg("serve").env_remove("RUST_LOG").stdin(Stdio::null());
+        command
+    }
+
+    /// Starts `command` and waits until it listens on `sockets` addresses.
+    pub fn spawn(command: &mut Command, sockets: usize) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
+        let (sender, errors) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        let reader = thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                // Nobody may be interested any more, but the pipe is read all the same.
+                let _ = sender.send(line);
+            }
+        });
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let addresses: Vec<SocketAddr> = stdout
+            .lines()
+            .map_while(Result::ok)
+            .take(sockets)
+            .map(|line| {
+                let address = line.strip_prefix("listening on ").expect("that is what it prints");
+                address.parse().expect("an address")
+            })
+            .collect();
+        let program = Self { child, addresses, errors, reader: Some(reader) };
+        assert_eq!(program.addresses.len(), sockets, "{:?}", program.errors.try_iter().collect::<Vec<_>>());
+        program
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// Everywhere it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = Pid::from_raw(self.child.id().try_into().expect("a process id"));
+        kill(id, signal).expect("it runs");
+    }
+
+    /// Waits for a line of its standard error that contains `text`.
+    pub fn wait_for(&self, text: &str) -> String {
+        loop {
+            let line = self.errors.recv_timeout(FUSE).unwrap_or_else(|_| panic!("no line has {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits for its end: the exit code and the rest of its standard error.
+    pub fn finish(mut self) -> (Option<i32>, Vec<String>) {
+        let status = self.child.wait().expect("it was started");
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("it only reads");
+        }
+        (status.code(), self.errors.try_iter().collect())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It has most often ended; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
