@@ -65,8 +65,8 @@ impl ByeDetector {
     /// The white space around `bye` belongs to it; telnet commands and whole lines before it do not.
     pub fn feed(&mut self, read: &[u8]) -> Option<usize> {
         let mut whole = Word::Blank;
-        // Where `bye` begins in this read, should what follows turn out to be `bye`.
-        let mut start = 0;
+        // Where `bye` begins in this read by each rule, should what follows turn out to be `bye`.
+        let (mut line_start, mut whole_start) = (0, 0);
         let mut at = 0;
         while at < read.len() {
             if self.telnet.is_data() && self.line == Word::Other && whole == Word::Other {
@@ -81,8 +81,12 @@ impl ByeDetector {
             match self.telnet.feed(byte) {
                 Meaning::Pending => continue,
                 Meaning::Done | Meaning::Refuse(_) => {
-                    if self.line == Word::Blank || whole == Word::Blank {
-                        start = at;
+                    if self.line == Word::Blank {
+                        line_start = at;
+                    }
+                    if whole == Word::Blank {
+                        line_start = at;
+                        whole_start = at;
                     }
                     continue;
                 }
@@ -95,14 +99,31 @@ impl ByeDetector {
             whole.push(byte);
             if byte == LF {
                 if self.line == Word::Bye {
-                    return Some(start);
+                    return Some(line_start);
                 }
                 self.line = Word::Blank;
-                start = at;
+                line_start = at;
+                if whole == Word::Blank {
+                    whole_start = at;
+                }
             } else {
                 self.line.push(byte);
             }
         }
-        (whole == Word::Bye).then_some(start)
+        (whole == Word::Bye).then_some(whole_start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_read_that_is_bye_ends_the_session_whatever_line_it_ends() {
+        let mut detector = ByeDetector::default();
+        assert_eq!(detector.feed(b"good"), None);
+        assert_eq!(detector.feed(b"bye\r\n"), Some(0));
+        let mut detector = ByeDetector::default();
+        assert_eq!(detector.feed(b"\r\n\xff\xf4 bye\n\n"), Some(4));
     }
 }

@@ -114,9 +114,9 @@ impl Core {
         if let Err(error) = limits() {
             return CloseReason::Failed(error.kind());
         }
-        // A session that registers while the others are being shut must shut itself.
+        // A session that registers while the others are being half-closed must do it itself.
         if self.token.is_set() {
-            session.shut(Shutdown::Read);
+            session.half_close();
         }
         let handler = (self.factory)(&session.client);
         ClientThread::new(&session.stream, handler, &self.config).run_in(Surroundings {

@@ -12,7 +12,7 @@ mod registry;
 mod shutdown;
 mod workers;
 
-use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -217,14 +217,14 @@ impl Threads {
             core.refuse(session, RefuseReason::Shutdown);
         }
         // 3. Sessions read what has arrived, answer it and end.
-        let sessions = core.registry.shut_all(Shutdown::Read);
+        let sessions = core.registry.half_close_all();
         core.sink.send(Event::Draining { sessions });
         let mut idle = core.admission.wait_idle(grace);
         // 4. The rest is closed.
         let mut cut_off = 0;
         if !idle {
             core.token.cut();
-            cut_off = core.registry.shut_all(Shutdown::Both);
+            cut_off = core.registry.cut_all();
             core.sink.send(Event::CutOff { sessions: cut_off });
             idle = core.admission.wait_idle(LAST_WAIT);
         }

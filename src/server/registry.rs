@@ -6,8 +6,13 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use socket2::SockRef;
+
 use crate::events::{SessionCounters, Totals};
 use crate::{Client, Stats};
+
+/// The send buffer of a session that is being ended, in bytes.
+const DRAIN_SEND_BUFFER: usize = 32 * 1024;
 
 /// A connection from its accept to its close: the client, its socket, its counters.
 ///
@@ -20,6 +25,15 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Ends the session's reading: it answers what has arrived and finds the end of the stream after it.
+    pub(crate) fn half_close(&self) {
+        // With megabytes of send buffer, replies to a client that reads nothing would count as sent, and
+        // would be lost with the process. With a small one a write waits until what was sent before it has
+        // arrived.
+        let _: io::Result<()> = SockRef::from(&self.stream).set_send_buffer_size(DRAIN_SEND_BUFFER);
+        self.shut(Shutdown::Read);
+    }
+
     /// Closes one or both directions. A connection that the peer has reset cannot be shut down, and need
     /// not be.
     pub(crate) fn shut(&self, how: Shutdown) {
@@ -65,12 +79,19 @@ impl Registry {
         Registered { registry: self, session }
     }
 
-    /// Shuts all live sessions; how many there were.
-    pub(crate) fn shut_all(&self, how: Shutdown) -> usize {
+    /// Half-closes all live sessions; how many there are.
+    pub(crate) fn half_close_all(&self) -> usize {
+        self.for_all(Session::half_close)
+    }
+
+    /// Closes all live sessions; how many there are.
+    pub(crate) fn cut_all(&self) -> usize {
+        self.for_all(|session| session.shut(Shutdown::Both))
+    }
+
+    fn for_all(&self, act: impl Fn(&Session)) -> usize {
         let sessions = self.lock();
-        for session in sessions.live.values() {
-            session.shut(how);
-        }
+        sessions.live.values().for_each(|session| act(session));
         sessions.live.len()
     }
 

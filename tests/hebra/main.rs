@@ -3,4 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod admission;
+mod crowd;
+mod events;
+mod program;
 mod session;
+mod shutdown;
+mod timeouts;
+mod usage;

@@ -1,10 +1,14 @@
-//! What a client experiences: echo, `bye`, line and raw framing, half-close.
+//! What a client experiences: echo, `bye`, line and raw framing, half-close, handlers that fail.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use hebra::{Framing, ServerConfig};
+use hebra::{CloseReason, Event, Framing, Handler, Next, Server, ServerConfig};
 
-use crate::support::{address, config, connect, exchange, read_to_end, send_and_finish, start};
+use crate::support::{FUSE, address, config, connect, exchange, random_bytes, read_to_end, send_and_finish, start};
+
+fn framed(framing: Framing) -> ServerConfig {
+    ServerConfig { framing, ..config() }
+}
 
 #[test]
 fn a_message_needs_no_newline_to_be_echoed() {
@@ -13,4 +17,126 @@ fn a_message_needs_no_newline_to_be_echoed() {
     assert_eq!(exchange(&mut client, b"Hola, servidor!"), b"Hola, servidor!");
     client.write_all(b"bye").expect("it is sent");
     assert_eq!(read_to_end(&mut client), b"");
+}
+
+#[test]
+fn what_comes_before_bye_is_echoed_and_what_follows_is_discarded() {
+    let server = start(config());
+    for (sent, echoed) in [
+        (&b"hello\nbye\n"[..], &b"hello\n"[..]),
+        (b"hello\r\nbye\r\nmore\r\n", b"hello\r\n"),
+        (b"  bye \r\n", b""),
+        (b"\xff\xf4\xff\xfd\x06bye\r\n", b"\xff\xf4\xff\xfd\x06"),
+        (b"goodbye\nbye now\n", b"goodbye\nbye now\n"),
+        (b"\xff\xfe\xfd\xfc not UTF-8 \x00", b"\xff\xfe\xfd\xfc not UTF-8 \x00"),
+    ] {
+        assert_eq!(send_and_finish(&connect(address(&server)), sent), echoed, "{}", sent.escape_ascii());
+    }
+}
+
+#[test]
+fn bye_typed_one_letter_at_a_time_ends_the_session() {
+    let server = start(config());
+    let mut client = connect(address(&server));
+    for letter in [b"b", b"y", b"e"] {
+        assert_eq!(exchange(&mut client, letter), letter);
+    }
+    client.write_all(b"\r\n").expect("it is sent");
+    assert_eq!(read_to_end(&mut client), b"");
+}
+
+#[test]
+fn data_that_follows_bye_does_not_destroy_the_reply() {
+    let server = start(config());
+    let rest = random_bytes(256 * 1024);
+    for _ in 0..20 {
+        let mut client = connect(address(&server));
+        client.write_all(b"precious\nbye\n").expect("it is sent");
+        // The session has ended or is about to; a reset would show as an error here or below.
+        client.write_all(&rest).expect("the server still takes it");
+        assert_eq!(read_to_end(&mut client), b"precious\n");
+    }
+}
+
+#[test]
+fn half_close_is_answered_in_full() {
+    let server = start(framed(Framing::Raw));
+    let input = random_bytes(64 * 1024 * 1024);
+    let output = send_and_finish(&connect(address(&server)), &input);
+    assert!(output == input, "64 MiB differ");
+}
+
+#[test]
+fn nothing_is_special_in_raw_framing() {
+    let server = start(framed(Framing::Raw));
+    let input = b"bye\nbye\xff\xf4\xff\xfd\x06\nbye";
+    assert_eq!(send_and_finish(&connect(address(&server)), input), input);
+}
+
+#[test]
+fn line_framing_strips_telnet_commands_and_refuses_each_option_once() {
+    let server = start(framed(Framing::Line));
+    let input = b"he\xff\xf4llo\r\n\xff\xfd\x06\xff\xfd\x06\xff\xfb\x1fworld\nand\xff\xff\nrest";
+    let output = send_and_finish(&connect(address(&server)), input);
+    assert_eq!(output, b"hello\r\n\xff\xfc\x06\xff\xfe\x1fworld\nand\xff\xff\nrest");
+    assert_eq!(send_and_finish(&connect(address(&server)), b"one\n bye \ntwo\n"), b"one\n");
+    assert_eq!(send_and_finish(&connect(address(&server)), b"one\nbye"), b"one\n");
+}
+
+#[test]
+fn a_line_over_the_cap_gets_one_line_and_a_clean_close() {
+    let server = start(ServerConfig { max_line: 100, ..framed(Framing::Line) });
+    let fits = [&[b'x'; 100][..], b"\n"].concat();
+    let over = [&fits[..], &[b'x'; 101], b"\nmore\n"].concat();
+    let output = send_and_finish(&connect(address(&server)), &over);
+    assert_eq!(output, [&fits[..], b"error: a line may have 100 bytes\r\n"].concat());
+}
+
+/// Fails in the way the message asks for.
+struct Moody;
+
+impl Handler for Moody {
+    fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        match message {
+            b"close" => {
+                write!(reply, "closing {}", 1)?;
+                return Ok(Next::Close);
+            }
+            b"fail" => return Err(io::ErrorKind::InvalidData.into()),
+            b"panic" => panic!("as asked"),
+            _ => reply.write_all(message)?,
+        }
+        Ok(Next::Continue)
+    }
+}
+
+#[test]
+fn a_handler_that_closes_fails_or_panics_ends_its_own_session_only() {
+    let server = Server::bind(config(), |_client| Moody).expect("it binds").start().expect("it starts");
+    let events = server.subscribe();
+    let mut bystander = connect(address(&server));
+    let cases = [
+        ("close", &b"closing 1"[..], CloseReason::ServiceClosed),
+        ("fail", b"", CloseReason::ServiceFailed(io::ErrorKind::InvalidData)),
+        ("panic", b"", CloseReason::Panicked),
+    ];
+    for (message, answer, expected) in cases {
+        assert_eq!(exchange(&mut bystander, b"still here"), b"still here");
+        let mut client = connect(address(&server));
+        client.write_all(message.as_bytes()).expect("it is sent");
+        assert_eq!(read_to_end(&mut client), answer);
+        let reason = std::iter::from_fn(|| events.recv_timeout(FUSE).ok()).find_map(|event| match event {
+            Event::Disconnected { reason, .. } => Some(reason),
+            _ => None,
+        });
+        assert_eq!(reason, Some(expected));
+    }
+    // More panics than there are workers: the pool keeps its strength.
+    for _ in 0..50 {
+        let mut client = connect(address(&server));
+        client.write_all(b"panic").expect("it is sent");
+        assert_eq!(read_to_end(&mut client), b"");
+    }
+    assert_eq!(exchange(&mut bystander, b"still here"), b"still here");
+    assert_eq!(server.stats().panicked, 51);
 }

@@ -8,7 +8,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hebra::{Echo, RunningServer, Server, ServerConfig};
 use nix::sys::signal::{Signal, kill};
@@ -77,6 +77,59 @@ pub fn send_and_finish(stream: &TcpStream, input: &[u8]) -> Vec<u8> {
         reader.read_to_end(&mut output).expect("a clean end of stream");
         output
     })
+}
+
+/// A client that sends for as long as the connection takes it, and never reads.
+///
+/// Returns once the session is stuck in a write: `totals` samples the bytes it has received and sent, which
+/// differ for as long as a reply is not out.
+pub fn clog(address: SocketAddr, mut totals: impl FnMut() -> (u64, u64)) -> TcpStream {
+    // Longer than the kernel takes to probe a closed window, which may let a little more through.
+    const STILL: Duration = Duration::from_secs(1);
+    let client = connect_served(address);
+    client.set_write_timeout(None).expect("no timeout is valid");
+    let sender = client.try_clone().expect("a descriptor is free");
+    thread::spawn(move || while (&sender).write_all(&[b'x'; 64 * 1024]).is_ok() {});
+    let (mut last, mut since) = ((0, 0), Instant::now());
+    while last.0 <= last.1 || since.elapsed() < STILL {
+        let now = totals();
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    client
+}
+
+/// Numbers that look random and are the same in every run (splitmix64).
+pub struct Random(u64);
+
+impl Random {
+    /// A sequence for each seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+}
+
+/// Bytes that look random and are the same in every run.
+pub fn random_bytes(length: usize) -> Vec<u8> {
+    let mut random = Random::new(length as u64);
+    let mut bytes: Vec<u8> = (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).collect();
+    bytes.truncate(length);
+    bytes
 }
 
 /// The `hebra` program in a process of its own, killed when dropped.
@@ -155,6 +208,16 @@ impl Program {
                 return line;
             }
         }
+    }
+
+    /// The bytes received and sent that the next line of totals tells.
+    pub fn next_totals(&self) -> (u64, u64) {
+        let line = self.wait_for("totals: ");
+        let field = |name| {
+            let value = line.split(' ').find_map(|field: &str| field.strip_prefix(name));
+            value.expect("it is told").parse().expect("a number")
+        };
+        (field("bytes_in="), field("bytes_out="))
     }
 
     /// Waits for its end: the exit code and the rest of its standard error.

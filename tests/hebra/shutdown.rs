@@ -1,0 +1,103 @@
+//! How a server stops: drain, deadline, and what clients see of it.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hebra::{Handler, Next, Server, ServerConfig};
+
+use crate::support::{FUSE, address, clog, config, connect, connect_served, read_to_end, start};
+
+#[test]
+fn idle_sessions_end_with_a_clean_end_of_stream() {
+    let server = start(config());
+    let mut clients: Vec<TcpStream> = (0..4).map(|_| connect_served(address(&server))).collect();
+    let report = server.shutdown(FUSE);
+    assert_eq!((report.cut_off, report.abandoned, report.stats.finished), (0, 0, 4));
+    for client in &mut clients {
+        assert_eq!(read_to_end(client), b"");
+    }
+}
+
+#[test]
+fn the_waiting_are_told() {
+    let server = start(ServerConfig { workers: 1, ..config() });
+    let events = server.subscribe();
+    let _held = connect_served(address(&server));
+    let mut waiting = connect(address(&server));
+    waiting.write_all(b"anybody?").expect("it is sent");
+    while server.stats().waiting == 0 {
+        std::thread::yield_now();
+    }
+    server.shutdown(FUSE);
+    assert_eq!(read_to_end(&mut waiting), b"busy: the server is shutting down\r\n");
+    assert!(events.iter().any(|event| event.to_string().ends_with("refused: the server is shutting down")));
+}
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off_at_the_deadline() {
+    let server = start(config());
+    let pace = crossbeam_channel::tick(Duration::from_millis(10));
+    let _client = clog(address(&server), || {
+        pace.recv().expect("it ticks");
+        let stats = server.stats();
+        (stats.bytes_in, stats.bytes_out)
+    });
+    let report = server.shutdown(Duration::from_millis(50));
+    assert_eq!((report.cut_off, report.abandoned), (1, 0));
+}
+
+/// Does not return until it is allowed to.
+struct Stuck(Arc<AtomicBool>);
+
+impl Handler for Stuck {
+    fn message(&mut self, _message: &[u8], reply: &mut dyn Write) -> std::io::Result<Next> {
+        reply.write_all(b"stuck")?;
+        while !self.0.load(Ordering::SeqCst) {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Ok(Next::Continue)
+    }
+}
+
+#[test]
+fn a_handler_that_never_returns_does_not_hold_up_the_stop() {
+    let free = Arc::new(AtomicBool::new(false));
+    let handler = Arc::clone(&free);
+    let server = Server::bind(config(), move |_client| Stuck(Arc::clone(&handler))).expect("it binds");
+    let server = server.start().expect("it starts");
+    let mut client = connect(address(&server));
+    client.write_all(b"hello").expect("it is sent");
+    let mut answer = [0; 5];
+    client.read_exact(&mut answer).expect("it answers and then is stuck");
+    let report = server.shutdown(Duration::ZERO);
+    assert_eq!((report.cut_off, report.abandoned), (1, 1));
+    free.store(true, Ordering::SeqCst);
+}
+
+/// An address that no other test takes a free port of, so that a port stays free once it is left.
+fn apart(last: u8) -> ServerConfig {
+    ServerConfig { listen: vec![format!("127.0.1.{last}:0")], ..config() }
+}
+
+#[test]
+fn a_stopped_server_leaves_its_port_to_the_next() {
+    let server = start(apart(1));
+    let address = address(&server);
+    let _client = connect_served(address);
+    server.shutdown(FUSE);
+    let next = start(ServerConfig { listen: vec![address.to_string()], ..config() });
+    connect_served(address);
+    drop(next);
+    TcpListener::bind(address).expect("a dropped server has let go of its port too");
+}
+
+#[test]
+fn a_server_that_never_started_leaves_nothing() {
+    let server = Server::bind(apart(2), |_client| hebra::Echo).expect("it binds");
+    let address = server.local_addrs().next().expect("one");
+    drop(server);
+    TcpListener::bind(address).expect("the port is free");
+}
