@@ -1,13 +1,84 @@
-//! hebra
+//! hebra is a thread-based, blocking TCP message server: a thread per client, done right.
+//!
+//! A listener hands each accepted connection to a worker of a fixed thread pool; the worker reads messages
+//! and lets a [`Handler`] answer them until the client says `bye`; what happens travels as [`Event`]s over a
+//! channel to one logging thread. Everything a client controls is bounded: sessions, queue, line, time.
+//!
+//! # Use
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
+//! use std::time::Duration;
+//!
+//! use hebra::{Echo, Server, ServerConfig};
+//!
+//! let config = ServerConfig { listen: vec!["127.0.0.1:0".into()], workers: 4, ..ServerConfig::default() };
+//! let server = Server::bind(config, |_client| Echo)?.start()?;
+//!
+//! let mut client = TcpStream::connect(server.local_addrs()[0])?;
+//! client.write_all(b"Hola, servidor!")?;
+//! let mut echo = [0; 15];
+//! client.read_exact(&mut echo)?;
+//! assert_eq!(&echo, b"Hola, servidor!");
+//! client.write_all(b"bye")?;
+//! assert_eq!(client.read(&mut echo)?, 0);
+//!
+//! let report = server.shutdown(Duration::from_secs(10));
+//! assert_eq!((report.cut_off, report.stats.messages), (0, 1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`ServerConfig`] is everything that can be set; [`Server::bind`] takes it and a factory of handlers;
+//! [`Server::start`] begins to accept; [`RunningServer::shutdown`] drains. Your own service is a [`Handler`];
+//! [`ClientThread`] runs one against a scripted stream, without any server.
+//!
+//! # Threads
+//!
+//! | thread | how many | ends when |
+//! | --- | --- | --- |
+//! | `hebra-accept` | one for each listening socket | the server stops |
+//! | `hebra-worker` | [`workers`](ServerConfig::workers) | the server has stopped |
+//! | `hebra-reaper` | one, with a [`queue_timeout`](ServerConfig::queue_timeout) | the server stops |
+//! | `hebra-linger` | one | the last connection is closed |
+//! | `hebra-log` | one | the last event is logged |
+//!
+//! # Stopping
+//!
+//! [`RunningServer::shutdown`] goes in this order: nobody is accepted or queued any more and those who wait
+//! are told; sessions answer what has arrived and end; at the deadline those that have not are closed; the
+//! pool ends; the last connections linger for up to a second; the log comes last. Dropping a running server
+//! does the same with a deadline of zero.
+//!
+//! # What is logged
+//!
+//! Through the [`log`] crate, with the target `hebra`, from the logging thread only:
+//!
+//! | level | what |
+//! | --- | --- |
+//! | error | accepting fails; a handler panicked |
+//! | warn | an address is not listened on; accepting works again; events were lost; sessions were cut off |
+//! | info | clients connected, messages, clients disconnected or refused, totals, the stop |
+//!
+//! A session never waits for the log. What a client sent is shortened, and escaped so that it can neither
+//! control a terminal nor pass for a line of its own. Messages are sampled by
+//! [`log_messages`](ServerConfig::log_messages); [`Stats`] are exact whatever the log leaves out.
+//!
+//! # Features
+//!
+//! `cli`, on by default, is for the `hebra` program. The library needs none: with
+//! `default-features = false` it depends on `threadpool`, `socket2`, `crossbeam-channel` and `log`.
 #![forbid(unsafe_code)]
+// The examples of the README are run with the others.
+#![cfg_attr(doctest, doc = include_str!("../README.md"))]
 
-mod client_thread;
 mod config;
 mod error;
-mod events;
-pub mod protocol;
 mod server;
+mod client_thread;
+pub mod protocol;
 mod service;
+mod events;
 
 pub use client_thread::ClientThread;
 pub use config::{Framing, LogMessages, ServerConfig, WhenFull};
