@@ -5,8 +5,8 @@
 
 mod event;
 mod excerpt;
-mod log;
 mod sink;
+mod log;
 mod stats;
 
 pub use event::{CloseReason, Event, RefuseReason};

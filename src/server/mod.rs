@@ -3,14 +3,14 @@
 //! The threads of a running server, all named `hebra-...`: an acceptor for each listener, the workers of the
 //! pool, the lingering thread, the reaper, the logging thread. Only this module starts and joins them.
 
+mod listener;
+mod workers;
 mod acceptor;
 mod admission;
 mod core;
-mod linger;
-mod listener;
 mod registry;
+mod linger;
 mod shutdown;
-mod workers;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, PoisonError};
