@@ -11,8 +11,7 @@ TESTS ?=
 .PHONY: run test bench lint fmt doc check test-interop interop-tools stress help
 
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
-	@$(CARGO) build --release --locked --bin hebra
-	@exec target/release/hebra serve $(ARGS)
+	@exec $(CARGO) run --release --locked -- serve $(ARGS)
 
 test: ## Run every test that needs nothing but Rust
 	$(CARGO) test --locked
