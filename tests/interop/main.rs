@@ -5,6 +5,7 @@
 mod support;
 
 mod ncat;
+mod socat;
 
 use std::env;
 use std::io::Write;

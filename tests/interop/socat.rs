@@ -1,0 +1,28 @@
+//! socat between a pipe and a connection.
+
+use std::process::Command;
+
+use crate::support::Program;
+use crate::{assert_same, noise, pipe, tool};
+
+/// socat that waits for the server's end of stream when its input has ended, instead of half a second.
+fn socat(server: &Program) -> Command {
+    let mut command = Command::new(tool("socat"));
+    command.args(["-t", "60", "-", &format!("TCP:{}", server.address())]);
+    command
+}
+
+#[test]
+fn what_socat_sends_comes_back_and_bye_closes() {
+    let server = Program::serve(&[]);
+    assert_eq!(pipe(&mut socat(&server), b"hello\nbye\nlost\n"), b"hello\n");
+    server.wait_for("disconnected: bye");
+}
+
+#[test]
+fn a_mebibyte_comes_back_whole_after_a_half_close() {
+    let server = Program::serve(&["--framing", "raw"]);
+    let input = noise(1 << 20);
+    assert_same(&pipe(&mut socat(&server), &input), &input);
+    server.wait_for("disconnected: end of stream");
+}
