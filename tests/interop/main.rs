@@ -5,6 +5,7 @@
 mod support;
 
 mod ncat;
+mod python;
 mod socat;
 
 use std::env;

@@ -1,0 +1,13 @@
+"""The TCP client of the textbooks: it sends text without a newline and waits for it to come back."""
+
+import socket
+import sys
+
+host, port = sys.argv[1], int(sys.argv[2])
+
+with socket.create_connection((host, port), timeout=60) as client:
+    client.sendall("Hola, servidor!".encode())
+    print("received:", client.recv(1024).decode())
+    client.sendall(b"bye")
+    rest = client.recv(1024)
+    print("end of stream" if rest == b"" else f"unexpected: {rest!r}")
