@@ -7,6 +7,7 @@ mod support;
 mod ncat;
 mod python;
 mod socat;
+mod strace;
 mod telnet;
 
 use std::env;

@@ -1,0 +1,79 @@
+//! strace as the witness that an echo costs the worker two system calls.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Program, connect, exchange};
+use crate::tool;
+
+const MESSAGES: usize = 500;
+
+/// Exchanges messages with `server` under strace, and counts by name the system calls of the session's worker
+/// from the arrival of the first message to the echo of the last.
+fn worker_calls(server: Program, name: &str) -> BTreeMap<String, usize> {
+    let file = format!("{}/strace-{name}.txt", env!("CARGO_TARGET_TMPDIR"));
+    // strace ends with the server it watches, and so does not outlive a test that fails.
+    let mut strace = Command::new(tool("strace"))
+        .args(["-f", "-s", "64", "-o", &file, "-p", &server.id().to_string()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it is installed");
+    let mut messages = BufReader::new(strace.stderr.take().expect("piped"));
+    let mut message = String::new();
+    messages.read_line(&mut message).expect("text");
+    assert!(message.contains(" attached"), "strace must be allowed to trace (ptrace): {message}");
+
+    let mut client = connect(server.address());
+    let mut exchange = |message: &[u8]| assert_eq!(exchange(&mut client, message), message);
+    exchange(b"MARK-A");
+    for _ in 0..MESSAGES {
+        exchange(&[b'x'; 512]);
+    }
+    exchange(b"MARK-B");
+    drop(client);
+    server.signal(Signal::SIGINT);
+    server.finish();
+    messages.read_to_string(&mut message).expect("text");
+    assert!(strace.wait().expect("it was started").success(), "{message}");
+
+    let trace = fs::read_to_string(&file).expect("strace wrote it");
+    let is_first = |line: &&str| line.contains("recvfrom") && line.contains("MARK-A");
+    let is_last = |line: &str| line.contains("sendto") && line.contains("MARK-B");
+    let worker = trace.lines().find(is_first).and_then(|line| line.split_once(' ')).expect("a first message").0;
+    let mut lines =
+        trace.lines().filter_map(|line| line.strip_prefix(worker)?.strip_prefix(' ')).map(str::trim_start);
+    lines.find(is_first);
+    let mut calls = BTreeMap::new();
+    for line in lines {
+        // A call that another thread's interrupted is told in two lines.
+        if !line.starts_with("<... ") {
+            let call = line.split('(').next().unwrap_or(line);
+            *calls.entry(call.to_owned()).or_default() += 1;
+        }
+        if is_last(line) {
+            return calls;
+        }
+    }
+    panic!("no last message in {file}");
+}
+
+/// The echo of the first message, the exchanges between, and the last one: a read and a write each.
+fn two_for_each() -> BTreeMap<String, usize> {
+    BTreeMap::from([("recvfrom".to_owned(), MESSAGES + 1), ("sendto".to_owned(), MESSAGES + 2)])
+}
+
+#[test]
+fn an_echo_is_two_system_calls_with_message_logging_off() {
+    assert_eq!(worker_calls(Program::serve(&["--log-messages", "off"]), "off"), two_for_each());
+}
+
+#[test]
+fn an_echo_is_two_system_calls_when_the_level_hides_messages() {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0"]).env("RUST_LOG", "warn");
+    assert_eq!(worker_calls(Program::spawn(&mut command, 1), "warn"), two_for_each());
+}
