@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod make;
 mod ncat;
 mod python;
 mod socat;
