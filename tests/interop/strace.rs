@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 
@@ -12,21 +11,16 @@ use crate::tool;
 
 const MESSAGES: usize = 500;
 
-/// Exchanges messages with `server` under strace, and counts by name the system calls of the session's worker
+/// Exchanges messages with a server under strace, and counts by name the system calls of the session's worker
 /// from the arrival of the first message to the echo of the last.
-fn worker_calls(server: Program, name: &str) -> BTreeMap<String, usize> {
+fn worker_calls(name: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> BTreeMap<String, usize> {
     let file = format!("{}/strace-{name}.txt", env!("CARGO_TARGET_TMPDIR"));
-    // strace ends with the server it watches, and so does not outlive a test that fails.
-    let mut strace = Command::new(tool("strace"))
-        .args(["-f", "-s", "64", "-o", &file, "-p", &server.id().to_string()])
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it is installed");
-    let mut messages = BufReader::new(strace.stderr.take().expect("piped"));
-    let mut message = String::new();
-    messages.read_line(&mut message).expect("text");
-    assert!(message.contains(" attached"), "strace must be allowed to trace (ptrace): {message}");
-
+    let mut command = Command::new(tool("strace"));
+    // With -D the child is the server and strace a process beside it, which ends with the server and so does
+    // not outlive a test that fails. It also may trace where only descendants can be attached to (Yama).
+    command.args(["-D", "-f", "-qq", "-s", "64", "-o", &file]);
+    command.args([env!("CARGO_BIN_EXE_hebra"), "serve", "--listen", "127.0.0.1:0"]).env_remove("RUST_LOG");
+    let server = Program::spawn(set(&mut command), 1);
     let mut client = connect(server.address());
     let mut exchange = |message: &[u8]| assert_eq!(exchange(&mut client, message), message);
     exchange(b"MARK-A");
@@ -36,9 +30,10 @@ fn worker_calls(server: Program, name: &str) -> BTreeMap<String, usize> {
     exchange(b"MARK-B");
     drop(client);
     server.signal(Signal::SIGINT);
-    server.finish();
-    messages.read_to_string(&mut message).expect("text");
-    assert!(strace.wait().expect("it was started").success(), "{message}");
+    // Standard error ends when strace does, which has then written all it saw.
+    let (_, errors) = server.finish();
+    let refused = errors.iter().any(|line| line.contains("ptrace("));
+    assert!(!refused, "strace must be allowed to trace (ptrace): {errors:#?}");
 
     let trace = fs::read_to_string(&file).expect("strace wrote it");
     let is_first = |line: &&str| line.contains("recvfrom") && line.contains("MARK-A");
@@ -68,12 +63,10 @@ fn two_for_each() -> BTreeMap<String, usize> {
 
 #[test]
 fn an_echo_is_two_system_calls_with_message_logging_off() {
-    assert_eq!(worker_calls(Program::serve(&["--log-messages", "off"]), "off"), two_for_each());
+    assert_eq!(worker_calls("off", |command| command.args(["--log-messages", "off"])), two_for_each());
 }
 
 #[test]
 fn an_echo_is_two_system_calls_when_the_level_hides_messages() {
-    let mut command = Program::command();
-    command.args(["--listen", "127.0.0.1:0"]).env("RUST_LOG", "warn");
-    assert_eq!(worker_calls(Program::spawn(&mut command, 1), "warn"), two_for_each());
+    assert_eq!(worker_calls("warn", |command| command.env("RUST_LOG", "warn")), two_for_each());
 }
