@@ -70,18 +70,6 @@ fn pipe(client: &mut Command, input: &[u8]) -> Vec<u8> {
     stdout
 }
 
-/// `length` bytes in which no two pieces are alike (splitmix64), so that a lost, doubled or swapped one shows.
-fn noise(length: usize) -> Vec<u8> {
-    let mut state = 0_u64;
-    let words = std::iter::repeat_with(|| {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let word = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (word ^ (word >> 31)).to_le_bytes()
-    });
-    words.flatten().take(length).collect()
-}
-
 /// Asserts that `output` is `input`, without printing megabytes if it is not.
 fn assert_same(output: &[u8], input: &[u8]) {
     assert_eq!(output.len(), input.len());

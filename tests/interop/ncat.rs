@@ -1,7 +1,7 @@
 //! ncat in a pipe: it closes its sending side when its input ends and prints what still comes.
 
-use crate::support::{Program, connect_served};
-use crate::{assert_same, client, noise, pipe};
+use crate::support::{Program, connect_served, random_bytes};
+use crate::{assert_same, client, pipe};
 
 #[test]
 fn what_ncat_sends_comes_back_and_bye_closes() {
@@ -12,7 +12,7 @@ fn what_ncat_sends_comes_back_and_bye_closes() {
 #[test]
 fn sixty_four_mebibytes_come_back_whole_after_a_half_close() {
     let server = Program::serve(&["--framing", "raw"]);
-    let input = noise(64 << 20);
+    let input = random_bytes(64 << 20);
     assert_same(&pipe(&mut client("ncat", server.address()), &input), &input);
     server.wait_for("disconnected: end of stream");
 }

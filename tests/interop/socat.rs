@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::support::Program;
-use crate::{assert_same, noise, pipe, tool};
+use crate::support::{Program, random_bytes};
+use crate::{assert_same, pipe, tool};
 
 /// socat that waits for the server's end of stream when its input has ended, instead of half a second.
 fn socat(server: &Program) -> Command {
@@ -22,7 +22,7 @@ fn what_socat_sends_comes_back_and_bye_closes() {
 #[test]
 fn a_mebibyte_comes_back_whole_after_a_half_close() {
     let server = Program::serve(&["--framing", "raw"]);
-    let input = noise(1 << 20);
+    let input = random_bytes(1 << 20);
     assert_same(&pipe(&mut socat(&server), &input), &input);
     server.wait_for("disconnected: end of stream");
 }
