@@ -14,7 +14,7 @@ pub enum Found<'a> {
     TooLong,
 }
 
-/// Gathers lines. Its memory follows the longest line so far and is less than twice the cap.
+/// Gathers lines. Its memory follows the longest line so far and is at most twice the cap.
 ///
 /// ```
 /// use hebra::protocol::{Found, LineFraming};
@@ -92,5 +92,22 @@ impl LineFraming {
     /// What is left without a line feed at the end of the stream.
     pub fn rest(&self) -> &[u8] {
         if self.taken { &[] } else { &self.line }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_at_most_twice_the_cap() {
+        // The cap is reached in steps that double and in steps that do not; then the line feed is added.
+        for (max_line, step) in [(1024, 256), (1024, 7), (1000, 999), (8, 1)] {
+            let mut framing = LineFraming::new(max_line);
+            for mut piece in vec![b'x'; max_line].chunks(step).chain([b"\n".as_slice()]) {
+                framing.next(&mut piece);
+                assert!(framing.line.capacity() <= 2 * max_line, "{max_line} {step}");
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ mod admission;
 mod crowd;
 mod events;
 mod program;
+mod protocol;
 mod session;
 mod shutdown;
 mod timeouts;
