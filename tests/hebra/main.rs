@@ -3,12 +3,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod admission;
-mod crowd;
-mod events;
-mod program;
 mod protocol;
+mod io_counts;
 mod session;
-mod shutdown;
+mod admission;
 mod timeouts;
+mod events;
+mod shutdown;
+mod crowd;
+mod program;
 mod usage;
