@@ -17,19 +17,26 @@ const LF: u8 = b'\n';
 /// The index of the first line feed or IAC byte, or the length of `bytes` if there is none.
 ///
 /// Between two such bytes nothing can change the telnet state or end a line, so both the detector and the
-/// line framing skip over what this skips. It looks at 32 bytes at a time without an early exit inside the
-/// chunk, which the compiler turns into vector instructions; byte by byte, a 64 KiB read would cost more
-/// than the system calls that carry it.
+/// line framing skip over what this skips. Byte by byte, a 64 KiB read would cost more than the system calls
+/// that carry it.
 fn find_break(bytes: &[u8]) -> usize {
-    const CHUNK: usize = 32;
-    let is_break = |byte: &u8| *byte == LF || *byte == telnet::IAC;
-    let clean = bytes
-        .chunks_exact(CHUNK)
-        .take_while(|chunk| !chunk.iter().fold(false, |found, byte| found | is_break(byte)))
-        .count()
-        * CHUNK;
+    let mut clean = clean_chunks::<32>(bytes);
+    // The break of a short line is on average in the middle of a long chunk.
+    clean += clean_chunks::<8>(&bytes[clean..]);
     let tail = &bytes[clean..];
     clean + tail.iter().position(is_break).unwrap_or(tail.len())
+}
+
+/// The length of the chunks in front of the first one with a break.
+///
+/// A chunk is looked at without an early exit, which the compiler turns into vector instructions.
+fn clean_chunks<const SIZE: usize>(bytes: &[u8]) -> usize {
+    let is_clean = |chunk: &&[u8; SIZE]| !chunk.iter().fold(false, |found, byte| found | is_break(byte));
+    bytes.as_chunks().0.iter().take_while(is_clean).count() * SIZE
+}
+
+fn is_break(byte: &u8) -> bool {
+    *byte == LF || *byte == telnet::IAC
 }
 
 #[cfg(test)]
