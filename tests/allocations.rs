@@ -5,7 +5,6 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::iter;
 
 use dhat::{Alloc, HeapStats, Profiler};
 use hebra::{Framing, LogMessages, ServerConfig};
