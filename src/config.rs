@@ -37,8 +37,8 @@ pub struct ServerConfig {
     pub write_timeout: Option<Duration>,
     /// What a message is. Default: [`Framing::Message`].
     pub framing: Framing,
-    /// The longest line in [`Framing::Line`], in bytes, its line feed not counted. One session can hold
-    /// twice as much memory. Default: 64 KiB.
+    /// The longest line in [`Framing::Line`], in bytes, its line feed not counted. A session that
+    /// receives one can hold a few times as much memory until it ends. Default: 64 KiB.
     pub max_line: usize,
     /// Connections the kernel may hold that were not accepted yet; it may cap this silently
     /// (`net.core.somaxconn` on Linux). Default: 1,024.

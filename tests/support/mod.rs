@@ -132,6 +132,17 @@ pub fn random_bytes(length: usize) -> Vec<u8> {
     bytes
 }
 
+/// The lines of a pipe, which is read whether anybody is interested or not.
+fn lines(pipe: impl Read + Send + 'static) -> (Receiver<String>, JoinHandle<()>) {
+    let (sender, receiver) = mpsc::channel();
+    let reader = thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let _ = sender.send(line);
+        }
+    });
+    (receiver, reader)
+}
+
 /// The `hebra` program in a process of its own, killed when dropped.
 pub struct Program {
     child: Child,
@@ -156,20 +167,11 @@ impl Program {
     /// Starts `command` and waits until it listens on `sockets` addresses.
     pub fn spawn(command: &mut Command, sockets: usize) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
-        let (sender, errors) = mpsc::channel();
-        let stderr = BufReader::new(child.stderr.take().expect("piped"));
-        let reader = thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                // Nobody may be interested any more, but the pipe is read all the same.
-                let _ = sender.send(line);
-            }
-        });
-        let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let addresses: Vec<SocketAddr> = stdout
-            .lines()
-            .map_while(Result::ok)
+        let (errors, reader) = lines(child.stderr.take().expect("piped"));
+        let (output, _) = lines(child.stdout.take().expect("piped"));
+        let addresses: Vec<SocketAddr> = std::iter::from_fn(|| output.recv_timeout(FUSE).ok())
             .take(sockets)
-            .map(|line| {
+            .map(|line: String| {
                 let address = line.strip_prefix("listening on ").expect("that is what it prints");
                 address.parse().expect("an address")
             })
