@@ -6,11 +6,11 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::events::{EventSink, SessionCounters};
 use crate::protocol::{ByeDetector, Found, LineFraming, escape_into};
-use crate::server::ShutdownToken;
+use crate::server::{Pulse, ShutdownToken};
 use crate::{Client, CloseReason, Framing, Handler, Next, ServerConfig};
 
 /// What one read can return at most, and so the longest message in message and raw framing.
@@ -69,6 +69,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) client: Client,
     pub(crate) counters: &'a SessionCounters,
     pub(crate) sink: &'a EventSink,
+    pub(crate) pulse: &'a Pulse,
     pub(crate) token: &'a ShutdownToken,
 }
 
@@ -105,6 +106,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
             client: Client { id: 0, peer: ([0; 4], 0).into() },
             counters: &SessionCounters::default(),
             sink: &EventSink::disconnected(),
+            pulse: &Pulse::new(Instant::now()),
             token: &ShutdownToken::default(),
         })
     }
@@ -118,7 +120,10 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
         let mut framing = framing;
         let mut buffer = vec![0; READ_SIZE];
         loop {
-            let step = match conversation.replies.stream.read(&mut buffer) {
+            around.pulse.wait();
+            let read = conversation.replies.stream.read(&mut buffer);
+            around.pulse.wake();
+            let step = match read {
                 Ok(0) => conversation.end_of_stream(&mut framing),
                 Ok(count) => {
                     around.counters.add_in(count);
@@ -177,7 +182,7 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
         if self.around.token.is_set() && self.around.token.elapsed() > LAST_ANSWERS {
             return Err(CloseReason::Shutdown);
         }
-        Ok(())
+        self.around.pulse.order().map_or(Ok(()), Err)
     }
 
     fn take_lines(&mut self, mut read: &[u8], lines: &mut LineFraming) -> Step {
@@ -199,6 +204,9 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
         }
         if self.around.token.is_set() {
             return Err(CloseReason::Shutdown);
+        }
+        if let Some(reason) = self.around.pulse.order() {
+            return Err(reason);
         }
         if let FramingState::Line(lines) = framing {
             match lines.rest() {
@@ -296,6 +304,8 @@ impl<S: Write> Replies<'_, S> {
                 format!("error: a line may have {} bytes\r\n", lines.max_line())
             }
             (_, CloseReason::IdleTimeout) => "idle: nothing was received for too long\r\n".to_owned(),
+            (_, CloseReason::Yielded) => "idle: the worker is needed for another client\r\n".to_owned(),
+            (_, CloseReason::Expired) => "error: the session has lasted too long\r\n".to_owned(),
             _ => return,
         };
         // If it cannot be told, the reason stays the same.

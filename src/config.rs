@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::Error;
+use crate::server::LINGERING;
 
 /// What a server listens on, how many clients it takes, and where its patience ends.
 ///
@@ -33,6 +34,15 @@ pub struct ServerConfig {
     /// How long a session may hear nothing from its client. It ends a forgotten connection; too short, it
     /// ends slow typists too. Default: 5 min.
     pub idle_timeout: Option<Duration>,
+    /// When clients wait and no worker is free, a session that has been silent for longer than this gives its
+    /// worker up, the longest silent one first. Shorter, newcomers wait less; longer, the silent are left
+    /// alone. Default: 60 s.
+    pub yield_after: Option<Duration>,
+    /// How long a session may last, however busy it is. Default: `None`.
+    pub max_lifetime: Option<Duration>,
+    /// Connections that one peer may have at a time, waiting ones included: one IPv4 address, or one IPv6
+    /// network of 64 bits. Default: `None`, as many as there are.
+    pub max_per_ip: Option<usize>,
     /// How long the client may take to accept one reply, however often it reads a little. Default: 30 s.
     pub write_timeout: Option<Duration>,
     /// What a message is. Default: [`Framing::Message`].
@@ -62,6 +72,9 @@ impl Default for ServerConfig {
             queue_timeout: Some(Duration::from_secs(10)),
             idle_timeout: Some(Duration::from_secs(5 * 60)),
             write_timeout: Some(Duration::from_secs(30)),
+            yield_after: Some(Duration::from_secs(60)),
+            max_lifetime: None,
+            max_per_ip: None,
             framing: Framing::Message,
             max_line: 64 * 1024,
             backlog: 1024,
@@ -113,7 +126,19 @@ const MIN_STACK: usize = 32 * 1024;
 /// The longest time limit: what fits the kernel's socket timeouts on every platform.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Descriptors for everything but clients: listeners, standard streams, a logger's file.
+const OTHER_DESCRIPTORS: u64 = 32;
+
 impl ServerConfig {
+    /// How many descriptors a server with this configuration can need at most: for clients served and
+    /// waiting, connections on their way out, and the server itself.
+    ///
+    /// A program may raise its soft limit to that; a running server logs a warning if it is lower.
+    pub fn descriptors(&self) -> u64 {
+        let clients = self.workers.saturating_add(self.max_pending).saturating_add(LINGERING);
+        (clients as u64).saturating_add(OTHER_DESCRIPTORS)
+    }
+
     /// Checks every field.
     ///
     /// # Errors
@@ -126,6 +151,7 @@ impl ServerConfig {
         require(!self.listen.is_empty(), "listen", "needs at least one address")?;
         require(self.workers > 0, "workers", "must be at least 1")?;
         require(self.workers.checked_add(self.max_pending).is_some(), "max-pending", "is too large")?;
+        require(self.max_per_ip != Some(0), "max-per-ip", "must be at least 1, or off")?;
         require(self.max_line > 0, "max-line", "must be at least 1 byte")?;
         require(self.backlog > 0, "backlog", "must be at least 1")?;
         require(i32::try_from(self.backlog).is_ok(), "backlog", "must be less than 2^31")?;
@@ -134,6 +160,8 @@ impl ServerConfig {
             ("queue-timeout", self.queue_timeout),
             ("idle-timeout", self.idle_timeout),
             ("write-timeout", self.write_timeout),
+            ("yield-after", self.yield_after),
+            ("max-lifetime", self.max_lifetime),
             ("stats-interval", self.stats_interval),
         ];
         for (option, limit) in limits {
@@ -155,9 +183,14 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_fit_a_limit_of_1024_descriptors() {
+        assert!(ServerConfig::default().descriptors() <= 1024);
+    }
+
+    #[test]
     fn each_bad_value_is_named() {
         type Spoil = fn(&mut ServerConfig);
-        let cases: [(&str, Spoil); 10] = [
+        let cases: [(&str, Spoil); 13] = [
             ("listen", |config| config.listen.clear()),
             ("workers", |config| config.workers = 0),
             ("max-pending", |config| config.max_pending = usize::MAX),
@@ -168,6 +201,9 @@ mod tests {
             ("queue-timeout", |config| config.queue_timeout = Some(Duration::ZERO)),
             ("idle-timeout", |config| config.idle_timeout = Some(Duration::from_nanos(1))),
             ("write-timeout", |config| config.write_timeout = Some(Duration::MAX)),
+            ("yield-after", |config| config.yield_after = Some(Duration::ZERO)),
+            ("max-lifetime", |config| config.max_lifetime = Some(Duration::ZERO)),
+            ("max-per-ip", |config| config.max_per_ip = Some(0)),
         ];
         for (name, spoil) in cases {
             let mut config = ServerConfig::default();

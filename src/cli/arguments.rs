@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hebra::{Framing, LogMessages, ServerConfig, WhenFull};
 
-use super::units::{self, Limit};
+use super::units::{self, Count, Limit};
 
 /// A thread-based, blocking TCP message server.
 #[derive(Debug, Parser)]
@@ -59,6 +59,18 @@ pub(crate) struct ServeArguments {
     /// How long a client may take to accept a reply, or off
     #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s")]
     write_timeout: Limit,
+
+    /// How long a client may be silent while another waits for a worker, or off
+    #[arg(long, env = "HEBRA_YIELD_AFTER", value_name = "TIME", default_value = "60s")]
+    yield_after: Limit,
+
+    /// How long a session may last, or off
+    #[arg(long, env = "HEBRA_MAX_LIFETIME", value_name = "TIME", default_value = "off")]
+    max_lifetime: Limit,
+
+    /// Connections of one IPv4 address or IPv6 /64 at a time, or off
+    #[arg(long, env = "HEBRA_MAX_PER_IP", value_name = "N|off", default_value = "off")]
+    max_per_ip: Count,
 
     /// How long a stopping server waits for sessions to end
     #[arg(
@@ -127,6 +139,9 @@ impl ServeArguments {
             queue_timeout: self.queue_timeout.0,
             idle_timeout: self.idle_timeout.0,
             write_timeout: self.write_timeout.0,
+            yield_after: self.yield_after.0,
+            max_lifetime: self.max_lifetime.0,
+            max_per_ip: self.max_per_ip.0,
             framing: match self.framing {
                 FramingArgument::Message => Framing::Message,
                 FramingArgument::Line => Framing::Line,

@@ -28,7 +28,10 @@ pub(crate) fn run(arguments: ServeArguments) -> u8 {
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     // Before anything is said: whoever waits for the first line may answer it with a signal.
     let mut signals = Signals::install().map_err(|cause| Error::Thread { name: "signals".to_owned(), cause })?;
-    let server = Server::bind(arguments.config(), |_client| Echo)?;
+    let config = arguments.config();
+    // As far as the hard limit allows. If that is not enough, the server warns.
+    let _ = rlimit::increase_nofile_limit(config.descriptors());
+    let server = Server::bind(config, |_client| Echo)?;
     announce(server.local_addrs());
     let running: RunningServer = server.start()?;
     signals.wait();

@@ -25,7 +25,8 @@ pub enum Event {
         /// How it begins.
         excerpt: Excerpt,
     },
-    /// A session ended.
+    /// A session ended. If its client sent nothing and left at once, as health probes do, this and its
+    /// [`Event::Connected`] are logged at level debug.
     Disconnected {
         /// Who.
         client: Client,
@@ -53,6 +54,17 @@ pub enum Event {
         client: Client,
         /// How the panic's message begins.
         message: Excerpt,
+    },
+    /// The configuration can need more than the system allows.
+    LimitTooLow {
+        /// The setting, or settings.
+        what: &'static str,
+        /// What they can need.
+        needs: u64,
+        /// What there is.
+        limit: u64,
+        /// Of what.
+        name: &'static str,
     },
     /// An address of a name to listen on does not exist on this machine; the name's other addresses do.
     AddressSkipped {
@@ -103,6 +115,18 @@ pub enum Event {
 }
 
 impl Event {
+    /// The client this is about, if it is about one.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        match self {
+            Self::Connected { client }
+            | Self::Message { client, .. }
+            | Self::Disconnected { client, .. }
+            | Self::Refused { client, .. }
+            | Self::Panicked { client, .. } => Some(client),
+            _ => None,
+        }
+    }
+
     /// The level this is logged at.
     pub(crate) fn level(&self) -> log::Level {
         match self {
@@ -113,7 +137,8 @@ impl Event {
             | Self::MessagesNotLogged { .. }
             | Self::Totals { .. }
             | Self::Draining { .. } => log::Level::Info,
-            Self::AddressSkipped { .. }
+            Self::LimitTooLow { .. }
+            | Self::AddressSkipped { .. }
             | Self::AcceptRecovered { .. }
             | Self::EventsDropped { .. }
             | Self::CutOff { .. } => log::Level::Warn,
@@ -134,6 +159,9 @@ impl fmt::Display for Event {
             ),
             Self::Refused { client, reason } => write!(f, "{client} refused: {reason}"),
             Self::Panicked { client, message } => write!(f, "{client}: the handler panicked: {message}"),
+            Self::LimitTooLow { what, needs, limit, name } => {
+                write!(f, "{what} can need {needs}, and the limit is {limit} ({name})")
+            }
             Self::AddressSkipped { address, cause } => write!(f, "not listening on {address}: {cause}"),
             Self::AcceptFailing { address, cause } => {
                 write!(f, "cannot accept on {address}, retrying with pauses: {cause}")
@@ -168,6 +196,11 @@ pub enum CloseReason {
     ServiceClosed,
     /// The client was silent for longer than [`idle_timeout`](crate::ServerConfig::idle_timeout).
     IdleTimeout,
+    /// The client was silent for longer than [`yield_after`](crate::ServerConfig::yield_after), and another
+    /// waited for a worker.
+    Yielded,
+    /// The session was older than [`max_lifetime`](crate::ServerConfig::max_lifetime).
+    Expired,
     /// The client did not take a reply within [`write_timeout`](crate::ServerConfig::write_timeout).
     WriteTimeout,
     /// A line was longer than [`max_line`](crate::ServerConfig::max_line).
@@ -191,6 +224,8 @@ impl fmt::Display for CloseReason {
             Self::EndOfStream => f.write_str("end of stream"),
             Self::ServiceClosed => f.write_str("closed by the service"),
             Self::IdleTimeout => f.write_str("idle timeout"),
+            Self::Yielded => f.write_str("silent, and its worker was needed"),
+            Self::Expired => f.write_str("lifetime over"),
             Self::WriteTimeout => f.write_str("write timeout"),
             Self::LineTooLong => f.write_str("line too long"),
             Self::Shutdown => f.write_str("server shutdown"),
@@ -210,6 +245,8 @@ pub enum RefuseReason {
     Full,
     /// No worker came free within [`queue_timeout`](crate::ServerConfig::queue_timeout).
     QueueTimeout,
+    /// The peer had [`max_per_ip`](crate::ServerConfig::max_per_ip) connections.
+    TooManyFromPeer,
     /// The server was stopping.
     Shutdown,
 }
@@ -219,6 +256,7 @@ impl fmt::Display for RefuseReason {
         f.write_str(match self {
             Self::Full => "all workers are taken and the queue is full",
             Self::QueueTimeout => "no worker came free in time",
+            Self::TooManyFromPeer => "too many connections from your address",
             Self::Shutdown => "the server is shutting down",
         })
     }

@@ -1,6 +1,7 @@
 //! The logging thread: takes events off the channel, logs them, hands them to subscribers, accounts for
 //! what was left out.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,10 @@ const TARGET: &str = "hebra";
 /// How long a message budget lasts.
 const WINDOW: Duration = Duration::from_secs(1);
 
+/// How long a client may be silent before its arrival is logged. Health probes connect and leave well within
+/// it, and would drown everything else.
+const ARRIVAL_DELAY: Duration = Duration::from_millis(250);
+
 /// Who gets a copy of each event. A subscriber that does not keep up misses events; one that is gone is
 /// forgotten.
 pub(crate) type Subscribers = Arc<Mutex<Vec<Sender<Event>>>>;
@@ -28,6 +33,10 @@ pub(crate) struct EventLog<F> {
     stats: F,
     stats_interval: Option<Duration>,
     next_stats: Option<Instant>,
+    /// Arrivals that were not logged yet, by number.
+    silent: HashMap<u64, Event>,
+    /// When to log those at the latest; some were logged or left before.
+    silent_until: VecDeque<(Instant, u64)>,
     /// When the message budget is renewed; none while nothing was taken from it.
     window_end: Option<Instant>,
     messages_logged: u64,
@@ -54,6 +63,8 @@ impl<F: Fn() -> Stats> EventLog<F> {
             stats,
             stats_interval,
             next_stats: stats_interval.map(|interval| Instant::now() + interval),
+            silent: HashMap::new(),
+            silent_until: VecDeque::new(),
             window_end: None,
             messages_logged: 0,
             messages_told_missing: 0,
@@ -64,7 +75,8 @@ impl<F: Fn() -> Stats> EventLog<F> {
     /// Runs until every sink is gone and the channel is empty.
     pub(crate) fn run(mut self) {
         loop {
-            let next_deadline = self.window_end.into_iter().chain(self.next_stats).min();
+            let next_arrival = self.silent_until.front().map(|(until, _)| *until);
+            let next_deadline = [self.window_end, self.next_stats, next_arrival].into_iter().flatten().min();
             let event = match next_deadline {
                 Some(deadline) => self.events.recv_deadline(deadline),
                 None => self.events.recv().map_err(RecvTimeoutError::from),
@@ -82,17 +94,38 @@ impl<F: Fn() -> Stats> EventLog<F> {
     }
 
     fn record(&mut self, event: Event) {
-        if let Event::Message { .. } = event {
-            self.messages_logged += 1;
-            self.window_end.get_or_insert_with(|| Instant::now() + WINDOW);
+        self.publish(&event);
+        let arrival = event.client().and_then(|client| self.silent.remove(&client.id));
+        match event {
+            Event::Connected { client } => {
+                self.silent_until.push_back((Instant::now() + ARRIVAL_DELAY, client.id));
+                self.silent.insert(client.id, event);
+            }
+            Event::Disconnected { bytes_in: 0, .. } if arrival.is_some() => {
+                for event in arrival.iter().chain([&event]) {
+                    log::debug!(target: TARGET, "{event}");
+                }
+            }
+            _ => {
+                if let Event::Message { .. } = event {
+                    self.messages_logged += 1;
+                    self.window_end.get_or_insert_with(|| Instant::now() + WINDOW);
+                }
+                arrival.iter().for_each(log);
+                log(&event);
+            }
         }
-        self.tell(event);
         self.tell_dropped();
     }
 
-    /// Logs one event and passes it on.
+    /// Logs an event of our own and passes it on.
     fn tell(&self, event: Event) {
-        log::log!(target: TARGET, event.level(), "{event}");
+        log(&event);
+        self.publish(&event);
+    }
+
+    /// Passes an event on.
+    fn publish(&self, event: &Event) {
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         subscribers
             .retain(|subscriber| !matches!(subscriber.try_send(event.clone()), Err(TrySendError::Disconnected(_))));
@@ -103,6 +136,12 @@ impl<F: Fn() -> Stats> EventLog<F> {
             self.window_end = None;
             self.tell_missing_messages();
             self.counts.renew_budget();
+        }
+        while let Some((until, id)) = self.silent_until.front()
+            && *until <= now
+        {
+            self.silent.remove(id).iter().for_each(log);
+            self.silent_until.pop_front();
         }
         if let (Some(next), Some(interval)) = (self.next_stats, self.stats_interval)
             && next <= now
@@ -134,4 +173,8 @@ impl<F: Fn() -> Stats> EventLog<F> {
             self.tell(Event::EventsDropped { events });
         }
     }
+}
+
+fn log(event: &Event) {
+    log::log!(target: TARGET, event.level(), "{event}");
 }

@@ -70,6 +70,8 @@ pub struct Stats {
     pub live: usize,
     /// Sessions that ended.
     pub finished: u64,
+    /// Sessions that ended and whose client had sent nothing.
+    pub silent: u64,
     /// Sessions that ended because their handler panicked.
     pub panicked: u64,
     /// Messages handed to handlers.
@@ -86,13 +88,14 @@ impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "accepted={} refused={} waiting={} live={} finished={} panicked={} messages={} bytes_in={} \
+            "accepted={} refused={} waiting={} live={} finished={} silent={} panicked={} messages={} bytes_in={} \
              bytes_out={} events_dropped={}",
             self.accepted,
             self.refused,
             self.waiting,
             self.live,
             self.finished,
+            self.silent,
             self.panicked,
             self.messages,
             self.bytes_in,

@@ -35,7 +35,10 @@ pub(crate) fn run(listener: &TcpListener, address: SocketAddr, core: &Arc<Core>,
                 if failures.is_first() {
                     core.sink.send(Event::AcceptFailing { address, cause: error.to_string() });
                 }
-                core.token.wait(failures.next_pause());
+                // A client that leaves may be what was lacking: then it is tried again soon.
+                if core.admission.wait_freed(failures.next_pause()) {
+                    failures.begin_pauses_anew();
+                }
             }
         }
     }
@@ -57,22 +60,32 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 /// A run of failures to accept.
 #[derive(Debug, Default)]
-struct Failures(u64);
+struct Failures {
+    count: u64,
+    /// Pauses since they last began anew.
+    pauses: u32,
+}
 
 impl Failures {
     fn is_first(&self) -> bool {
-        self.0 == 0
+        self.count == 0
     }
 
     fn next_pause(&mut self) -> Duration {
-        let doublings = self.0.min(10) as u32;
-        self.0 += 1;
+        let doublings = self.pauses.min(10);
+        self.count += 1;
+        self.pauses += 1;
         (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE)
+    }
+
+    fn begin_pauses_anew(&mut self) {
+        self.pauses = 0;
     }
 
     /// Ends the run, if there is one: how many there were.
     fn end(&mut self) -> Option<u64> {
-        (self.0 > 0).then(|| std::mem::take(&mut self.0))
+        let Self { count, .. } = std::mem::take(self);
+        (count > 0).then_some(count)
     }
 }
 
@@ -86,8 +99,10 @@ mod tests {
         assert_eq!(failures.end(), None);
         let pauses: Vec<u128> = (0..12).map(|_| failures.next_pause().as_millis()).collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000, 1000]);
+        failures.begin_pauses_anew();
+        assert_eq!(failures.next_pause(), FIRST_PAUSE);
         assert!(!failures.is_first());
-        assert_eq!(failures.end(), Some(12));
+        assert_eq!(failures.end(), Some(13));
         assert!(failures.is_first());
         assert_eq!(failures.next_pause(), FIRST_PAUSE);
     }

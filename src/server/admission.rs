@@ -28,7 +28,23 @@ struct State<T> {
     /// them keeps the pool's queue as short as ours.
     jobs: usize,
     watchers: usize,
+    /// Workers that were asked for from silent sessions and have not come free. Any worker that comes free
+    /// counts: it serves the one who waits just as well.
+    expected: usize,
     closed: bool,
+}
+
+/// What the reaper is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Watch<T> {
+    /// This one has waited too long.
+    Expired(T),
+    /// Somebody waits, and no worker is expected to come free.
+    NeedsWorker,
+    /// The time has come.
+    Time,
+    /// The gate is closed.
+    Closed,
 }
 
 /// What became of an arrival.
@@ -46,7 +62,8 @@ pub(crate) enum Admitted<T> {
 
 impl<T> Admission<T> {
     pub(crate) fn new(workers: usize, max_pending: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), running: 0, jobs: 0, watchers: 0, closed: false };
+        let state =
+            State { waiting: VecDeque::new(), running: 0, jobs: 0, watchers: 0, expected: 0, closed: false };
         Self { workers, max_pending, state: Mutex::new(state), freed: Condvar::new(), waits: Condvar::new() }
     }
 
@@ -71,6 +88,18 @@ impl<T> Admission<T> {
         }
     }
 
+    /// Sleeps until somebody leaves, the gate closes or `limit` has passed; whether somebody left or it closed.
+    pub(crate) fn wait_freed(&self, limit: Duration) -> bool {
+        let mut state = self.lock();
+        if state.closed {
+            return true;
+        }
+        state.watchers += 1;
+        let (mut state, timeout) = self.freed.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner);
+        state.watchers -= 1;
+        !timeout.timed_out()
+    }
+
     /// Sleeps until there is a place or the gate is closed.
     pub(crate) fn wait_for_place(&self) {
         let mut state = self.lock();
@@ -90,24 +119,47 @@ impl<T> Admission<T> {
         Some((item, Permit(Arc::clone(self))))
     }
 
-    /// Sleeps until somebody has waited for longer than `limit`, and takes it out. `None`: the gate closed.
-    pub(crate) fn next_expired(&self, limit: Duration) -> Option<T> {
+    /// Sleeps until there is something for the reaper to do: somebody has waited for longer than
+    /// `queue_timeout`, more clients wait than workers are expected to come free (told from `yield_from`
+    /// on), or `wake_at` has come.
+    pub(crate) fn watch(
+        &self,
+        queue_timeout: Option<Duration>,
+        yield_from: Option<Instant>,
+        wake_at: Option<Instant>,
+    ) -> Watch<T> {
         let mut state = self.lock();
         loop {
+            let now = Instant::now();
+            let overdue = state.waiting.front().and_then(|(since, _)| Some(*since + queue_timeout?));
+            let lacking = (state.running + state.waiting.len()).saturating_sub(self.workers);
+            let yield_at = yield_from.filter(|_| lacking > state.expected);
+            let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
             if state.closed {
-                return None;
+                return Watch::Closed;
             }
-            let left = state.waiting.front().map(|(since, _)| limit.saturating_sub(since.elapsed()));
-            state = match left {
-                Some(Duration::ZERO) => {
-                    let expired = state.waiting.pop_front();
-                    self.tell_freed(&state);
-                    return expired.map(|(_, item)| item);
-                }
-                Some(left) => self.waits.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            if is_due(overdue)
+                && let Some((_, item)) = state.waiting.pop_front()
+            {
+                self.tell_freed(&state);
+                return Watch::Expired(item);
+            }
+            if is_due(yield_at) {
+                return Watch::NeedsWorker;
+            }
+            if is_due(wake_at) {
+                return Watch::Time;
+            }
+            state = match [overdue, yield_at, wake_at].into_iter().flatten().min() {
+                Some(time) => self.waits.wait_timeout(state, time - now).unwrap_or_else(PoisonError::into_inner).0,
                 None => self.waits.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
+    }
+
+    /// A session was asked to give its worker up.
+    pub(crate) fn expect_worker(&self) {
+        self.lock().expected += 1;
     }
 
     /// Lets nobody in any more and returns those who wait.
@@ -159,6 +211,7 @@ impl<T> Drop for Permit<T> {
     fn drop(&mut self) {
         let mut state = self.0.lock();
         state.running -= 1;
+        state.expected = state.expected.saturating_sub(1);
         self.0.tell_freed(&state);
     }
 }
@@ -173,6 +226,11 @@ mod tests {
 
     fn gate(workers: usize, max_pending: usize) -> Arc<Admission<u32>> {
         Arc::new(Admission::new(workers, max_pending))
+    }
+
+    /// The next one to have waited for no time at all.
+    fn expired(gate: &Admission<u32>) -> Watch<u32> {
+        gate.watch(Some(Duration::ZERO), None, None)
     }
 
     #[test]
@@ -204,10 +262,10 @@ mod tests {
     fn who_gives_up_waiting_leaves_one_job_that_serves_the_next_arrival() {
         let gate = gate(1, 1);
         assert_eq!(gate.admit(1), Admitted::NeedsJob);
-        assert_eq!(gate.next_expired(Duration::ZERO), Some(1));
+        assert_eq!(expired(&gate), Watch::Expired(1));
         for item in 2..100 {
             assert_eq!(gate.admit(item), Admitted::Waits);
-            assert_eq!(gate.next_expired(Duration::ZERO), Some(item));
+            assert_eq!(expired(&gate), Watch::Expired(item));
         }
         assert_eq!(gate.admit(100), Admitted::Waits);
         assert_eq!(gate.admit(101), Admitted::NeedsJob);
@@ -229,18 +287,43 @@ mod tests {
             assert!(placed.join().is_ok());
         });
         thread::scope(|scope| {
-            let expired = scope.spawn(|| gate.next_expired(Duration::ZERO));
+            let expired = scope.spawn(|| expired(&gate));
             gate.admit(2);
-            assert!(expired.join().is_ok_and(|item| item == Some(2)));
+            assert!(expired.join().is_ok_and(|watch| watch == Watch::Expired(2)));
         });
         thread::scope(|scope| {
-            let expired = scope.spawn(|| gate.next_expired(FUSE));
+            let expired = scope.spawn(|| gate.watch(Some(FUSE), None, None));
             gate.admit(3);
             let placed = scope.spawn(|| gate.wait_for_place());
             assert_eq!(gate.close(), [3]);
-            assert!(expired.join().is_ok_and(|item| item.is_none()));
+            assert!(expired.join().is_ok_and(|watch| watch == Watch::Closed));
             assert!(placed.join().is_ok());
         });
         assert_eq!(gate.admit(4), Admitted::Closed(4));
+    }
+
+    #[test]
+    fn a_worker_is_asked_for_once_for_each_that_waits() {
+        let gate = gate(1, 3);
+        let watch = || gate.watch(None, Some(Instant::now()), Some(Instant::now()));
+        gate.admit(1);
+        let (_, first) = gate.next().expect("it waits");
+        assert_eq!(watch(), Watch::Time);
+        gate.admit(2);
+        assert_eq!(watch(), Watch::NeedsWorker);
+        gate.expect_worker();
+        assert_eq!(watch(), Watch::Time);
+        gate.admit(3);
+        assert_eq!(watch(), Watch::NeedsWorker);
+        gate.expect_worker();
+        // The worker that was asked for comes free and takes up the second; the third still has its own.
+        drop(first);
+        let (_, second) = gate.next().expect("it waits");
+        assert_eq!(watch(), Watch::Time);
+        drop(second);
+        let (_, _third) = gate.next().expect("it waits");
+        // Nobody is expected any more, so the next one who waits needs a worker again.
+        gate.admit(4);
+        assert_eq!(watch(), Watch::NeedsWorker);
     }
 }

@@ -14,17 +14,26 @@ use threadpool::ThreadPool;
 use super::HandlerFactory;
 use super::admission::{Admission, Admitted};
 use super::linger::{self, Linger};
+use super::peers::{PeerPlace, Peers};
 use super::registry::{Registry, Session};
 use super::shutdown::ShutdownToken;
 use crate::client_thread::{ClientThread, Surroundings};
 use crate::events::{EventSink, SinkCounts};
 use crate::{CloseReason, Event, Excerpt, RefuseReason, ServerConfig, Stats, WhenFull};
 
+/// A connection that was let in: it waits, and then is served. Its peer's place is held as long.
+pub(crate) struct Arrival {
+    pub(crate) session: Arc<Session>,
+    place: Option<PeerPlace>,
+}
+
 /// What acceptors, workers and the reaper share.
 pub(crate) struct Core {
     pub(crate) config: ServerConfig,
     pub(crate) factory: Box<HandlerFactory>,
-    pub(crate) admission: Arc<Admission<Arc<Session>>>,
+    pub(crate) admission: Arc<Admission<Arrival>>,
+    /// None if a peer may have any number of connections.
+    pub(crate) peers: Option<Arc<Peers>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) token: ShutdownToken,
     pub(crate) linger: Linger,
@@ -35,9 +44,17 @@ impl Core {
     /// Admits or refuses an accepted connection. Runs on an acceptor; waits only if the operator wants
     /// arrivals to wait in the kernel.
     pub(crate) fn arrive(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, pool: &ThreadPool) {
-        let mut session = self.registry.arrival(stream, peer);
+        let session = self.registry.arrival(stream, peer);
+        let place = match &self.peers {
+            None => None,
+            Some(peers) => match peers.enter(session.client.peer.ip()) {
+                None => return self.refuse(session, RefuseReason::TooManyFromPeer),
+                place => place,
+            },
+        };
+        let mut arrival = Arrival { session, place };
         loop {
-            match self.admission.admit(session) {
+            match self.admission.admit(arrival) {
                 Admitted::NeedsJob => {
                     let core = Arc::clone(self);
                     return pool.execute(move || core.serve_next());
@@ -45,18 +62,11 @@ impl Core {
                 Admitted::Waits => return,
                 Admitted::Full(back) if self.config.when_full == WhenFull::Wait => {
                     self.admission.wait_for_place();
-                    session = back;
+                    arrival = back;
                 }
-                Admitted::Full(session) => return self.refuse(session, RefuseReason::Full),
-                Admitted::Closed(session) => return self.refuse(session, RefuseReason::Shutdown),
+                Admitted::Full(arrival) => return self.refuse(arrival.session, RefuseReason::Full),
+                Admitted::Closed(arrival) => return self.refuse(arrival.session, RefuseReason::Shutdown),
             }
-        }
-    }
-
-    /// Refuses those who wait too long, until the gate closes. Runs on the reaper.
-    pub(crate) fn refuse_expired(&self, limit: Duration) {
-        while let Some(session) = self.admission.next_expired(limit) {
-            self.refuse(session, RefuseReason::QueueTimeout);
         }
     }
 
@@ -72,11 +82,11 @@ impl Core {
 
     /// Serves whoever has waited longest. Runs on a worker.
     fn serve_next(&self) {
-        let Some((session, permit)) = self.admission.next() else { return };
+        let Some((Arrival { session, place }, permit)) = self.admission.next() else { return };
         let reason = self.serve(&session);
-        // By the time the client sees the end, its place is free, its numbers are counted and the event is
+        // By the time the client sees the end, its places are free, its numbers are counted and the event is
         // on its way.
-        drop(permit);
+        drop((place, permit));
         self.close(session, reason);
     }
 
@@ -122,6 +132,7 @@ impl Core {
         ClientThread::new(&session.stream, handler, &self.config).run_in(Surroundings {
             client: session.client,
             counters: &session.counters,
+            pulse: &session.pulse,
             sink: &self.sink,
             token: &self.token,
         })
@@ -137,7 +148,7 @@ impl Core {
                 let _: io::Result<()> = SockRef::from(&session.stream).set_linger(Some(Duration::ZERO));
             }
             // The read side is shut, so there is no end of stream to wait for.
-            CloseReason::Shutdown | CloseReason::CutOff => {
+            CloseReason::Shutdown | CloseReason::CutOff | CloseReason::Yielded | CloseReason::Expired => {
                 session.shut(Shutdown::Write);
                 linger::discard_received(&session.stream);
             }
@@ -157,7 +168,7 @@ impl Core {
 }
 
 /// The totals, from wherever they are kept.
-pub(crate) fn stats(registry: &Registry, admission: &Admission<Arc<Session>>, counts: &SinkCounts) -> Stats {
+pub(crate) fn stats(registry: &Registry, admission: &Admission<Arrival>, counts: &SinkCounts) -> Stats {
     Stats { waiting: admission.waiting(), events_dropped: counts.dropped(), ..registry.stats() }
 }
 

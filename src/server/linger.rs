@@ -18,7 +18,7 @@ use super::registry::Session;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// Connections that may linger at once; further ones are closed without waiting. It bounds descriptors.
-const QUEUE: usize = 128;
+pub(crate) const LINGERING: usize = 128;
 
 /// What is read at most from a client that does not stop sending when it is due.
 const LAST_READS: usize = 64;
@@ -33,7 +33,7 @@ pub(crate) struct Linger(Sender<Leaving>);
 impl Linger {
     /// The sending end, and the end for [`run`].
     pub(crate) fn new() -> (Self, Receiver<Leaving>) {
-        let (sender, receiver) = bounded(QUEUE);
+        let (sender, receiver) = bounded(LINGERING);
         (Self(sender), receiver)
     }
 

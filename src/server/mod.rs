@@ -5,10 +5,14 @@
 
 mod listener;
 mod workers;
+mod limits;
 mod acceptor;
 mod admission;
 mod core;
 mod registry;
+mod pulse;
+mod peers;
+mod reaper;
 mod linger;
 mod shutdown;
 
@@ -22,8 +26,11 @@ use threadpool::ThreadPool;
 
 use self::admission::Admission;
 use self::core::Core;
+pub(crate) use self::linger::LINGERING;
 use self::linger::Linger;
 use self::listener::Listeners;
+use self::peers::Peers;
+pub(crate) use self::pulse::Pulse;
 pub(crate) use self::shutdown::ShutdownToken;
 use crate::events::{EventLog, EventSink, Subscribers};
 use crate::{Client, Error, Event, Handler, RefuseReason, ServerConfig, Stats};
@@ -79,6 +86,7 @@ impl Server {
         let (linger, leaving) = Linger::new();
         let core = Arc::new(Core {
             admission: Arc::new(Admission::new(config.workers, config.max_pending)),
+            peers: config.max_per_ip.map(|limit| Arc::new(Peers::new(limit))),
             registry: Arc::default(),
             token: ShutdownToken::default(),
             factory,
@@ -86,6 +94,9 @@ impl Server {
             linger,
             sink,
         });
+        for warning in limits::warnings(&core.config) {
+            core.sink.send(warning);
+        }
         for (address, cause) in listeners.skipped {
             core.sink.send(Event::AddressSkipped { address, cause });
         }
@@ -186,10 +197,8 @@ struct Threads {
 impl Threads {
     /// Starts the threads that let clients in.
     fn accept_on(&mut self, listeners: Vec<(SocketAddr, TcpListener)>) -> Result<(), Error> {
-        if let Some(limit) = self.core.config.queue_timeout {
-            let core = Arc::clone(&self.core);
-            self.reaper = Some(spawn("hebra-reaper", move || core.refuse_expired(limit))?);
-        }
+        let core = Arc::clone(&self.core);
+        self.reaper = Some(spawn("hebra-reaper", move || reaper::run(&core))?);
         for (address, listener) in listeners {
             let listener = Arc::new(listener);
             let (accepting, core, pool) = (Arc::clone(&listener), Arc::clone(&self.core), self.pool.clone());
@@ -213,8 +222,8 @@ impl Threads {
         if let Some(reaper) = reaper {
             join(reaper);
         }
-        for session in waiting {
-            core.refuse(session, RefuseReason::Shutdown);
+        for arrival in waiting {
+            core.refuse(arrival.session, RefuseReason::Shutdown);
         }
         // 3. Sessions read what has arrived, answer it and end.
         let sessions = core.registry.half_close_all();

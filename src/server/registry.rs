@@ -1,13 +1,15 @@
 //! The sessions: who is connected, and the counts over all that ever were.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use super::pulse::{Order, Pulse, nanos};
 use crate::events::{SessionCounters, Totals};
 use crate::{Client, Stats};
 
@@ -22,6 +24,9 @@ pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) stream: TcpStream,
     pub(crate) counters: SessionCounters,
+    pub(crate) pulse: Pulse,
+    /// Its silence in [`Sessions::silent`]. Used under the registry's lock only.
+    noted_silence: AtomicU64,
 }
 
 impl Session {
@@ -34,6 +39,12 @@ impl Session {
         self.shut(Shutdown::Read);
     }
 
+    /// Asks the session to end: after its current message, or now if it waits for the client.
+    fn end(&self, order: Order) {
+        self.pulse.give(order);
+        self.half_close();
+    }
+
     /// Closes one or both directions. A connection that the peer has reset cannot be shut down, and need
     /// not be.
     pub(crate) fn shut(&self, how: Shutdown) {
@@ -42,8 +53,10 @@ impl Session {
 }
 
 /// All sessions that are on a worker, and the totals of those that were.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Registry {
+    /// Where the times of this server begin; they are nanoseconds since.
+    epoch: Instant,
     sessions: Mutex<Sessions>,
     accepted: AtomicU64,
     refused: AtomicU64,
@@ -52,9 +65,36 @@ pub(crate) struct Registry {
 
 #[derive(Debug, Default)]
 struct Sessions {
-    live: HashMap<u64, Arc<Session>>,
+    /// By start and number: the oldest comes first.
+    live: BTreeMap<(u64, u64), Arc<Session>>,
+    /// By silence and number, as it was when last looked at, without those that were asked to end. Whoever
+    /// has spoken since stands too far in front, and is moved back when it is its turn: that way no message
+    /// has to be noted here, and finding the longest silent moves each session at most once for all it said.
+    silent: BTreeMap<(u64, u64), Arc<Session>>,
     finished: u64,
+    finished_silent: u64,
     finished_totals: Totals,
+}
+
+/// Whether there was a session to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Candidate {
+    /// It was asked to.
+    Ordered,
+    /// There is none before this time.
+    NotBefore(Instant),
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self {
+            epoch: Instant::now(),
+            sessions: Mutex::default(),
+            accepted: AtomicU64::default(),
+            refused: AtomicU64::default(),
+            panicked: AtomicU64::default(),
+        }
+    }
 }
 
 impl Registry {
@@ -62,7 +102,13 @@ impl Registry {
     pub(crate) fn arrival(&self, stream: TcpStream, peer: SocketAddr) -> Arc<Session> {
         let id = self.accepted.fetch_add(1, Relaxed) + 1;
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        Arc::new(Session { client: Client { id, peer }, stream, counters: SessionCounters::default() })
+        Arc::new(Session {
+            client: Client { id, peer },
+            stream,
+            counters: SessionCounters::default(),
+            pulse: Pulse::new(self.epoch),
+            noted_silence: AtomicU64::new(0),
+        })
     }
 
     pub(crate) fn count_refused(&self) {
@@ -75,8 +121,53 @@ impl Registry {
 
     /// Registers a session for as long as the guard lives.
     pub(crate) fn register<'a>(&'a self, session: &'a Arc<Session>) -> Registered<'a> {
-        self.lock().live.insert(session.client.id, Arc::clone(session));
-        Registered { registry: self, session }
+        let mut sessions = self.lock();
+        let start = self.now();
+        sessions.live.insert((start, session.client.id), Arc::clone(session));
+        sessions.note_silence(session, start);
+        Registered { registry: self, session, start }
+    }
+
+    /// Asks the session that has been silent longest to end, if it has been for longer than `limit`.
+    pub(crate) fn order_yield(&self, limit: Duration) -> Candidate {
+        let mut sessions = self.lock();
+        let now = self.now();
+        while let Some(((noted, _), session)) = sessions.silent.pop_first() {
+            let since = session.pulse.silent_since(now);
+            if since > noted {
+                sessions.note_silence(&session, since);
+            } else if now - since < nanos(limit) {
+                sessions.note_silence(&session, since);
+                return Candidate::NotBefore(self.epoch + Duration::from_nanos(since) + limit);
+            } else {
+                session.end(Order::Yield);
+                return Candidate::Ordered;
+            }
+        }
+        Candidate::NotBefore(Instant::now() + limit)
+    }
+
+    /// Asks all sessions that are older than `limit` to end; when the next one will be.
+    pub(crate) fn order_expired(&self, limit: Duration) -> Instant {
+        let mut sessions = self.lock();
+        let old = self.now().saturating_sub(nanos(limit));
+        let expired: Vec<Arc<Session>> = sessions
+            .live
+            .range(..=(old, u64::MAX))
+            .map(|(_, session)| Arc::clone(session))
+            .filter(|session| session.pulse.order().is_none())
+            .collect();
+        for session in expired {
+            sessions.forget_silence(&session);
+            session.end(Order::Expire);
+        }
+        let next = sessions.live.range((old + 1, 0)..).next().map_or(self.now(), |((start, _), _)| *start);
+        self.epoch + Duration::from_nanos(next) + limit
+    }
+
+    /// The time of this server.
+    fn now(&self) -> u64 {
+        nanos(self.epoch.elapsed())
     }
 
     /// Half-closes all live sessions; how many there are.
@@ -108,6 +199,7 @@ impl Registry {
             panicked: self.panicked.load(Relaxed),
             live: sessions.live.len(),
             finished: sessions.finished,
+            silent: sessions.finished_silent,
             messages: totals.messages,
             bytes_in: totals.bytes_in,
             bytes_out: totals.bytes_out,
@@ -121,17 +213,32 @@ impl Registry {
     }
 }
 
+impl Sessions {
+    fn note_silence(&mut self, session: &Arc<Session>, since: u64) {
+        session.noted_silence.store(since, Relaxed);
+        self.silent.insert((since, session.client.id), Arc::clone(session));
+    }
+
+    fn forget_silence(&mut self, session: &Session) {
+        self.silent.remove(&(session.noted_silence.load(Relaxed), session.client.id));
+    }
+}
+
 /// A session's entry in the registry, taken out on drop.
 pub(crate) struct Registered<'a> {
     registry: &'a Registry,
     session: &'a Session,
+    start: u64,
 }
 
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
+        let totals = self.session.counters.totals();
         let mut sessions = self.registry.lock();
-        sessions.live.remove(&self.session.client.id);
+        sessions.live.remove(&(self.start, self.session.client.id));
+        sessions.forget_silence(self.session);
         sessions.finished += 1;
-        sessions.finished_totals += self.session.counters.totals();
+        sessions.finished_silent += u64::from(totals.bytes_in == 0);
+        sessions.finished_totals += totals;
     }
 }

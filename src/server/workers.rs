@@ -1,17 +1,17 @@
-//! The thread pool, and the limits that stand in its way.
+//! The thread pool, and the limit that stands in its way.
 
-use std::fs;
 use std::panic::catch_unwind;
 
 use threadpool::ThreadPool;
 
+use super::limits;
 use crate::Error;
 
 /// Memory mappings of one thread on Linux: its stack, its signal stack, and a guard page for each.
-const MAPPINGS_PER_THREAD: usize = 4;
+const MAPPINGS_PER_THREAD: u64 = 4;
 
 /// Mappings left for everything else: the program, its libraries, its heaps.
-const OTHER_MAPPINGS: usize = 1024;
+const OTHER_MAPPINGS: u64 = 1024;
 
 /// Starts the workers.
 ///
@@ -21,8 +21,8 @@ const OTHER_MAPPINGS: usize = 1024;
 pub(crate) fn start(workers: usize, stack_size: usize) -> Result<ThreadPool, Error> {
     let failed = |cause| Error::Workers { workers, cause };
     // A thread that starts just under this limit aborts the process when it cannot map its signal stack.
-    if let Some(limit) = max_mappings()
-        && workers > limit.saturating_sub(OTHER_MAPPINGS) / MAPPINGS_PER_THREAD
+    if let Some(limit) = limits::max_mappings()
+        && workers as u64 > limit.saturating_sub(OTHER_MAPPINGS) / MAPPINGS_PER_THREAD
     {
         return Err(failed(format!(
             "each needs {MAPPINGS_PER_THREAD} memory mappings, and vm.max_map_count is {limit}"
@@ -40,19 +40,14 @@ pub(crate) fn start(workers: usize, stack_size: usize) -> Result<ThreadPool, Err
     .map_err(|_| failed("the system refuses so many threads".to_owned()))
 }
 
-/// How many memory mappings a process may have, where there is such a limit.
-fn max_mappings() -> Option<usize> {
-    fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn too_many_workers_are_an_error_that_names_the_limit() {
-        let Some(limit) = max_mappings() else { return };
-        let error = start(limit, 64 * 1024).expect_err("no thread fits");
+        let Some(limit) = limits::max_mappings() else { return };
+        let error = start(limit as usize, 64 * 1024).expect_err("no thread fits");
         assert!(error.to_string().contains("vm.max_map_count"), "{error}");
     }
 }

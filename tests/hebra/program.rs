@@ -73,7 +73,7 @@ fn rust_log_is_obeyed() {
 fn totals_are_logged_at_an_interval() {
     let program = Program::serve(&["--stats-interval", "20ms"]);
     let _client = connect_served(program.address());
-    while !program.wait_for("totals: ").contains("live=1 finished=0 panicked=0 messages=1") {}
+    while !program.wait_for("totals: ").contains("live=1 finished=0 silent=0 panicked=0 messages=1") {}
 }
 
 /// Sends numbered messages and waits for each echo until the stream ends: how many were echoed.

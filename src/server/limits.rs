@@ -1,0 +1,53 @@
+//! Limits of the system that the configuration can run into, told before a client finds out.
+//!
+//! They are read from `/proc`; where there is none, nothing is told.
+
+use std::fs;
+
+use crate::{Event, ServerConfig};
+
+/// A warning for each limit that is lower than what the configuration can need.
+pub(crate) fn warnings(config: &ServerConfig) -> Vec<Event> {
+    let mut warnings = Vec::new();
+    let mut check = |what, needs: u64, limit: Option<u64>, name| {
+        if let Some(limit) = limit.filter(|limit| *limit < needs) {
+            warnings.push(Event::LimitTooLow { what, needs, limit, name });
+        }
+    };
+    check("workers and max-pending", config.descriptors(), open_files(), "open descriptors, ulimit -n");
+    check("backlog", config.backlog.into(), number("/proc/sys/net/core/somaxconn"), "net.core.somaxconn");
+    warnings
+}
+
+/// How many memory mappings a process may have.
+pub(crate) fn max_mappings() -> Option<u64> {
+    number("/proc/sys/vm/max_map_count")
+}
+
+/// How many descriptors this process may have.
+fn open_files() -> Option<u64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn number(path: &str) -> Option<u64> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_that_is_too_low_is_told() {
+        if !fs::exists("/proc/self/limits").is_ok_and(|exists| exists) {
+            return;
+        }
+        let config = ServerConfig { workers: 1 << 40, backlog: 1 << 30, ..ServerConfig::default() };
+        let warnings: Vec<String> = warnings(&config).iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings[0].starts_with("workers and max-pending can need 1099511628192, "), "{warnings:?}");
+        assert!(warnings[1].contains("net.core.somaxconn"), "{warnings:?}");
+    }
+}

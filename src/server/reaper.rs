@@ -1,0 +1,39 @@
+//! The reaper: the one thread that owns time. It ends what has lasted too long, so that no session needs a
+//! timer or a thread of its own.
+//!
+//! It sleeps until somebody has waited too long for a worker, a worker is needed from a silent client, or a
+//! session has reached its age; in between it looks at nobody.
+
+use std::time::Instant;
+
+use super::admission::Watch;
+use super::core::Core;
+use super::registry::Candidate;
+use crate::RefuseReason;
+
+/// Runs until the gate closes.
+pub(crate) fn run(core: &Core) {
+    let config = &core.config;
+    let mut yield_from = config.yield_after.map(|_| Instant::now());
+    let mut expire_at = config.max_lifetime.map(|_| Instant::now());
+    loop {
+        match core.admission.watch(config.queue_timeout, yield_from, expire_at) {
+            Watch::Closed => return,
+            Watch::Expired(arrival) => core.refuse(arrival.session, RefuseReason::QueueTimeout),
+            Watch::NeedsWorker => {
+                if let Some(limit) = config.yield_after {
+                    yield_from = Some(match core.registry.order_yield(limit) {
+                        Candidate::Ordered => {
+                            core.admission.expect_worker();
+                            Instant::now()
+                        }
+                        Candidate::NotBefore(time) => time,
+                    });
+                }
+            }
+            Watch::Time => {
+                expire_at = config.max_lifetime.map(|limit| core.registry.order_expired(limit));
+            }
+        }
+    }
+}
