@@ -4,8 +4,9 @@
 //! This knows neither sockets nor the pool: it is generic over what waits, and counts.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use super::sync::{Arc, Condvar, Instant, Mutex, MutexGuard, PoisonError};
 
 /// Counts the running and holds the waiting, `workers` and `max_pending` of them at most.
 #[derive(Debug)]
@@ -213,117 +214,5 @@ impl<T> Drop for Permit<T> {
         state.running -= 1;
         state.expected = state.expected.saturating_sub(1);
         self.0.tell_freed(&state);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::thread;
-
-    use super::*;
-
-    const FUSE: Duration = Duration::from_secs(600);
-
-    fn gate(workers: usize, max_pending: usize) -> Arc<Admission<u32>> {
-        Arc::new(Admission::new(workers, max_pending))
-    }
-
-    /// The next one to have waited for no time at all.
-    fn expired(gate: &Admission<u32>) -> Watch<u32> {
-        gate.watch(Some(Duration::ZERO), None, None)
-    }
-
-    #[test]
-    fn the_waiting_run_in_the_order_of_arrival_and_the_rest_is_turned_away() {
-        let gate = gate(1, 2);
-        for item in 1..=3 {
-            assert_eq!(gate.admit(item), Admitted::NeedsJob);
-        }
-        assert_eq!(gate.admit(4), Admitted::Full(4));
-        let (first, permit) = gate.next().expect("the first waits");
-        assert_eq!(first, 1);
-        assert_eq!(gate.admit(4), Admitted::Full(4));
-        drop(permit);
-        assert_eq!(gate.admit(4), Admitted::NeedsJob);
-        let order: Vec<u32> = std::iter::from_fn(|| gate.next().map(|(item, _)| item)).take(3).collect();
-        assert_eq!(order, [2, 3, 4]);
-        assert!(gate.wait_idle(Duration::ZERO));
-    }
-
-    #[test]
-    fn without_a_queue_there_are_as_many_places_as_workers() {
-        let gate = gate(2, 0);
-        assert_eq!(gate.admit(1), Admitted::NeedsJob);
-        assert_eq!(gate.admit(2), Admitted::NeedsJob);
-        assert_eq!(gate.admit(3), Admitted::Full(3));
-    }
-
-    #[test]
-    fn who_gives_up_waiting_leaves_one_job_that_serves_the_next_arrival() {
-        let gate = gate(1, 1);
-        assert_eq!(gate.admit(1), Admitted::NeedsJob);
-        assert_eq!(expired(&gate), Watch::Expired(1));
-        for item in 2..100 {
-            assert_eq!(gate.admit(item), Admitted::Waits);
-            assert_eq!(expired(&gate), Watch::Expired(item));
-        }
-        assert_eq!(gate.admit(100), Admitted::Waits);
-        assert_eq!(gate.admit(101), Admitted::NeedsJob);
-        assert!(gate.next().is_some_and(|(item, _)| item == 100));
-        assert!(gate.next().is_some_and(|(item, _)| item == 101));
-        assert!(gate.wait_idle(Duration::ZERO));
-    }
-
-    #[test]
-    fn whoever_sleeps_at_the_gate_is_woken() {
-        let gate = gate(1, 0);
-        gate.admit(1);
-        let (_, permit) = gate.next().expect("it waits");
-        thread::scope(|scope| {
-            let placed = scope.spawn(|| gate.wait_for_place());
-            let idle = scope.spawn(|| gate.wait_idle(FUSE));
-            drop(permit);
-            assert!(idle.join().is_ok_and(|idle| idle));
-            assert!(placed.join().is_ok());
-        });
-        thread::scope(|scope| {
-            let expired = scope.spawn(|| expired(&gate));
-            gate.admit(2);
-            assert!(expired.join().is_ok_and(|watch| watch == Watch::Expired(2)));
-        });
-        thread::scope(|scope| {
-            let expired = scope.spawn(|| gate.watch(Some(FUSE), None, None));
-            gate.admit(3);
-            let placed = scope.spawn(|| gate.wait_for_place());
-            assert_eq!(gate.close(), [3]);
-            assert!(expired.join().is_ok_and(|watch| watch == Watch::Closed));
-            assert!(placed.join().is_ok());
-        });
-        assert_eq!(gate.admit(4), Admitted::Closed(4));
-    }
-
-    #[test]
-    fn a_worker_is_asked_for_once_for_each_that_waits() {
-        let gate = gate(1, 3);
-        let watch = || gate.watch(None, Some(Instant::now()), Some(Instant::now()));
-        gate.admit(1);
-        let (_, first) = gate.next().expect("it waits");
-        assert_eq!(watch(), Watch::Time);
-        gate.admit(2);
-        assert_eq!(watch(), Watch::NeedsWorker);
-        gate.expect_worker();
-        assert_eq!(watch(), Watch::Time);
-        gate.admit(3);
-        assert_eq!(watch(), Watch::NeedsWorker);
-        gate.expect_worker();
-        // The worker that was asked for comes free and takes up the second; the third still has its own.
-        drop(first);
-        let (_, second) = gate.next().expect("it waits");
-        assert_eq!(watch(), Watch::Time);
-        drop(second);
-        let (_, _third) = gate.next().expect("it waits");
-        // Nobody is expected any more, so the next one who waits needs a worker again.
-        gate.admit(4);
-        assert_eq!(watch(), Watch::NeedsWorker);
     }
 }

@@ -8,6 +8,10 @@ mod workers;
 mod limits;
 mod acceptor;
 mod admission;
+// Not inside `admission`, which `tests/model` builds a second time.
+#[cfg(test)]
+mod admission_tests;
+mod sync;
 mod core;
 mod registry;
 mod pulse;
