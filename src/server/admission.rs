@@ -40,7 +40,8 @@ struct State<T> {
 pub(crate) enum Watch<T> {
     /// This one has waited too long.
     Expired(T),
-    /// Somebody waits, and no worker is expected to come free.
+    /// Somebody waits, and no worker is expected to come free. From now on one is, until
+    /// [`Admission::expect_no_worker`].
     NeedsWorker,
     /// The time has come.
     Time,
@@ -146,6 +147,9 @@ impl<T> Admission<T> {
                 return Watch::Expired(item);
             }
             if is_due(yield_at) {
+                // Before the worker is asked for: it may come free before the reaper gets any further, and
+                // whoever is expected after that never comes.
+                state.expected += 1;
                 return Watch::NeedsWorker;
             }
             if is_due(wake_at) {
@@ -158,9 +162,11 @@ impl<T> Admission<T> {
         }
     }
 
-    /// A session was asked to give its worker up.
-    pub(crate) fn expect_worker(&self) {
-        self.lock().expected += 1;
+    /// There was no session to ask for its worker.
+    pub(crate) fn expect_no_worker(&self) {
+        let mut state = self.lock();
+        // A worker may have come free meanwhile and been taken for the expected one.
+        state.expected = state.expected.saturating_sub(1);
     }
 
     /// Lets nobody in any more and returns those who wait.

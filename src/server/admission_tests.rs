@@ -1,4 +1,4 @@
-//! The gate step by step, with std's locks. `tests/model` holds it against every order of events.
+//! The gate step by step, with std's locks. `tests/model` holds it against thousands of orders of events.
 
 use std::sync::Arc;
 use std::thread;
@@ -95,11 +95,9 @@ fn a_worker_is_asked_for_once_for_each_that_waits() {
     assert_eq!(watch(), Watch::Time);
     gate.admit(2);
     assert_eq!(watch(), Watch::NeedsWorker);
-    gate.expect_worker();
     assert_eq!(watch(), Watch::Time);
     gate.admit(3);
     assert_eq!(watch(), Watch::NeedsWorker);
-    gate.expect_worker();
     // The worker that was asked for comes free and takes up the second; the third still has its own.
     drop(first);
     let (_, second) = gate.next().expect("it waits");
@@ -108,5 +106,22 @@ fn a_worker_is_asked_for_once_for_each_that_waits() {
     let (_, _third) = gate.next().expect("it waits");
     // Nobody is expected any more, so the next one who waits needs a worker again.
     gate.admit(4);
+    assert_eq!(watch(), Watch::NeedsWorker);
+}
+
+#[test]
+fn a_worker_that_comes_free_at_once_is_not_expected_for_ever() {
+    let gate = gate(1, 1);
+    let watch = || gate.watch(None, Some(Instant::now()), Some(Instant::now()));
+    gate.admit(1);
+    let (_, first) = gate.next().expect("it waits");
+    gate.admit(2);
+    assert_eq!(watch(), Watch::NeedsWorker);
+    // Before the reaper has done anything with that answer.
+    drop(first);
+    let (_, _second) = gate.next().expect("it waits");
+    gate.admit(3);
+    assert_eq!(watch(), Watch::NeedsWorker);
+    gate.expect_no_worker();
     assert_eq!(watch(), Watch::NeedsWorker);
 }

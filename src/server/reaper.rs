@@ -23,11 +23,11 @@ pub(crate) fn run(core: &Core) {
             Watch::NeedsWorker => {
                 if let Some(limit) = config.yield_after {
                     yield_from = Some(match core.registry.order_yield(limit) {
-                        Candidate::Ordered => {
-                            core.admission.expect_worker();
-                            Instant::now()
+                        Candidate::Ordered => Instant::now(),
+                        Candidate::NotBefore(time) => {
+                            core.admission.expect_no_worker();
+                            time
                         }
-                        Candidate::NotBefore(time) => time,
                     });
                 }
             }

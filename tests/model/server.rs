@@ -1,0 +1,300 @@
+//! A server around the real gate and the real token, without sockets: acceptors, a pool, a reaper and the
+//! stop order, each step as in `src/server/`, with an account of what becomes of every client.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use shuttle::sync::mpsc::{Receiver, Sender, channel};
+use shuttle::sync::{Condvar, Mutex};
+use shuttle::thread::{self, JoinHandle, yield_now};
+
+use crate::admission::{Admission, Admitted, Watch};
+use crate::shutdown::ShutdownToken;
+use crate::sync::{Instant, NEVER};
+
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+const YIELD_AFTER: Duration = Duration::from_secs(60);
+
+/// A server and its clients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) workers: usize,
+    pub(crate) max_pending: usize,
+    pub(crate) acceptors: usize,
+    /// Clients that each acceptor meets.
+    pub(crate) clients: usize,
+    /// Which of them say nothing until their session is ended.
+    pub(crate) silent: Silent,
+    /// Whether an acceptor waits for a place instead of refusing.
+    pub(crate) wait_for_place: bool,
+    /// Whether waiting has a limit.
+    pub(crate) expire: bool,
+    /// Whether silent sessions are asked for their workers.
+    pub(crate) take_workers: bool,
+    /// The fates after which the server is stopped; none for a stop at any moment.
+    pub(crate) stop_after: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silent {
+    Nobody,
+    Some,
+    Everybody,
+}
+
+/// What became of a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fate {
+    Served,
+    /// It waited for too long.
+    Expired,
+    /// There was no place.
+    Refused,
+    /// The server stopped.
+    Dismissed,
+}
+
+/// What acceptors, workers and the reaper share: `Core` without sockets.
+struct Core {
+    scenario: Scenario,
+    admission: Arc<Admission<Client>>,
+    token: ShutdownToken,
+    registry: Mutex<Vec<Arc<Session>>>,
+    /// Set when the gate is known to be closed.
+    closed: AtomicBool,
+    /// Counted up after the step and down before it, so that these are never more than what they count.
+    inside: AtomicIsize,
+    running: AtomicIsize,
+    jobs: AtomicIsize,
+    /// Counted up before the step and down after it, so that this is never less than what it counts.
+    begun: AtomicIsize,
+}
+
+struct Client {
+    number: usize,
+    silent: bool,
+    /// Where its fate is told, once.
+    account: Sender<(usize, Fate)>,
+}
+
+/// The read side of a client's connection.
+#[derive(Default)]
+struct Session {
+    number: usize,
+    state: Mutex<SessionState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct SessionState {
+    ended: bool,
+    ordered: bool,
+}
+
+impl Client {
+    fn meets(self, fate: Fate) {
+        self.account.send((self.number, fate)).expect("the account outlives the clients");
+    }
+}
+
+impl Session {
+    fn half_close(&self) {
+        self.state.lock().expect("no panic").ended = true;
+        self.changed.notify_all();
+    }
+
+    fn read_to_end(&self) {
+        let state = self.state.lock().expect("no panic");
+        drop(self.changed.wait_while(state, |state| !state.ended).expect("no panic"));
+    }
+}
+
+impl Core {
+    fn places(&self) -> isize {
+        (self.scenario.workers + self.scenario.max_pending) as isize
+    }
+
+    /// `Core::arrive`.
+    fn arrive(&self, mut client: Client, pool: &Sender<()>) {
+        loop {
+            let closed = self.closed.load(SeqCst);
+            let admitted = self.admission.admit(client);
+            assert!(!closed || matches!(admitted, Admitted::Closed(_)), "somebody got in after the close");
+            if matches!(admitted, Admitted::NeedsJob | Admitted::Waits) {
+                assert!(self.inside.fetch_add(1, SeqCst) < self.places(), "more inside than there are places");
+            }
+            match admitted {
+                Admitted::NeedsJob => {
+                    assert!(self.jobs.fetch_add(1, SeqCst) < self.places(), "more jobs than places");
+                    return pool.send(()).expect("the pool outlives the acceptors");
+                }
+                Admitted::Waits => return,
+                Admitted::Full(back) if self.scenario.wait_for_place => {
+                    self.admission.wait_for_place();
+                    client = back;
+                }
+                Admitted::Full(client) => return client.meets(Fate::Refused),
+                Admitted::Closed(client) => return client.meets(Fate::Dismissed),
+            }
+        }
+    }
+
+    /// A worker of the pool.
+    fn work(&self, jobs: &Mutex<Receiver<()>>) {
+        let next_job = || jobs.lock().expect("no panic").recv();
+        while next_job().is_ok() {
+            self.jobs.fetch_sub(1, SeqCst);
+            self.begun.fetch_add(1, SeqCst);
+            self.serve_next();
+            self.begun.fetch_sub(1, SeqCst);
+        }
+    }
+
+    /// `Core::serve_next`.
+    fn serve_next(&self) {
+        let Some((client, permit)) = self.admission.next() else { return };
+        let running = self.running.fetch_add(1, SeqCst);
+        assert!(running < self.scenario.workers as isize, "more run than there are workers");
+        self.serve(&client);
+        self.running.fetch_sub(1, SeqCst);
+        self.inside.fetch_sub(1, SeqCst);
+        drop(permit);
+        client.meets(Fate::Served);
+    }
+
+    fn serve(&self, client: &Client) {
+        let session = Arc::new(Session { number: client.number, ..Session::default() });
+        self.registry.lock().expect("no panic").push(Arc::clone(&session));
+        if self.token.is_set() {
+            session.half_close();
+        }
+        if client.silent {
+            session.read_to_end();
+        }
+        self.registry.lock().expect("no panic").retain(|other| other.number != session.number);
+    }
+
+    /// `reaper::run`.
+    fn reap(&self) {
+        let Scenario { expire, take_workers, .. } = self.scenario;
+        let mut yield_from = take_workers.then(Instant::now);
+        loop {
+            // Whoever expires leaves inside of `watch`, so it is counted out before.
+            self.inside.fetch_sub(isize::from(expire), SeqCst);
+            match self.admission.watch(expire.then_some(QUEUE_TIMEOUT), yield_from, None) {
+                Watch::Expired(client) => {
+                    client.meets(Fate::Expired);
+                    continue;
+                }
+                Watch::NeedsWorker => {
+                    yield_from = Some(if self.order_yield() {
+                        Instant::now()
+                    } else {
+                        self.admission.expect_no_worker();
+                        Instant::now() + YIELD_AFTER
+                    });
+                }
+                Watch::Time => unreachable!("no time was asked for"),
+                Watch::Closed => return,
+            }
+            self.inside.fetch_add(isize::from(expire), SeqCst);
+        }
+    }
+
+    /// `Registry::order_yield`: whether there was a session to ask.
+    fn order_yield(&self) -> bool {
+        let registry = self.registry.lock().expect("no panic");
+        let to_ask = registry.iter().find(|session| !session.state.lock().expect("no panic").ordered);
+        if let Some(session) = to_ask {
+            session.state.lock().expect("no panic").ordered = true;
+            session.half_close();
+        }
+        to_ask.is_some()
+    }
+}
+
+/// Runs a server from its start to its end, and returns what became of its clients.
+pub(crate) fn run(scenario: Scenario) -> Vec<Fate> {
+    let core = Arc::new(Core {
+        scenario,
+        admission: Arc::new(Admission::new(scenario.workers, scenario.max_pending)),
+        token: ShutdownToken::default(),
+        registry: Mutex::default(),
+        closed: AtomicBool::default(),
+        inside: AtomicIsize::default(),
+        running: AtomicIsize::default(),
+        jobs: AtomicIsize::default(),
+        begun: AtomicIsize::default(),
+    });
+    let (pool, jobs) = channel();
+    let (account, fates) = channel();
+    let jobs = Arc::new(Mutex::new(jobs));
+
+    let spawn = |run: Box<dyn FnOnce(&Core) + Send>| {
+        let core = Arc::clone(&core);
+        thread::spawn(move || run(&core))
+    };
+    let workers: Vec<_> = (0..scenario.workers)
+        .map(|_| {
+            let jobs = Arc::clone(&jobs);
+            spawn(Box::new(move |core| core.work(&jobs)))
+        })
+        .collect();
+    let reaper = spawn(Box::new(Core::reap));
+    let acceptors: Vec<_> = (0..scenario.acceptors)
+        .map(|acceptor| {
+            let (pool, account) = (pool.clone(), account.clone());
+            spawn(Box::new(move |core| {
+                for number in acceptor * scenario.clients..(acceptor + 1) * scenario.clients {
+                    let silent = match scenario.silent {
+                        Silent::Nobody => false,
+                        Silent::Some => number % 2 == 0,
+                        Silent::Everybody => true,
+                    };
+                    core.arrive(Client { number, silent, account: account.clone() }, &pool);
+                }
+            }))
+        })
+        .collect();
+    drop(account);
+
+    let mut known: Vec<(usize, Fate)> = fates.iter().take(scenario.stop_after).collect();
+    stop(&core, acceptors, reaper);
+    drop(pool);
+    workers.into_iter().for_each(join);
+
+    known.extend(fates.iter());
+    known.sort_unstable();
+    let clients: Vec<usize> = known.iter().map(|(number, _)| *number).collect();
+    assert!(clients.into_iter().eq(0..scenario.acceptors * scenario.clients), "not one fate each: {known:?}");
+    known.into_iter().map(|(_, fate)| fate).collect()
+}
+
+/// `Threads::stop`, up to the pool.
+fn stop(core: &Core, acceptors: Vec<JoinHandle<()>>, reaper: JoinHandle<()>) {
+    // The scheduler switches at locks, and the token has none: it may do so here instead.
+    yield_now();
+    core.token.trigger();
+    yield_now();
+    let waiting = core.admission.close();
+    core.closed.store(true, SeqCst);
+    acceptors.into_iter().for_each(join);
+    join(reaper);
+    waiting.into_iter().for_each(|client| client.meets(Fate::Dismissed));
+    core.registry.lock().expect("no panic").iter().for_each(|session| session.half_close());
+    // Nobody new can run by now, so whoever runs later runs already.
+    let begun = core.begun.load(SeqCst);
+    for limit in [Duration::ZERO, Duration::from_secs(1), NEVER] {
+        if core.admission.wait_idle(limit) {
+            assert_eq!(core.running.load(SeqCst), 0, "it says idle, and somebody runs");
+            break;
+        }
+        assert!(begun > 0 && limit != NEVER, "it says busy, and nobody runs");
+    }
+    assert_eq!(core.admission.waiting(), 0);
+}
+
+fn join(thread: JoinHandle<()>) {
+    thread.join().expect("it did not panic");
+}
