@@ -2,6 +2,8 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/reference.rs"]
+mod reference;
 
 mod protocol;
 mod io_counts;

@@ -1,24 +1,15 @@
 //! The protocol core against a plain reference, for every way in which TCP may cut a stream into reads.
-//!
-//! The reference looks at the whole stream at once: first what each byte means, then the rules. It shares
-//! nothing with the state machines it judges.
 
 use std::cell::Cell;
-use std::ops::Range;
 
-use hebra::protocol::{ByeDetector, Found, LineFraming};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{TestError, TestRunner};
 
-const IAC: u8 = 255;
-const SE: u8 = 240;
-const SB: u8 = 250;
-const WILL: u8 = 251;
-const WONT: u8 = 252;
-const DO: u8 = 253;
-const DONT: u8 = 254;
+use crate::reference::{
+    DO, DONT, IAC, Output, SB, SE, WILL, WONT, expected_bye, expected_lines, found_bye, found_lines,
+};
 
 /// Generated streams for each property. With the splits of each this gives well over [`LEAST_CASES`].
 const STREAMS: u32 = 3000;
@@ -30,9 +21,9 @@ const LEAST_CASES: u64 = 100_000;
 #[test]
 fn bye_is_found_in_the_read_and_at_the_place_where_the_rules_say() {
     let cases = Cell::new(0);
-    check_all_splits(|stream, _, reads| {
+    check_all_splits(|_, reads| {
         cases.set(cases.get() + 1);
-        prop_assert_eq!(found_bye(reads), expected_bye(&items(stream), reads), "{:?}", reads);
+        prop_assert_eq!(found_bye(reads), expected_bye(reads), "{:?}", reads);
         Ok(())
     });
     assert!(cases.get() >= LEAST_CASES, "only {} cases", cases.get());
@@ -41,9 +32,9 @@ fn bye_is_found_in_the_read_and_at_the_place_where_the_rules_say() {
 #[test]
 fn lines_and_refusals_are_the_same_however_the_stream_is_cut() {
     let cases = Cell::new(0);
-    check_all_splits(|stream, max_line, reads| {
+    check_all_splits(|max_line, reads| {
         cases.set(cases.get() + 1);
-        prop_assert_eq!(found_lines(reads, max_line), expected_lines(&items(stream), max_line), "{:?}", reads);
+        prop_assert_eq!(found_lines(reads, max_line), expected_lines(reads, max_line), "{:?}", reads);
         Ok(())
     });
     assert!(cases.get() >= LEAST_CASES, "only {} cases", cases.get());
@@ -124,152 +115,9 @@ fn each_option_is_refused_once() {
     assert_eq!(refusals, [refusal(WONT, 6), refusal(DONT, 6), refusal(WONT, 1), Output::Line(b"a\n".to_vec())]);
 }
 
-/// What the line framing made of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Output {
-    Line(Vec<u8>),
-    Refusal([u8; 3]),
-    TooLong,
-    Rest(Vec<u8>),
-}
-
-/// The number of the read that ends the session, and how many of its bytes are answered.
-fn found_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
-    let mut detector = ByeDetector::default();
-    reads.iter().enumerate().find_map(|(number, read)| Some((number, detector.feed(read)?)))
-}
-
-fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
-    let mut framing = LineFraming::new(max_line);
-    let mut output = Vec::new();
-    for mut read in reads.iter().copied() {
-        while let Some(found) = framing.next(&mut read) {
-            output.push(match found {
-                Found::Line(line) => Output::Line(line.to_vec()),
-                Found::Refusal(refusal) => Output::Refusal(refusal),
-                Found::TooLong => Output::TooLong,
-            });
-            if output.last() == Some(&Output::TooLong) {
-                return output;
-            }
-        }
-        assert!(read.is_empty());
-    }
-    if !framing.rest().is_empty() {
-        output.push(Output::Rest(framing.rest().to_vec()));
-    }
-    output
-}
-
-/// A data byte or a telnet command.
-struct Item {
-    meaning: Meaning,
-    /// How much of the stream it takes to know it: it belongs to the read that this is in.
-    end: usize,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Meaning {
-    Data(u8),
-    Command,
-    Refuse([u8; 3]),
-}
-
-/// What a stream is made of, without a command that is cut short by its end.
-fn items(stream: &[u8]) -> Vec<Item> {
-    let mut items = Vec::new();
-    let mut at = 0;
-    while let rest @ [first, ..] = &stream[at..] {
-        let (length, meaning) = match rest {
-            [IAC] | [IAC, WILL | WONT | DO | DONT] => break,
-            [IAC, IAC, ..] => (2, Meaning::Data(IAC)),
-            [IAC, WILL, option, ..] => (3, Meaning::Refuse([IAC, DONT, *option])),
-            [IAC, DO, option, ..] => (3, Meaning::Refuse([IAC, WONT, *option])),
-            [IAC, WONT | DONT, ..] => (3, Meaning::Command),
-            [IAC, SB, body @ ..] => match subnegotiation(body) {
-                Some(length) => (2 + length, Meaning::Command),
-                None => break,
-            },
-            [IAC, 236..=255, ..] => (2, Meaning::Command),
-            [IAC, data, ..] => {
-                items.push(Item { meaning: Meaning::Data(IAC), end: at + 2 });
-                (2, Meaning::Data(*data))
-            }
-            _ => (1, Meaning::Data(*first)),
-        };
-        at += length;
-        items.push(Item { meaning, end: at });
-    }
-    items
-}
-
-/// The length of a subnegotiation up to and with its IAC SE, if it has one. Inside it IAC makes a pair with
-/// whatever follows.
-fn subnegotiation(body: &[u8]) -> Option<usize> {
-    match body {
-        [IAC, SE, ..] => Some(2),
-        [IAC, _, rest @ ..] => Some(2 + subnegotiation(rest)?),
-        [_, rest @ ..] => Some(1 + subnegotiation(rest)?),
-        [] => None,
-    }
-}
-
-/// The data among `items`.
-fn text(items: &[Item]) -> Vec<u8> {
-    items.iter().filter_map(|item| if let Meaning::Data(byte) = item.meaning { Some(byte) } else { None }).collect()
-}
-
-fn expected_bye(items: &[Item], reads: &[&[u8]]) -> Option<(usize, usize)> {
-    let is_feed = |item: &Item| item.meaning == Meaning::Data(b'\n');
-    let mut start = 0;
-    for (number, read) in reads.iter().enumerate() {
-        let known_by = |end| items.iter().filter(|item| item.end <= end).count();
-        let whole = known_by(start)..known_by(start + read.len());
-        let lines = whole.clone().filter(|index| is_feed(&items[*index])).map(|feed| {
-            let begin = items[..feed].iter().rposition(is_feed).map_or(0, |previous| previous + 1);
-            begin..feed
-        });
-        let is_bye = |range: &Range<usize>| text(&items[range.clone()]).trim_ascii() == b"bye";
-        if let Some(range) = lines.chain([whole.clone()]).find(is_bye) {
-            let letter = |item: &Item| item.meaning == Meaning::Data(b'b');
-            let letter = range.start + items[range].iter().position(letter).expect("it is bye");
-            let apart = |item: &&Item| is_feed(item) || !matches!(item.meaning, Meaning::Data(_));
-            let before = items[..letter].iter().rfind(apart).map_or(0, |item| item.end);
-            return Some((number, before.saturating_sub(start)));
-        }
-        start += read.len();
-    }
-    None
-}
-
-fn expected_lines(items: &[Item], max_line: usize) -> Vec<Output> {
-    let mut output = Vec::new();
-    let mut line = Vec::new();
-    for item in items {
-        match item.meaning {
-            Meaning::Data(b'\n') => {
-                line.push(b'\n');
-                output.push(Output::Line(std::mem::take(&mut line)));
-            }
-            Meaning::Data(byte) => line.push(byte),
-            Meaning::Command => {}
-            Meaning::Refuse(refusal) if output.contains(&Output::Refusal(refusal)) => {}
-            Meaning::Refuse(refusal) => output.push(Output::Refusal(refusal)),
-        }
-        if line.len() > max_line {
-            output.push(Output::TooLong);
-            return output;
-        }
-    }
-    if !line.is_empty() {
-        output.push(Output::Rest(line));
-    }
-    output
-}
-
 /// Runs `property` on generated streams, caps and splits: long streams cut at random between tokens and
 /// between bytes, short ones cut in every way there is.
-fn check_all_splits(property: impl Fn(&[u8], usize, &[&[u8]]) -> Result<(), TestCaseError>) {
+fn check_all_splits(property: impl Fn(usize, &[&[u8]]) -> Result<(), TestCaseError>) {
     let cap = || prop_oneof![1..8_usize, 8..40_usize, Just(1000)];
     check(STREAMS, (vec(token(), 1..16), cap(), vec(cuts(), 16)), |(tokens, cap, cuts)| {
         let stream = tokens.concat();
@@ -282,8 +130,8 @@ fn check_all_splits(property: impl Fn(&[u8], usize, &[&[u8]]) -> Result<(), Test
             .collect();
         let all: Vec<usize> = (1..stream.len()).collect();
         for cuts in cuts.into_iter().chain([0, u64::MAX]) {
-            property(&stream, cap, &split(&stream, &ends, cuts))?;
-            property(&stream, cap, &split(&stream, &all, cuts))?;
+            property(cap, &split(&stream, &ends, cuts))?;
+            property(cap, &split(&stream, &all, cuts))?;
         }
         Ok(())
     });
@@ -291,7 +139,7 @@ fn check_all_splits(property: impl Fn(&[u8], usize, &[&[u8]]) -> Result<(), Test
         let mut stream = tokens.concat();
         stream.truncate(10);
         let all: Vec<usize> = (1..stream.len()).collect();
-        (0..1 << all.len()).try_for_each(|cuts| property(&stream, cap, &split(&stream, &all, cuts)))
+        (0..1 << all.len()).try_for_each(|cuts| property(cap, &split(&stream, &all, cuts)))
     });
 }
 

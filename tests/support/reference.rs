@@ -1,0 +1,191 @@
+//! A plain reference for the protocol core, and what the core itself makes of a stream.
+//!
+//! The reference looks at the whole stream at once: first what each byte means, then the rules. It shares
+//! nothing with the state machines it judges. The property tests and the fuzz targets use it.
+
+#![allow(dead_code, unreachable_pub, reason = "each program uses its own part of this")]
+
+use std::ops::Range;
+
+use hebra::protocol::{ByeDetector, Found, LineFraming};
+
+pub const IAC: u8 = 255;
+pub const SE: u8 = 240;
+pub const SB: u8 = 250;
+pub const WILL: u8 = 251;
+pub const WONT: u8 = 252;
+pub const DO: u8 = 253;
+pub const DONT: u8 = 254;
+
+/// What separates the reads in an input of the fuzzer. The protocol gives this byte no meaning, so that not
+/// having it in a stream loses nothing, and corpus files can be read: `b|y|e` is typed one by one.
+const CUT: u8 = b'|';
+
+/// Holds the detector against the reference, on the reads that `input` describes.
+pub fn check_bye(input: &[u8]) {
+    let reads = reads(input);
+    assert_eq!(found_bye(&reads), expected_bye(&reads), "{reads:?}");
+}
+
+/// Holds the line framing against the reference, on the cap and the reads that `input` describes.
+pub fn check_line(input: &[u8]) {
+    let (max_line, reads) = cap_and_reads(input);
+    assert_eq!(found_lines(&reads, max_line), expected_lines(&reads, max_line), "{max_line} {reads:?}");
+}
+
+/// An input of the `bye` target: reads.
+pub fn reads(input: &[u8]) -> Vec<&[u8]> {
+    input.split(|byte| *byte == CUT).collect()
+}
+
+/// An input of the `line` target: a byte that is the cap, then reads.
+pub fn cap_and_reads(input: &[u8]) -> (usize, Vec<&[u8]>) {
+    let (max_line, input) = input.split_first().unwrap_or((&0, &[]));
+    (usize::from(*max_line), reads(input))
+}
+
+/// What the line framing made of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    Line(Vec<u8>),
+    Refusal([u8; 3]),
+    TooLong,
+    Rest(Vec<u8>),
+}
+
+/// The number of the read that ends the session, and how many of its bytes are answered.
+pub fn found_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
+    let mut detector = ByeDetector::default();
+    reads.iter().enumerate().find_map(|(number, read)| Some((number, detector.feed(read)?)))
+}
+
+pub fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
+    let mut framing = LineFraming::new(max_line);
+    let mut output = Vec::new();
+    for mut read in reads.iter().copied() {
+        while let Some(found) = framing.next(&mut read) {
+            output.push(match found {
+                Found::Line(line) => Output::Line(line.to_vec()),
+                Found::Refusal(refusal) => Output::Refusal(refusal),
+                Found::TooLong => Output::TooLong,
+            });
+            match output.last() {
+                Some(Output::TooLong) => return output,
+                Some(Output::Line(_)) => assert_eq!(framing.rest(), b"", "what was handed out is not left"),
+                _ => {}
+            }
+        }
+        assert!(read.is_empty());
+    }
+    if !framing.rest().is_empty() {
+        output.push(Output::Rest(framing.rest().to_vec()));
+    }
+    output
+}
+
+/// A data byte or a telnet command.
+struct Item {
+    meaning: Meaning,
+    /// How much of the stream it takes to know it: it belongs to the read that this is in.
+    end: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Data(u8),
+    Command,
+    Refuse([u8; 3]),
+}
+
+/// What a stream is made of, without a command that is cut short by its end.
+fn items(stream: &[u8]) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut at = 0;
+    while let rest @ [first, ..] = &stream[at..] {
+        let (length, meaning) = match rest {
+            [IAC] | [IAC, WILL | WONT | DO | DONT] => break,
+            [IAC, IAC, ..] => (2, Meaning::Data(IAC)),
+            [IAC, WILL, option, ..] => (3, Meaning::Refuse([IAC, DONT, *option])),
+            [IAC, DO, option, ..] => (3, Meaning::Refuse([IAC, WONT, *option])),
+            [IAC, WONT | DONT, ..] => (3, Meaning::Command),
+            [IAC, SB, body @ ..] => match subnegotiation(body) {
+                Some(length) => (2 + length, Meaning::Command),
+                None => break,
+            },
+            [IAC, 236..=255, ..] => (2, Meaning::Command),
+            [IAC, data, ..] => {
+                items.push(Item { meaning: Meaning::Data(IAC), end: at + 2 });
+                (2, Meaning::Data(*data))
+            }
+            _ => (1, Meaning::Data(*first)),
+        };
+        at += length;
+        items.push(Item { meaning, end: at });
+    }
+    items
+}
+
+/// The length of a subnegotiation up to and with its IAC SE, if it has one. Inside it IAC makes a pair with
+/// whatever follows.
+fn subnegotiation(body: &[u8]) -> Option<usize> {
+    match body {
+        [IAC, SE, ..] => Some(2),
+        [IAC, _, rest @ ..] => Some(2 + subnegotiation(rest)?),
+        [_, rest @ ..] => Some(1 + subnegotiation(rest)?),
+        [] => None,
+    }
+}
+
+/// The data among `items`.
+fn text(items: &[Item]) -> Vec<u8> {
+    items.iter().filter_map(|item| if let Meaning::Data(byte) = item.meaning { Some(byte) } else { None }).collect()
+}
+
+pub fn expected_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
+    let items = &items(&reads.concat())[..];
+    let is_feed = |item: &Item| item.meaning == Meaning::Data(b'\n');
+    let mut start = 0;
+    for (number, read) in reads.iter().enumerate() {
+        let known_by = |end| items.iter().filter(|item| item.end <= end).count();
+        let whole = known_by(start)..known_by(start + read.len());
+        let lines = whole.clone().filter(|index| is_feed(&items[*index])).map(|feed| {
+            let begin = items[..feed].iter().rposition(is_feed).map_or(0, |previous| previous + 1);
+            begin..feed
+        });
+        let is_bye = |range: &Range<usize>| text(&items[range.clone()]).trim_ascii() == b"bye";
+        if let Some(range) = lines.chain([whole.clone()]).find(is_bye) {
+            let letter = |item: &Item| item.meaning == Meaning::Data(b'b');
+            let letter = range.start + items[range].iter().position(letter).expect("it is bye");
+            let apart = |item: &&Item| is_feed(item) || !matches!(item.meaning, Meaning::Data(_));
+            let before = items[..letter].iter().rfind(apart).map_or(0, |item| item.end);
+            return Some((number, before.saturating_sub(start)));
+        }
+        start += read.len();
+    }
+    None
+}
+
+pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
+    let mut output = Vec::new();
+    let mut line = Vec::new();
+    for item in items(&reads.concat()) {
+        match item.meaning {
+            Meaning::Data(b'\n') => {
+                line.push(b'\n');
+                output.push(Output::Line(std::mem::take(&mut line)));
+            }
+            Meaning::Data(byte) => line.push(byte),
+            Meaning::Command => {}
+            Meaning::Refuse(refusal) if output.contains(&Output::Refusal(refusal)) => {}
+            Meaning::Refuse(refusal) => output.push(Output::Refusal(refusal)),
+        }
+        if line.len() > max_line {
+            output.push(Output::TooLong);
+            return output;
+        }
+    }
+    if !line.is_empty() {
+        output.push(Output::Rest(line));
+    }
+    output
+}
