@@ -6,9 +6,11 @@ ARGS ?=
 # make stress: how often, and which tests (all of them by default).
 RUNS ?= 20
 TESTS ?=
+# make fuzz: how long each target runs.
+SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: run test bench lint fmt doc check test-interop interop-tools stress help
+.PHONY: run test bench lint fmt doc check test-interop interop-tools fuzz fuzz-tools stress help
 
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
@@ -21,9 +23,11 @@ bench: ## Measure the protocol core
 
 fmt: ## Format the code
 	$(CARGO) fmt
+	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml
 
 lint: ## Check the format, and run clippy on everything and on the bare library
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 
@@ -46,12 +50,31 @@ interop-tools:
 test-interop: interop-tools ## Run the tests with real clients: telnet, ncat, socat, Python
 	$(CARGO) test --locked --test interop
 
-stress: ## Run the tests RUNS times in a row (TESTS=name picks some), to find the flaky one
+FUZZ := tests/fuzz
+
+fuzz-tools:
+	@$(CARGO) fuzz --version >/dev/null 2>&1 || \
+		{ echo "fuzz needs cargo-fuzz: cargo install cargo-fuzz --locked"; exit 1; }
+	@command -v c++ >/dev/null || \
+		{ echo "fuzz needs a C++ compiler; on Debian or Ubuntu: apt-get install g++"; exit 1; }
+
+# There is no unsafe code for a sanitizer to look at; without one a stable toolchain is enough.
+fuzz: fuzz-tools ## Search for inputs on which the protocol core is wrong, SECONDS for each target
+	@for target in bye line; do \
+		echo "fuzzing $$target for $(SECONDS) seconds"; \
+		mkdir -p $(FUZZ)/found/$$target; \
+		$(CARGO) fuzz run --fuzz-dir $(FUZZ) --sanitizer none $$target \
+			$(FUZZ)/found/$$target $(FUZZ)/corpus/$$target -- \
+			-max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
+	done
+
+stress: fuzz-tools ## Run the tests RUNS times in a row (TESTS=name picks some), then fuzz, to find the flaky one
 	$(CARGO) test --locked --no-run
 	@for run in $$(seq $(RUNS)); do \
 		echo "run $$run of $(RUNS)"; \
-		$(CARGO) test --locked --quiet --test hebra $(TESTS) || exit 1; \
+		$(CARGO) test --locked --quiet --test hebra --test model $(TESTS) || exit 1; \
 	done
+	@$(MAKE) --no-print-directory fuzz SECONDS=20
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

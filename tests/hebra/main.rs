@@ -6,6 +6,7 @@ mod support;
 mod reference;
 
 mod protocol;
+mod corpus;
 mod io_counts;
 mod session;
 mod admission;

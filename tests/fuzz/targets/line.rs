@@ -1,0 +1,34 @@
+//! Line framing against the reference, for any cap and any reads; its memory is bounded by the cap.
+
+#![no_main]
+
+#[path = "../../support/reference.rs"]
+mod reference;
+
+use std::alloc::System;
+
+use cap::Cap;
+use hebra::protocol::{Found, LineFraming};
+use libfuzzer_sys::fuzz_target;
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+/// A vector of bytes begins with as many.
+const LEAST_ALLOCATION: usize = 8;
+
+fuzz_target!(|input: &[u8]| {
+    reference::check_line(input);
+
+    let (max_line, reads) = reference::cap_and_reads(input);
+    let before = ALLOCATOR.allocated();
+    let mut framing = LineFraming::new(max_line);
+    'reads: for mut read in reads {
+        while let Some(found) = framing.next(&mut read) {
+            if found == Found::TooLong {
+                break 'reads;
+            }
+        }
+        assert!(ALLOCATOR.allocated() - before <= LEAST_ALLOCATION.max(2 * max_line), "cap {max_line}");
+    }
+});
