@@ -157,9 +157,16 @@ impl<T> Admission<T> {
         }
     }
 
-    /// A session was asked to give its worker up.
-    pub(crate) fn expect_worker(&self) {
+    /// Lets `ask` ask a session to give its worker up; whether it has found one.
+    pub(crate) fn expect_worker(&self, ask: impl FnOnce() -> bool) -> bool {
+        // Before the session can know: it may end, and so be counted, before it is said that it was asked.
         self.lock().expected += 1;
+        let asked = ask();
+        if !asked {
+            let mut state = self.lock();
+            state.expected = state.expected.saturating_sub(1);
+        }
+        asked
     }
 
     /// Lets nobody in any more and returns those who wait.
@@ -311,19 +318,29 @@ mod tests {
         assert_eq!(watch(), Watch::Time);
         gate.admit(2);
         assert_eq!(watch(), Watch::NeedsWorker);
-        gate.expect_worker();
+        assert!(!gate.expect_worker(|| false));
+        assert_eq!(watch(), Watch::NeedsWorker);
+        assert!(gate.expect_worker(|| true));
         assert_eq!(watch(), Watch::Time);
         gate.admit(3);
         assert_eq!(watch(), Watch::NeedsWorker);
-        gate.expect_worker();
+        assert!(gate.expect_worker(|| true));
         // The worker that was asked for comes free and takes up the second; the third still has its own.
         drop(first);
         let (_, second) = gate.next().expect("it waits");
         assert_eq!(watch(), Watch::Time);
         drop(second);
-        let (_, _third) = gate.next().expect("it waits");
-        // Nobody is expected any more, so the next one who waits needs a worker again.
+        let (_, third) = gate.next().expect("it waits");
+        // Nobody is expected any more, so the next one who waits needs a worker again, also if the one that
+        // is asked has ended before it is said that it was.
         gate.admit(4);
+        assert_eq!(watch(), Watch::NeedsWorker);
+        assert!(gate.expect_worker(|| {
+            drop(third);
+            true
+        }));
+        let (_, _fourth) = gate.next().expect("it waits");
+        gate.admit(5);
         assert_eq!(watch(), Watch::NeedsWorker);
     }
 }

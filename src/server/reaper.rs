@@ -21,15 +21,17 @@ pub(crate) fn run(core: &Core) {
             Watch::Closed => return,
             Watch::Expired(arrival) => core.refuse(arrival.session, RefuseReason::QueueTimeout),
             Watch::NeedsWorker => {
-                if let Some(limit) = config.yield_after {
-                    yield_from = Some(match core.registry.order_yield(limit) {
-                        Candidate::Ordered => {
-                            core.admission.expect_worker();
-                            Instant::now()
+                yield_from = config.yield_after.map(|limit| {
+                    let mut next = Instant::now();
+                    core.admission.expect_worker(|| match core.registry.order_yield(limit) {
+                        Candidate::Ordered => true,
+                        Candidate::NotBefore(time) => {
+                            next = time;
+                            false
                         }
-                        Candidate::NotBefore(time) => time,
                     });
-                }
+                    next
+                });
             }
             Watch::Time => {
                 expire_at = config.max_lifetime.map(|limit| core.registry.order_expired(limit));
