@@ -46,11 +46,12 @@ interop-tools:
 test-interop: interop-tools ## Run the tests with real clients: telnet, ncat, socat, Python
 	$(CARGO) test --locked --test interop
 
-stress: ## Run the tests RUNS times in a row (TESTS=name picks some), to find the flaky one
+stress: ## Soak, then run the tests RUNS times in a row (TESTS=name picks some), to find the flaky one
 	$(CARGO) test --locked --no-run
+	$(CARGO) test --locked --test faults soak -- --ignored --nocapture --test-threads 1
 	@for run in $$(seq $(RUNS)); do \
 		echo "run $$run of $(RUNS)"; \
-		$(CARGO) test --locked --quiet --test hebra $(TESTS) || exit 1; \
+		$(CARGO) test --locked --quiet --tests $(TESTS) || exit 1; \
 	done
 
 help: ## List the targets

@@ -12,6 +12,7 @@ mod peers;
 mod descriptors;
 mod logs;
 mod stops;
+mod soak;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
