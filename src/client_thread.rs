@@ -4,9 +4,9 @@
 //! stop; it opens and closes no socket. It works on anything that reads and writes, so that tests script a
 //! whole session without a socket and count what it does.
 
-use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
+use std::{fmt, mem};
 
 use crate::events::{EventSink, SessionCounters};
 use crate::protocol::{ByeDetector, Found, LineFraming, escape_into};
@@ -113,12 +113,11 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
 
     /// Runs the session to its end.
     pub(crate) fn run_in(self, around: Surroundings<'_>) -> CloseReason {
-        let Self { stream, handler, framing, write_timeout } = self;
+        let Self { stream, handler, mut framing, write_timeout } = self;
         let held = matches!(framing, FramingState::Line(_)).then(Vec::new);
         let heard = around.pulse.now();
         let replies = Replies { stream, held, write_timeout, heard, around, failure: None };
         let mut conversation = Conversation { handler, replies, around };
-        let mut framing = framing;
         let mut buffer = vec![0; READ_SIZE];
         // What can still be unread of what had arrived when the server was seen to stop.
         let mut last_reads = None;
@@ -306,20 +305,16 @@ impl<S: Write> Replies<'_, S> {
 
     /// Sends what is held back.
     fn send_held(&mut self) -> Step {
-        match self.held.take() {
-            Some(mut held) if !held.is_empty() => {
-                let step = self.send(&held);
-                held.clear();
-                // One long reply is not to cost its memory for the rest of the session.
-                held.shrink_to(HELD_REPLIES);
-                self.held = Some(held);
-                step
-            }
-            held => {
-                self.held = held;
-                Ok(())
-            }
-        }
+        let mut held = match &mut self.held {
+            Some(held) if !held.is_empty() => mem::take(held),
+            _ => return Ok(()),
+        };
+        let step = self.send(&held);
+        held.clear();
+        // One long reply is not to cost its memory for the rest of the session.
+        held.shrink_to(HELD_REPLIES);
+        self.held = Some(held);
+        step
     }
 
     /// Tells the client why its session ends, if it could not know. A raw stream carries nothing of ours.
