@@ -1,14 +1,16 @@
 # hebra: run, test, measure. `make help` lists the targets.
 
 CARGO ?= cargo
-# Passed on by run and bench: make run ARGS="--workers 4"
+# Passed on by run, load and bench-protocol: make run ARGS="--workers 4"
 ARGS ?=
+# make load: the server, HOST:PORT. Without it, one is started.
+ADDR ?=
 # make stress: how often, and which tests (all of them by default).
 RUNS ?= 20
 TESTS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: run test bench lint fmt doc check test-interop interop-tools stress help
+.PHONY: run test bench bench-protocol load lint fmt doc check test-interop interop-tools stress help
 
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
@@ -16,8 +18,14 @@ run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes 
 test: ## Run every test that needs nothing but Rust
 	$(CARGO) test --locked
 
-bench: ## Measure the protocol core
+bench: ## Compare hebra with other servers: tables, JSON and plots, in three minutes
+	$(CARGO) bench --locked --bench load -- --suite
+
+bench-protocol: ## Measure the protocol core
 	$(CARGO) bench --locked --bench protocol -- $(ARGS)
+
+load: ## Load a running server and verify every byte (ADDR=host:port, ARGS="--connections 500")
+	$(CARGO) bench --locked --bench load -- $(if $(ADDR),--addr $(ADDR)) $(ARGS)
 
 fmt: ## Format the code
 	$(CARGO) fmt

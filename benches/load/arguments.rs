@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{Parser, ValueEnum};
 
 use super::load::{Adversaries, End, Load, Mode};
 use super::payload::MAX_SIZE;
@@ -88,8 +88,28 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
+    /// Draw the latency by percentile and the rate over time into a directory
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) plots: Option<PathBuf>,
+
+    /// Keep the result as a baseline
+    #[arg(long, value_name = "NAME", value_parser = baseline_name)]
+    pub(crate) save_baseline: Option<String>,
+
+    /// Compare the result with a baseline: the rate, or with --rate the p99 of the response time
+    #[arg(long, value_name = "NAME", value_parser = baseline_name)]
+    pub(crate) baseline: Option<String>,
+
+    /// End with exit code 1 if it is worse than the baseline by more than so many percent
+    #[arg(long, value_name = "PCT", requires = "baseline", value_parser = percent)]
+    pub(crate) fail_on_regression: Option<f64>,
+
+    /// Compare hebra with other servers, all of them started here: what `make bench` does
+    #[arg(long, conflicts_with_all = ["addr", "json", "plots", "baseline", "save_baseline"])]
+    pub(crate) suite: bool,
+
     /// What cargo passes to every benchmark.
-    #[arg(long, hide = true, action = ArgAction::SetTrue)]
+    #[arg(long, hide = true)]
     bench: bool,
 }
 
@@ -159,5 +179,19 @@ fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (0.01..=1e8).contains(&rate) => Ok(rate),
         _ => Err("a rate is a number of messages a second".to_owned()),
+    }
+}
+
+/// A name becomes a file's, so it is nothing else.
+fn baseline_name(text: &str) -> Result<String, String> {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let plain = text.chars().all(fits) && text.starts_with(|first: char| first != '.');
+    if plain { Ok(text.to_owned()) } else { Err("a name has letters, digits, dashes and dots".to_owned()) }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent),
+        _ => Err("a limit is a number of percent".to_owned()),
     }
 }

@@ -29,7 +29,7 @@ const CHORES: Duration = Duration::from_millis(100);
 
 /// How long the end of a stream may take at the end of the run. An echo server that does not know half-close
 /// is none the worse.
-const LAST_WAIT: Duration = Duration::from_secs(1);
+const LAST_WAIT: Duration = Duration::from_millis(500);
 
 const TIMER: Token = Token(usize::MAX);
 

@@ -56,6 +56,7 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
         "achieved_rate": outcome.rate(),
         "requested_rate": load.rate,
         "saturated": outcome.saturated(load),
+        "noise_pct": outcome.noise(load),
         "messages": tally.answers,
         "total_messages": tally.total_answers,
         "unsent": tally.unsent,

@@ -34,17 +34,24 @@ pub(crate) fn throughput(load: &Load, outcome: &Outcome) -> f64 {
     outcome.rate() * load.size as f64 / MIB
 }
 
+/// What was measured, in a line.
+pub(crate) fn title(load: &Load) -> String {
+    let Load { connections, size, depth, .. } = load;
+    let mut title = format!("{}: {connections} connections, {size} B, depth {depth}", name(&load.mode));
+    if let Some(rate) = load.rate {
+        title += &format!(", {rate}/s");
+    }
+    title
+}
+
 fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::Result {
     let tally = &outcome.tally;
     let unit = if load.mode == Mode::Churn { "sessions/s" } else { "messages/s" };
     writeln!(
         text,
-        "{} {}: {} connections, {} B, depth {}, {:.1} s after {:.1} s of warm-up",
-        name(&load.mode),
+        "{} against {}, {:.1} s after {:.1} s of warm-up",
+        title(load),
         load.address,
-        load.connections,
-        load.size,
-        load.depth,
         tally.elapsed.as_secs_f64(),
         load.warmup.as_secs_f64(),
     )?;
@@ -60,6 +67,7 @@ fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::R
         Some(rate) => writeln!(text, " of {rate:.0} asked for")?,
         None => writeln!(text)?,
     }
+    writeln!(text, "  noise       {:12.1} % between tenths of a second", outcome.noise(load))?;
     writeln!(text, "  verified    {:12} bytes in {} messages", tally.verified_bytes, tally.total_answers)?;
     write!(text, "  {:<10}", "us")?;
     for (name, _) in PERCENTILES {

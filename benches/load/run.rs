@@ -61,6 +61,16 @@ impl Outcome {
         load.rate.is_some_and(|rate| self.rate() < REACHED * rate)
     }
 
+    /// How much the rate varied: half of the range that the middle half of the tenths of a second was in, in
+    /// percent of the median.
+    pub(crate) fn noise(&self, load: &Load) -> f64 {
+        let measured = self.points.iter().filter(|point| point.at > load.warmup);
+        let mut rates: Vec<f64> = measured.map(|point| point.rate).collect();
+        rates.sort_by(f64::total_cmp);
+        let quartile = |number: usize| rates.get(rates.len() * number / 4).copied().unwrap_or(0.0);
+        if quartile(2) > 0.0 { 50.0 * (quartile(3) - quartile(1)) / quartile(2) } else { 0.0 }
+    }
+
     /// How much of the time the event loops were busy. From 1 on, the client is the limit.
     pub(crate) fn client_busy(&self) -> f64 {
         let (busy, elapsed) = self.tally.busy;

@@ -62,7 +62,7 @@ fn churning_clients_are_sessions_and_leave_cleanly() {
 #[test]
 fn adversaries_connect_and_are_not_measured() {
     let adversaries = Adversaries { idle: 3, slow_writers: 2, slow_readers: 2, resetters: 2 };
-    let (outcome, stats) = measure(|load| Load { adversaries, ..load });
+    let (outcome, stats) = measure(|load| Load { adversaries, duration: Duration::from_millis(500), ..load });
     // The resetters come again.
     assert!(stats.accepted > 1 + 9, "{stats}");
     assert!(outcome.tally.total_answers < stats.messages);

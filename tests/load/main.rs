@@ -11,6 +11,8 @@ mod faulty;
 mod catches;
 mod counts;
 mod neutral;
+mod baselines;
+mod peers;
 mod usage;
 
 use std::net::SocketAddr;
