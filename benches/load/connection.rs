@@ -154,15 +154,14 @@ impl Connection {
 
     /// Takes what the event loop has heard of it.
     pub(crate) fn hear(&mut self, event: &Event, context: &mut Context<'_>) {
-        match self.state {
-            State::Connecting => {
-                context.now = Instant::now();
-                self.end_connect(context);
-            }
-            State::Open | State::Leaving if event.is_readable() || event.is_error() => {
-                self.receive(event.is_read_closed(), context);
-            }
-            _ => {}
+        if self.state == State::Connecting {
+            context.now = Instant::now();
+            self.end_connect(context);
+        }
+        // A server that refuses may have said so already, and this is the only event that tells.
+        let is_connected = matches!(self.state, State::Open | State::Leaving);
+        if is_connected && (event.is_readable() || event.is_error()) {
+            self.receive(event.is_read_closed(), context);
         }
         self.go_on(context);
     }

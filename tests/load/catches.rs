@@ -24,7 +24,7 @@ fn assert_caught(fault: Fault, failure: Failure) {
     let failures = &outcome.tally.failures;
     assert_eq!((failures.count(failure), failures.total()), (1, 1), "{failures:?}");
     // The next byte may happen to be equal, but not a whole row of them.
-    assert!(outcome.tally.verified_bytes < MILLION as u64 + 10, "{outcome:?}");
+    assert!(outcome.tally.verified_bytes < MILLION as u64 + 10, "{:?}", outcome.tally.failures);
     assert!(outcome.tally.elapsed < FUSE);
 }
 
@@ -56,13 +56,13 @@ fn a_stream_that_ends_early() {
 #[test]
 fn a_byte_too_much_at_the_very_end() {
     let outcome = run(&load(serve(Fault::Extra)));
-    assert_eq!(outcome.tally.failures.count(Failure::Mismatch), 1, "{outcome:?}");
+    assert_eq!(outcome.tally.failures.count(Failure::Mismatch), 1, "{:?}", outcome.tally.failures);
 }
 
 #[test]
 fn an_answer_that_does_not_come() {
     let outcome = run(&Load { timeout: Duration::from_millis(50), ..load(serve(Fault::Mute)) });
-    assert_eq!(outcome.tally.failures.count(Failure::TimedOut), 1, "{outcome:?}");
+    assert_eq!(outcome.tally.failures.count(Failure::TimedOut), 1, "{:?}", outcome.tally.failures);
     assert_eq!(outcome.tally.answers, 0);
 }
 
@@ -72,14 +72,14 @@ fn nobody_who_listens() {
     let address = listener.local_addr().expect("it is bound");
     drop(listener);
     let outcome = run(&Load { connections: 3, ..load(address) });
-    assert_eq!(outcome.tally.failures.count(Failure::Refused), 3, "{outcome:?}");
+    assert_eq!(outcome.tally.failures.count(Failure::Refused), 3, "{:?}", outcome.tally.failures);
 }
 
 #[test]
 fn a_server_that_says_busy() {
     let server = start(ServerConfig { workers: 1, max_pending: 0, ..config() });
     let outcome = run(&Load { connections: 3, ..load(address(&server)) });
-    assert_eq!(outcome.tally.failures.count(Failure::Busy), 2, "{outcome:?}");
+    assert_eq!(outcome.tally.failures.count(Failure::Busy), 2, "{:?}", outcome.tally.failures);
     assert!(outcome.tally.answers > 0);
 }
 
@@ -95,9 +95,9 @@ fn a_stall_delays_all_who_were_due_and_not_only_the_one_who_was_served() {
     let stall = Fault::Stall(400 * 64, STALL);
     let open = Load { rate: Some(1000.0), size: 64, duration: Duration::from_secs(1), ..load(serve(stall)) };
     let outcome = run(&open);
-    assert_eq!(outcome.tally.failures.total(), 0, "{outcome:?}");
+    assert_eq!(outcome.tally.failures.total(), 0, "{:?}", outcome.tally.failures);
     let (service, response) = (&outcome.tally.service, &outcome.tally.response);
-    assert!(response.value_at_quantile(0.999) > 250_000_000, "{outcome:?}");
+    assert!(response.value_at_quantile(0.999) > 250_000_000, "{:?}", outcome.tally.failures);
     // 200 were due in the first two thirds of the stall.
     assert!(slow(response) > 150 && slow(response) > 10 * slow(service), "{} {}", slow(response), slow(service));
 }
@@ -109,7 +109,7 @@ fn a_rate_that_is_not_reached() {
     let outcome = run(&beyond);
     assert!(outcome.saturated(&beyond) && outcome.rate() < 1e6, "{}", outcome.rate());
     assert!(outcome.tally.unsent > 0);
-    assert_eq!(outcome.tally.failures.total(), 0, "{outcome:?}");
+    assert_eq!(outcome.tally.failures.total(), 0, "{:?}", outcome.tally.failures);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{load, run};
 fn measure(change: impl FnOnce(Load) -> Load) -> (Outcome, Stats) {
     let server = start(ServerConfig { workers: 250, ..config() });
     let outcome = run(&change(load(address(&server))));
-    assert_eq!(outcome.tally.failures.total(), 0, "{outcome:?}");
+    assert_eq!(outcome.tally.failures.total(), 0, "{:?}", outcome.tally.failures);
     (outcome, server.shutdown(FUSE).stats)
 }
 
@@ -55,7 +55,11 @@ fn churning_clients_are_sessions_and_leave_cleanly() {
         assert_eq!(outcome.tally.total_answers, stats.messages);
         assert_eq!((stats.accepted, stats.finished), (stats.messages, stats.messages));
         // Those that the end of the window divides are in one of the two.
-        assert!(outcome.tally.connect.len().abs_diff(outcome.tally.service.len()) <= 5, "{outcome:?}");
+        assert!(
+            outcome.tally.connect.len().abs_diff(outcome.tally.service.len()) <= 5,
+            "{:?}",
+            outcome.tally.failures
+        );
     }
 }
 

@@ -22,9 +22,12 @@ fn every_framing_echoes_every_size() {
             (Mode::Stream, 64 * 1024, 16),
         ] {
             let duration = Duration::from_millis(20);
-            let outcome = run(&Load { mode, size, depth, duration, ..load(address(&server)) });
-            assert_eq!(outcome.tally.failures.total(), 0, "{framing:?} {size} B: {outcome:?}");
-            assert!(outcome.tally.total_answers > 0);
+            let load = Load { mode, size, depth, duration, ..load(address(&server)) };
+            // On a busy machine so short a window may pass before anything is sent.
+            let mut runs = std::iter::repeat_with(|| run(&load).tally);
+            let tally = runs.find(|tally| tally.total_answers > 0 || tally.failures.total() > 0);
+            let failures = tally.expect("there is no end of runs").failures;
+            assert_eq!(failures.total(), 0, "{framing:?} {size} B: {failures:?}");
         }
     }
 }
