@@ -1,8 +1,10 @@
 # hebra: run, test, measure. `make help` lists the targets.
 
 CARGO ?= cargo
-# Passed on by run and bench: make run ARGS="--workers 4"
+# Passed on by run, load and bench-protocol: make run ARGS="--workers 4"
 ARGS ?=
+# make load: the server, HOST:PORT. Without it, one is started.
+ADDR ?=
 # make stress: how often, and which tests (all of them by default).
 RUNS ?= 20
 TESTS ?=
@@ -10,7 +12,7 @@ TESTS ?=
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: run test bench lint fmt doc check test-interop interop-tools fuzz fuzz-tools stress help
+.PHONY: run test bench bench-protocol load lint fmt doc check test-interop interop-tools fuzz fuzz-tools stress help
 
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
@@ -18,8 +20,14 @@ run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes 
 test: ## Run every test that needs nothing but Rust
 	$(CARGO) test --locked
 
-bench: ## Measure the protocol core
+bench: ## Compare hebra with other servers: tables, JSON and plots, in three minutes
+	$(CARGO) bench --locked --bench load -- --suite
+
+bench-protocol: ## Measure the protocol core
 	$(CARGO) bench --locked --bench protocol -- $(ARGS)
+
+load: ## Load a running server and verify every byte (ADDR=host:port, ARGS="--connections 500")
+	$(CARGO) bench --locked --bench load -- $(if $(ADDR),--addr $(ADDR)) $(ARGS)
 
 fmt: ## Format the code
 	$(CARGO) fmt
@@ -68,11 +76,12 @@ fuzz: fuzz-tools ## Search for inputs on which the protocol core is wrong, SECON
 			-max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 
-stress: fuzz-tools ## Run the tests RUNS times in a row (TESTS=name picks some), then fuzz, to find the flaky one
+stress: fuzz-tools ## Soak, run the tests RUNS times in a row (TESTS=name picks some), then fuzz: to find the flaky one
 	$(CARGO) test --locked --no-run
+	$(CARGO) test --locked --test faults soak -- --ignored --nocapture --test-threads 1
 	@for run in $$(seq $(RUNS)); do \
 		echo "run $$run of $(RUNS)"; \
-		$(CARGO) test --locked --quiet --test hebra --test model $(TESTS) || exit 1; \
+		$(CARGO) test --locked --quiet --tests $(TESTS) || exit 1; \
 	done
 	@$(MAKE) --no-print-directory fuzz SECONDS=20
 

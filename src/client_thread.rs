@@ -4,9 +4,9 @@
 //! stop; it opens and closes no socket. It works on anything that reads and writes, so that tests script a
 //! whole session without a socket and count what it does.
 
-use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
+use std::{fmt, mem};
 
 use crate::events::{EventSink, SessionCounters};
 use crate::protocol::{ByeDetector, Found, LineFraming, escape_into};
@@ -18,10 +18,6 @@ const READ_SIZE: usize = 16 * 1024;
 
 /// Replies of the line framing are gathered and sent when a read's lines are all answered, or at this size.
 const HELD_REPLIES: usize = 64 * 1024;
-
-/// How long a stopping server goes on answering a client that never stops sending. What had arrived when the
-/// stop began is answered well within it.
-const LAST_ANSWERS: Duration = Duration::from_millis(250);
 
 /// One client's session.
 ///
@@ -60,17 +56,20 @@ pub struct ClientThread<S, H> {
     stream: S,
     handler: H,
     framing: FramingState,
-    write_timeout: bool,
+    write_timeout: Option<Duration>,
 }
 
 /// Who and what a session belongs to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
     pub(crate) client: Client,
     pub(crate) counters: &'a SessionCounters,
     pub(crate) sink: &'a EventSink,
     pub(crate) pulse: &'a Pulse,
     pub(crate) token: &'a ShutdownToken,
+    /// Makes the stream's reads end with a timeout instead of waiting, and says how many bytes can have
+    /// arrived by now.
+    pub(crate) read_what_has_arrived: &'a dyn Fn() -> usize,
 }
 
 #[derive(Debug)]
@@ -88,16 +87,16 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
     /// timeout.
     ///
     /// The time limits themselves are the stream's: a read that returns [`ErrorKind::WouldBlock`] has hit
-    /// the idle timeout. With a [`write_timeout`](ServerConfig::write_timeout), a write that takes only part
-    /// of a reply has hit that, because on a blocking socket it means that the time was up (Linux bounds
-    /// the whole call, however often the peer reads a little); without one it is continued.
+    /// the idle timeout, a write that does has hit the [`write_timeout`](ServerConfig::write_timeout). A
+    /// write that takes only part of a reply is continued, unless the message arrived longer ago than that:
+    /// then the client takes its reply too slowly.
     pub fn new(stream: S, handler: H, config: &ServerConfig) -> Self {
         let framing = match config.framing {
             Framing::Message => FramingState::Message(ByeDetector::default()),
             Framing::Line => FramingState::Line(LineFraming::new(config.max_line)),
             Framing::Raw => FramingState::Raw,
         };
-        Self { stream, handler, framing, write_timeout: config.write_timeout.is_some() }
+        Self { stream, handler, framing, write_timeout: config.write_timeout }
     }
 
     /// Runs the session to its end, outside any server. A panic of the handler is passed on.
@@ -108,28 +107,37 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
             sink: &EventSink::disconnected(),
             pulse: &Pulse::new(Instant::now()),
             token: &ShutdownToken::default(),
+            read_what_has_arrived: &|| usize::MAX,
         })
     }
 
     /// Runs the session to its end.
     pub(crate) fn run_in(self, around: Surroundings<'_>) -> CloseReason {
-        let Self { stream, handler, framing, write_timeout } = self;
+        let Self { stream, handler, mut framing, write_timeout } = self;
         let held = matches!(framing, FramingState::Line(_)).then(Vec::new);
-        let replies = Replies { stream, held, write_timeout, around, failure: None };
+        let heard = around.pulse.now();
+        let replies = Replies { stream, held, write_timeout, heard, around, failure: None };
         let mut conversation = Conversation { handler, replies, around };
-        let mut framing = framing;
         let mut buffer = vec![0; READ_SIZE];
+        // What can still be unread of what had arrived when the server was seen to stop.
+        let mut last_reads = None;
         loop {
-            around.pulse.wait();
+            around.pulse.wait(conversation.replies.heard);
             let read = conversation.replies.stream.read(&mut buffer);
-            around.pulse.wake();
+            let finished = !around.pulse.wake();
+            conversation.replies.heard = around.pulse.now();
             let step = match read {
+                // The client was told the end; what it still sends has no answer.
+                _ if finished => Err(CloseReason::Shutdown),
                 Ok(0) => conversation.end_of_stream(&mut framing),
                 Ok(count) => {
                     around.counters.add_in(count);
-                    conversation.take(&buffer[..count], &mut framing)
+                    conversation.take(&buffer[..count], &mut framing).and_then(|()| {
+                        if around.token.is_set() { around.go_on(&mut last_reads, count) } else { Ok(()) }
+                    })
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if last_reads.is_some() => Err(around.reason(&error, CloseReason::Shutdown)),
                 Err(error) => Err(around.reason(&error, CloseReason::IdleTimeout)),
             };
             if let Err(reason) = conversation.replies.send_held().and(step) {
@@ -141,6 +149,24 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
 }
 
 impl Surroundings<'_> {
+    /// Whether a session of a stopping server, which has just answered `count` bytes, goes on: until it has
+    /// answered all that had arrived before.
+    fn go_on(&self, last_reads: &mut Option<usize>, count: usize) -> Step {
+        match last_reads {
+            // It may have been read before the stop, so that more was there then.
+            None => {
+                *last_reads = Some((self.read_what_has_arrived)());
+                Ok(())
+            }
+            // A read that was not full has left nothing behind.
+            Some(left) if count == READ_SIZE && *left > count => {
+                *left -= count;
+                Ok(())
+            }
+            Some(_) => Err(CloseReason::Shutdown),
+        }
+    }
+
     /// What an error of the stream means for the session; `timeout` is what a timeout means.
     ///
     /// The one place that knows how a socket's timeout looks: `WouldBlock` on Unix, where `TimedOut` is a
@@ -178,10 +204,6 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
             },
             FramingState::Line(lines) => self.take_lines(read, lines)?,
         }
-        // After `Shutdown::Read` a socket still delivers what arrives, so the end of stream may never come.
-        if self.around.token.is_set() && self.around.token.elapsed() > LAST_ANSWERS {
-            return Err(CloseReason::Shutdown);
-        }
         self.around.pulse.order().map_or(Ok(()), Err)
     }
 
@@ -197,13 +219,10 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
         Ok(())
     }
 
-    /// The read side is at its end: the client has closed its side, or the server stops.
+    /// The read side is at its end: the client has closed its side, or the reaper or a stop has.
     fn end_of_stream(&mut self, framing: &mut FramingState) -> Step {
         if self.around.token.is_cutting() {
             return Err(CloseReason::CutOff);
-        }
-        if self.around.token.is_set() {
-            return Err(CloseReason::Shutdown);
         }
         if let Some(reason) = self.around.pulse.order() {
             return Err(reason);
@@ -240,7 +259,9 @@ fn is_bye(line: &[u8]) -> bool {
 struct Replies<'a, S> {
     stream: S,
     held: Option<Vec<u8>>,
-    write_timeout: bool,
+    write_timeout: Option<Duration>,
+    /// When the client was last heard of: where the time for the reply begins.
+    heard: u64,
     around: Surroundings<'a>,
     /// Why nothing can be written any more.
     failure: Option<CloseReason>,
@@ -261,7 +282,9 @@ impl<S: Write> Replies<'_, S> {
                     if bytes.is_empty() {
                         return Ok(());
                     }
-                    if self.write_timeout {
+                    // A short write ends when the socket's timeout does, and when the process is stopped and
+                    // continued.
+                    if self.write_timeout.is_some_and(|limit| self.around.pulse.since(self.heard) >= limit) {
                         break self.around.reason(&ErrorKind::WouldBlock.into(), CloseReason::WriteTimeout);
                     }
                 }
@@ -282,18 +305,16 @@ impl<S: Write> Replies<'_, S> {
 
     /// Sends what is held back.
     fn send_held(&mut self) -> Step {
-        match self.held.take() {
-            Some(mut held) if !held.is_empty() => {
-                let step = self.send(&held);
-                held.clear();
-                self.held = Some(held);
-                step
-            }
-            held => {
-                self.held = held;
-                Ok(())
-            }
-        }
+        let mut held = match &mut self.held {
+            Some(held) if !held.is_empty() => mem::take(held),
+            _ => return Ok(()),
+        };
+        let step = self.send(&held);
+        held.clear();
+        // One long reply is not to cost its memory for the rest of the session.
+        held.shrink_to(HELD_REPLIES);
+        self.held = Some(held);
+        step
     }
 
     /// Tells the client why its session ends, if it could not know. A raw stream carries nothing of ours.

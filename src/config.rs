@@ -123,6 +123,9 @@ pub enum LogMessages {
 /// The least stack a worker may have: a session's calls and a panic's report fit into it.
 const MIN_STACK: usize = 32 * 1024;
 
+/// More than any handler needs, and little enough that a typing error is told as one.
+const MAX_STACK: usize = 1 << 30;
+
 /// The longest time limit: what fits the kernel's socket timeouts on every platform.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -156,6 +159,7 @@ impl ServerConfig {
         require(self.backlog > 0, "backlog", "must be at least 1")?;
         require(i32::try_from(self.backlog).is_ok(), "backlog", "must be less than 2^31")?;
         require(self.stack_size >= MIN_STACK, "stack-size", "must be at least 32 KiB")?;
+        require(self.stack_size <= MAX_STACK, "stack-size", "must be at most 1 GiB")?;
         let limits = [
             ("queue-timeout", self.queue_timeout),
             ("idle-timeout", self.idle_timeout),
@@ -190,7 +194,7 @@ mod tests {
     #[test]
     fn each_bad_value_is_named() {
         type Spoil = fn(&mut ServerConfig);
-        let cases: [(&str, Spoil); 13] = [
+        let cases: [(&str, Spoil); 14] = [
             ("listen", |config| config.listen.clear()),
             ("workers", |config| config.workers = 0),
             ("max-pending", |config| config.max_pending = usize::MAX),
@@ -198,6 +202,7 @@ mod tests {
             ("backlog", |config| config.backlog = 0),
             ("backlog", |config| config.backlog = u32::MAX),
             ("stack-size", |config| config.stack_size = 1),
+            ("stack-size", |config| config.stack_size = usize::MAX),
             ("queue-timeout", |config| config.queue_timeout = Some(Duration::ZERO)),
             ("idle-timeout", |config| config.idle_timeout = Some(Duration::from_nanos(1))),
             ("write-timeout", |config| config.write_timeout = Some(Duration::MAX)),

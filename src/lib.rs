@@ -39,16 +39,16 @@
 //! | --- | --- | --- |
 //! | `hebra-accept` | one for each listening socket | the server stops |
 //! | `hebra-worker` | [`workers`](ServerConfig::workers) | the server has stopped |
-//! | `hebra-reaper` | one, with a [`queue_timeout`](ServerConfig::queue_timeout) | the server stops |
+//! | `hebra-reaper` | one, for the limits of waiting, silence and lifetime | the server stops |
 //! | `hebra-linger` | one | the last connection is closed |
 //! | `hebra-log` | one | the last event is logged |
 //!
 //! # Stopping
 //!
 //! [`RunningServer::shutdown`] goes in this order: nobody is accepted or queued any more and those who wait
-//! are told; sessions answer what has arrived and end; at the deadline those that have not are closed; the
-//! pool ends; the last connections linger for up to a second; the log comes last. Dropping a running server
-//! does the same with a deadline of zero.
+//! are told; busy sessions answer what has arrived and end, silent clients are told the end; at the deadline
+//! those that have not ended are closed; the pool ends; the last connections linger for up to half a second;
+//! the log comes last. Dropping a running server does the same with a deadline of zero.
 //!
 //! # What is logged
 //!
@@ -57,8 +57,9 @@
 //! | level | what |
 //! | --- | --- |
 //! | error | accepting fails; a handler panicked |
-//! | warn | an address is not listened on; accepting works again; events were lost; sessions were cut off |
+//! | warn | an address is not listened on; a limit is too low; accepting works again; events were lost; sessions were cut off |
 //! | info | clients connected, messages, clients disconnected or refused, totals, the stop |
+//! | debug | connections that sent nothing and left at once, as health probes do |
 //!
 //! A session never waits for the log. What a client sent is shortened, and escaped so that it can neither
 //! control a terminal nor pass for a line of its own. Messages are sampled by

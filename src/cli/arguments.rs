@@ -20,6 +20,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Echoes what each client sends, until it says bye.
+    #[command(allow_negative_numbers = true)]
     Serve(ServeArguments),
 }
 

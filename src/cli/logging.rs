@@ -12,7 +12,7 @@ pub(crate) fn init() {
     panic::set_hook(Box::new(|info| {
         let location = info.location();
         // threadpool unwraps when the system refuses a thread; the server reports that as its error.
-        if location.is_some_and(|location| location.file().contains("threadpool")) {
+        if location.is_some_and(|location| location.file().contains("/threadpool-")) {
             return;
         }
         let message = info.payload_as_str().unwrap_or("not a text");

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use clap::error::ErrorKind;
 
 use arguments::{Arguments, Command};
 
@@ -38,6 +39,10 @@ fn report_usage(error: &clap::Error) -> u8 {
         // There is nobody to tell if standard output is closed.
         let _ = error.print();
         return DRAINED;
+    }
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        complain("a command is missing, such as serve (see hebra --help)");
+        return USAGE;
     }
     let text = error.to_string();
     // clap tells the matter in the first paragraph and adds hints in others.

@@ -40,7 +40,7 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
 }
 
 /// Prints a line for each socket. The kernel holds clients already, so whoever reads it can connect.
-fn announce(addresses: impl Iterator<Item = SocketAddr>) {
+fn announce(addresses: &[SocketAddr]) {
     let mut output = io::stdout().lock();
     for address in addresses {
         // A closed standard output is the reader's choice; the server serves all the same.

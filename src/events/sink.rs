@@ -15,7 +15,7 @@ const QUEUE: usize = 4096;
 ///
 /// Messages are sampled twice before that: by a budget that the logging thread renews every second, and by
 /// a queue that is half full, so that a flood of messages cannot push out a disconnect.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct EventSink {
     sender: Sender<Event>,
     counts: Arc<SinkCounts>,

@@ -3,6 +3,9 @@
 use super::telnet::{IAC, Meaning, Refused, Telnet};
 use super::{LF, find_break};
 
+/// The memory that is kept from one line to the next, in bytes.
+const KEPT: usize = 64 * 1024;
+
 /// What the line framing found in its input.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<'a> {
@@ -46,6 +49,8 @@ impl LineFraming {
     pub fn next<'a>(&'a mut self, input: &mut &[u8]) -> Option<Found<'a>> {
         if std::mem::take(&mut self.taken) {
             self.line.clear();
+            // One long line is not to cost its memory for the rest of the session.
+            self.line.shrink_to(KEPT);
         }
         while let [byte, rest @ ..] = *input {
             if self.telnet.is_data() {

@@ -6,7 +6,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use threadpool::ThreadPool;
 
@@ -25,7 +25,7 @@ pub(crate) fn run(listener: &TcpListener, address: SocketAddr, core: &Arc<Core>,
     while !core.token.is_set() {
         match listener.accept() {
             Ok((stream, peer)) => {
-                if let Some(failures) = failures.end() {
+                if let Some(failures) = failures.end(Instant::now()) {
                     core.sink.send(Event::AcceptRecovered { address, failures });
                 }
                 core.arrive(stream, peer, pool);
@@ -36,7 +36,7 @@ pub(crate) fn run(listener: &TcpListener, address: SocketAddr, core: &Arc<Core>,
                     core.sink.send(Event::AcceptFailing { address, cause: error.to_string() });
                 }
                 // A client that leaves may be what was lacking: then it is tried again soon.
-                if core.admission.wait_freed(failures.next_pause()) {
+                if core.admission.wait_freed(failures.next_pause(Instant::now())) {
                     failures.begin_pauses_anew();
                 }
             }
@@ -58,10 +58,12 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// A run of failures to accept.
+/// An episode of failures to accept. Single successes in between belong to it: out of descriptors, each
+/// client that leaves lets one other in.
 #[derive(Debug, Default)]
 struct Failures {
     count: u64,
+    last: Option<Instant>,
     /// Pauses since they last began anew.
     pauses: u32,
 }
@@ -71,9 +73,10 @@ impl Failures {
         self.count == 0
     }
 
-    fn next_pause(&mut self) -> Duration {
+    fn next_pause(&mut self, now: Instant) -> Duration {
         let doublings = self.pauses.min(10);
         self.count += 1;
+        self.last = Some(now);
         self.pauses += 1;
         (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE)
     }
@@ -82,10 +85,10 @@ impl Failures {
         self.pauses = 0;
     }
 
-    /// Ends the run, if there is one: how many there were.
-    fn end(&mut self) -> Option<u64> {
-        let Self { count, .. } = std::mem::take(self);
-        (count > 0).then_some(count)
+    /// A success. It ends an episode that has not failed for as long as its longest pause: how often it had.
+    fn end(&mut self, now: Instant) -> Option<u64> {
+        self.begin_pauses_anew();
+        self.last.take_if(|last| now - *last > LONGEST_PAUSE).map(|_| std::mem::take(&mut self.count))
     }
 }
 
@@ -95,16 +98,27 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_a_second_and_begin_anew() {
+        let now = Instant::now();
         let mut failures = Failures::default();
-        assert_eq!(failures.end(), None);
-        let pauses: Vec<u128> = (0..12).map(|_| failures.next_pause().as_millis()).collect();
+        let pauses: Vec<u128> = (0..12).map(|_| failures.next_pause(now).as_millis()).collect();
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000, 1000]);
         failures.begin_pauses_anew();
-        assert_eq!(failures.next_pause(), FIRST_PAUSE);
-        assert!(!failures.is_first());
-        assert_eq!(failures.end(), Some(13));
+        assert_eq!(failures.next_pause(now), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn an_episode_goes_on_until_it_has_not_failed_for_a_while() {
+        let now = Instant::now();
+        let mut failures = Failures::default();
+        assert_eq!(failures.end(now), None);
+        for _ in 0..3 {
+            failures.next_pause(now);
+            assert_eq!(failures.end(now), None);
+            assert!(!failures.is_first());
+        }
+        assert_eq!(failures.end(now + 2 * LONGEST_PAUSE), Some(3));
         assert!(failures.is_first());
-        assert_eq!(failures.next_pause(), FIRST_PAUSE);
+        assert_eq!(failures.end(now + 4 * LONGEST_PAUSE), None);
     }
 
     #[test]

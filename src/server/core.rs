@@ -13,7 +13,7 @@ use threadpool::ThreadPool;
 
 use super::HandlerFactory;
 use super::admission::{Admission, Admitted};
-use super::linger::{self, Linger};
+use super::linger::{self, LINGER, Linger};
 use super::peers::{PeerPlace, Peers};
 use super::registry::{Registry, Session};
 use super::shutdown::ShutdownToken;
@@ -84,6 +84,12 @@ impl Core {
     fn serve_next(&self) {
         let Some((Arrival { session, place }, permit)) = self.admission.next() else { return };
         let reason = self.serve(&session);
+        if reason == CloseReason::Shutdown {
+            // All sessions may end at once, more than the lingering thread takes, and nobody else needs this
+            // worker. The stop is to wait for it.
+            session.shut(Shutdown::Write);
+            linger::read_to_end(&session.stream, Instant::now() + LINGER);
+        }
         // By the time the client sees the end, its places are free, its numbers are counted and the event is
         // on its way.
         drop((place, permit));
@@ -124,10 +130,6 @@ impl Core {
         if let Err(error) = limits() {
             return CloseReason::Failed(error.kind());
         }
-        // A session that registers while the others are being half-closed must do it itself.
-        if self.token.is_set() {
-            session.half_close();
-        }
         let handler = (self.factory)(&session.client);
         ClientThread::new(&session.stream, handler, &self.config).run_in(Surroundings {
             client: session.client,
@@ -135,20 +137,21 @@ impl Core {
             pulse: &session.pulse,
             sink: &self.sink,
             token: &self.token,
+            read_what_has_arrived: &|| session.read_what_has_arrived(),
         })
     }
 
     /// Closes a session's connection so that what was sent arrives. Never blocks.
     fn close(&self, session: Arc<Session>, reason: CloseReason) {
         match reason {
-            // Nothing is unread, or nobody is there: closing is enough.
-            CloseReason::EndOfStream | CloseReason::Failed(_) => {}
+            // Nothing is unread, or nobody is there, or it had its time: closing is enough.
+            CloseReason::EndOfStream | CloseReason::Failed(_) | CloseReason::Shutdown => {}
             // The peer takes nothing, and the kernel would keep the reply for it for minutes: reset.
             CloseReason::WriteTimeout => {
                 let _: io::Result<()> = SockRef::from(&session.stream).set_linger(Some(Duration::ZERO));
             }
             // The read side is shut, so there is no end of stream to wait for.
-            CloseReason::Shutdown | CloseReason::CutOff | CloseReason::Yielded | CloseReason::Expired => {
+            CloseReason::CutOff | CloseReason::Yielded | CloseReason::Expired => {
                 session.shut(Shutdown::Write);
                 linger::discard_received(&session.stream);
             }

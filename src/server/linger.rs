@@ -14,8 +14,9 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::registry::Session;
 
-/// How long a dismissed client has to close its side: some round trips across the world.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long a dismissed client has to close its side: a round trip across the world and then some. A stop
+/// waits for it too, and is to be over in less than a second.
+pub(crate) const LINGER: Duration = Duration::from_millis(500);
 
 /// Connections that may linger at once; further ones are closed without waiting. It bounds descriptors.
 pub(crate) const LINGERING: usize = 128;
@@ -27,7 +28,7 @@ const LAST_READS: usize = 64;
 type Leaving = (Arc<Session>, Instant);
 
 /// Where sessions go to be closed.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Linger(Sender<Leaving>);
 
 impl Linger {
@@ -55,7 +56,7 @@ pub(crate) fn run(leaving: &Receiver<Leaving>) {
 }
 
 /// Reads and throws away until the client closes or `due`.
-fn read_to_end(mut stream: &TcpStream, due: Instant) {
+pub(crate) fn read_to_end(mut stream: &TcpStream, due: Instant) {
     let mut buffer = [0; 8 * 1024];
     loop {
         let left = due.saturating_duration_since(Instant::now());

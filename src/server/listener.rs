@@ -36,7 +36,14 @@ pub(crate) fn bind(names: &[String], backlog: u32) -> Result<Listeners, Error> {
     }
     let all: Vec<SocketAddr> = resolved.iter().flat_map(|(_, addresses)| addresses).copied().collect();
     let mut listeners = Listeners::default();
-    for (name, addresses) in resolved {
+    let mut seen = Vec::new();
+    for (name, mut addresses) in resolved {
+        // `127.0.0.1:1234` and `localhost:1234` have an address in common. A free port is never the same.
+        addresses.retain(|address| address.port() == 0 || !seen.contains(address));
+        seen.extend(&addresses);
+        if addresses.is_empty() {
+            continue;
+        }
         let Listeners { bound, skipped } = bind_name(name, &addresses, &all, backlog)?;
         listeners.bound.extend(bound);
         listeners.skipped.extend(skipped);
@@ -107,7 +114,8 @@ fn listen(address: SocketAddr, all: &[SocketAddr], backlog: u32) -> io::Result<(
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         // `[::]` takes IPv4 clients too, unless an address of the list wants them for itself.
-        let has_ipv4_twin = all.iter().any(|other| other.is_ipv4() && other.port() == address.port());
+        let is_twin = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port() && other.port() != 0;
+        let has_ipv4_twin = all.iter().any(is_twin);
         socket.set_only_v6(!address.ip().is_unspecified() || has_ipv4_twin)?;
     }
     // On Windows this would let a second server take the port.

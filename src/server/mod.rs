@@ -23,7 +23,7 @@ mod shutdown;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, PoisonError};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use threadpool::ThreadPool;
@@ -31,7 +31,7 @@ use threadpool::ThreadPool;
 use self::admission::Admission;
 use self::core::Core;
 pub(crate) use self::linger::LINGERING;
-use self::linger::Linger;
+use self::linger::{LINGER, Linger};
 use self::listener::Listeners;
 use self::peers::Peers;
 pub(crate) use self::pulse::Pulse;
@@ -41,6 +41,10 @@ use crate::{Client, Error, Event, Handler, RefuseReason, ServerConfig, Stats};
 
 /// How long a stopping server waits for sessions that were cut off, and for a log that is stalled.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// How long the sessions of a stopping server have to take up what has arrived, before those that wait for
+/// their clients count as silent; and how often that is looked at.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// Events that may wait for a subscriber.
 const SUBSCRIBER_QUEUE: usize = 4096;
@@ -53,6 +57,7 @@ pub struct Server {
     config: ServerConfig,
     factory: Box<HandlerFactory>,
     listeners: Listeners,
+    addresses: Vec<SocketAddr>,
     pool: ThreadPool,
 }
 
@@ -71,12 +76,13 @@ impl Server {
         let listeners = listener::bind(&config.listen, config.backlog)?;
         let pool = workers::start(config.workers, config.stack_size)?;
         let factory = Box::new(move |client: &Client| -> Box<dyn Handler> { Box::new(factory(client)) });
-        Ok(Self { config, factory, listeners, pool })
+        let addresses = listeners.bound.iter().map(|(address, _)| *address).collect();
+        Ok(Self { config, factory, listeners, addresses, pool })
     }
 
     /// The addresses listened on, with the ports they really have.
-    pub fn local_addrs(&self) -> impl Iterator<Item = SocketAddr> {
-        self.listeners.bound.iter().map(|(address, _)| *address)
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.addresses
     }
 
     /// Begins to accept.
@@ -85,7 +91,7 @@ impl Server {
     ///
     /// [`Error::Thread`] if a thread cannot be started.
     pub fn start(self) -> Result<RunningServer, Error> {
-        let Self { config, factory, listeners, pool } = self;
+        let Self { config, factory, listeners, addresses, pool } = self;
         let (sink, events) = EventSink::new(config.log_messages);
         let (linger, leaving) = Linger::new();
         let core = Arc::new(Core {
@@ -105,7 +111,6 @@ impl Server {
             core.sink.send(Event::AddressSkipped { address, cause });
         }
 
-        let addresses = listeners.bound.iter().map(|(address, _)| *address).collect();
         let subscribers = Subscribers::default();
         let mut threads = Threads {
             acceptors: Vec::new(),
@@ -158,7 +163,7 @@ impl RunningServer {
     }
 
     /// Stops: accepts nobody any more, answers what has been received, and waits up to `grace` for the
-    /// sessions to end before it closes the rest.
+    /// sessions to end before it closes the rest. Connections that the kernel still holds are reset.
     ///
     /// It takes at most `grace` and a few seconds, whatever clients, handlers and the log do.
     pub fn shutdown(mut self, grace: Duration) -> ShutdownReport {
@@ -229,16 +234,29 @@ impl Threads {
         for arrival in waiting {
             core.refuse(arrival.session, RefuseReason::Shutdown);
         }
-        // 3. Sessions read what has arrived, answer it and end.
-        let sessions = core.registry.half_close_all();
+        // 3. Busy sessions answer what has arrived and end. Clients that are silent once that has settled are
+        // told the end; they close, or have their sessions ended.
+        let sessions = core.registry.begin_drain();
         core.sink.send(Event::Draining { sessions });
-        let mut idle = core.admission.wait_idle(grace);
+        let began = Instant::now();
+        let mut idle = false;
+        while !idle && began.elapsed() < grace {
+            idle = core.admission.wait_idle(SETTLE.min(grace.saturating_sub(began.elapsed())));
+            core.registry.finish_silent();
+            if began.elapsed() > SETTLE + LINGER {
+                core.registry.end_finished();
+            }
+        }
         // 4. The rest is closed.
         let mut cut_off = 0;
         if !idle {
             core.token.cut();
-            cut_off = core.registry.cut_all();
-            core.sink.send(Event::CutOff { sessions: cut_off });
+            core.registry.finish_silent();
+            core.registry.end_finished();
+            cut_off = core.registry.cut_busy();
+            if cut_off > 0 {
+                core.sink.send(Event::CutOff { sessions: cut_off });
+            }
             idle = core.admission.wait_idle(LAST_WAIT);
         }
         let stats = core.stats();

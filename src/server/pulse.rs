@@ -1,23 +1,26 @@
-//! What a session and the reaper tell each other, without a lock: since when the client has been silent, and
-//! that the session is to end.
+//! What a session, the reaper and a stop tell each other without a lock: since when the client has been
+//! silent, and that the session is to end.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::CloseReason;
 
-/// A session's sign of life. The worker writes it around each read; the reaper reads it.
+/// A session's sign of life. The worker writes it around each read; the reaper and a stop look at it.
 #[derive(Debug)]
 pub(crate) struct Pulse {
-    /// Where the times of this server begin.
+    /// Where the times of this server begin; they are nanoseconds since.
     epoch: Instant,
-    /// When the worker began to wait for the client, or [`BUSY`].
-    waiting_since: AtomicU64,
+    /// When the client was last heard of, while the worker waits for it; else [`BUSY`] or [`FINISHED`].
+    silent_since: AtomicU64,
     order: AtomicU8,
 }
 
 /// The worker is not waiting for the client.
 const BUSY: u64 = u64::MAX;
+
+/// The client was told the end while the worker waited for it.
+const FINISHED: u64 = u64::MAX - 1;
 
 /// Why the reaper ends a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,24 +35,49 @@ pub(crate) enum Order {
 impl Pulse {
     /// The pulse of a session that is being served, in a server whose times begin at `epoch`.
     pub(crate) fn new(epoch: Instant) -> Self {
-        Self { epoch, waiting_since: AtomicU64::new(BUSY), order: AtomicU8::new(0) }
+        Self { epoch, silent_since: AtomicU64::new(BUSY), order: AtomicU8::new(0) }
     }
 
-    /// The worker begins to wait for the client. The one look at the clock that a message costs; it is not a
-    /// system call where the kernel maps the clock into the process.
-    pub(crate) fn wait(&self) {
-        self.waiting_since.store(nanos(self.epoch.elapsed()), Relaxed);
+    /// The time.
+    ///
+    /// A message costs one look at the clock, which is no system call where the kernel maps the clock into
+    /// the process, as Linux does.
+    pub(crate) fn now(&self) -> u64 {
+        nanos(self.epoch.elapsed())
     }
 
-    /// The client has sent something.
-    pub(crate) fn wake(&self) {
-        self.waiting_since.store(BUSY, Relaxed);
+    /// How long ago `time` was.
+    pub(crate) fn since(&self, time: u64) -> Duration {
+        Duration::from_nanos(self.now().saturating_sub(time))
     }
 
-    /// Since when the client has been silent, in nanoseconds of the server's time; not before `now` if the
-    /// worker is busy with it.
+    /// The worker begins to wait for the client, which was last heard of at `time`.
+    pub(crate) fn wait(&self, time: u64) {
+        self.silent_since.store(time, Relaxed);
+    }
+
+    /// The worker waits no more; false if the session was finished meanwhile.
+    pub(crate) fn wake(&self) -> bool {
+        // One step, so that nobody can finish a session that has begun to answer.
+        self.silent_since.swap(BUSY, AcqRel) != FINISHED
+    }
+
+    /// Lets `tell` tell the client the end, if the worker waits for it: then there is nothing to answer.
+    pub(crate) fn finish(&self, tell: impl FnOnce()) {
+        let since = self.silent_since.load(Relaxed);
+        if since < FINISHED && self.silent_since.compare_exchange(since, FINISHED, AcqRel, Relaxed).is_ok() {
+            tell();
+        }
+    }
+
+    /// Whether the session was finished and its worker still waits.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.silent_since.load(Acquire) == FINISHED
+    }
+
+    /// Since when the client has been silent; not before `now` if the worker is busy with it.
     pub(crate) fn silent_since(&self, now: u64) -> u64 {
-        self.waiting_since.load(Relaxed).min(now)
+        self.silent_since.load(Relaxed).min(now)
     }
 
     /// Asks the session to end. It sees that after its current message, or when its read is ended.
@@ -67,7 +95,30 @@ impl Pulse {
     }
 }
 
-/// A time of the server in nanoseconds: enough for five centuries.
+/// A duration in nanoseconds, of which 64 bits hold five centuries.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     duration.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_finished_only_while_its_worker_waits() {
+        let pulse = Pulse::new(Instant::now());
+        let mut told = 0;
+        pulse.finish(|| told += 1);
+        assert_eq!((told, pulse.is_finished()), (0, false));
+        pulse.wait(pulse.now());
+        assert!(pulse.wake());
+        pulse.finish(|| told += 1);
+        assert_eq!(told, 0);
+        pulse.wait(pulse.now());
+        for _ in 0..2 {
+            pulse.finish(|| told += 1);
+            assert_eq!((told, pulse.is_finished()), (1, true));
+        }
+        assert!(!pulse.wake());
+    }
 }

@@ -21,15 +21,13 @@ pub(crate) fn run(core: &Core) {
             Watch::Closed => return,
             Watch::Expired(arrival) => core.refuse(arrival.session, RefuseReason::QueueTimeout),
             Watch::NeedsWorker => {
-                if let Some(limit) = config.yield_after {
-                    yield_from = Some(match core.registry.order_yield(limit) {
-                        Candidate::Ordered => Instant::now(),
-                        Candidate::NotBefore(time) => {
-                            core.admission.expect_no_worker();
-                            time
-                        }
-                    });
-                }
+                yield_from = config.yield_after.map(|limit| match core.registry.order_yield(limit) {
+                    Candidate::Ordered => Instant::now(),
+                    Candidate::NotBefore(time) => {
+                        core.admission.expect_no_worker();
+                        time
+                    }
+                });
             }
             Watch::Time => {
                 expire_at = config.max_lifetime.map(|limit| core.registry.order_expired(limit));

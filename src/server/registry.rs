@@ -30,19 +30,27 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Ends the session's reading: it answers what has arrived and finds the end of the stream after it.
-    pub(crate) fn half_close(&self) {
-        // With megabytes of send buffer, replies to a client that reads nothing would count as sent, and
-        // would be lost with the process. With a small one a write waits until what was sent before it has
-        // arrived.
+    /// Prepares the session for its last replies.
+    ///
+    /// With megabytes of send buffer, replies to a client that is slow to read would count as sent, and could
+    /// be lost with the connection. With a small one a write waits until what was sent before it has arrived.
+    fn begin_drain(&self) {
         let _: io::Result<()> = SockRef::from(&self.stream).set_send_buffer_size(DRAIN_SEND_BUFFER);
-        self.shut(Shutdown::Read);
+    }
+
+    /// Reads only what has arrived from now on: a read that finds nothing ends. Returns how many bytes that
+    /// can be.
+    pub(crate) fn read_what_has_arrived(&self) -> usize {
+        // The shortest timeout there is; zero means none. The read side is not shut, because then data that
+        // arrives late would reset the connection and destroy replies on their way.
+        let _: io::Result<()> = self.stream.set_read_timeout(Some(Duration::from_millis(1)));
+        SockRef::from(&self.stream).recv_buffer_size().unwrap_or(usize::MAX)
     }
 
     /// Asks the session to end: after its current message, or now if it waits for the client.
     fn end(&self, order: Order) {
         self.pulse.give(order);
-        self.half_close();
+        self.shut(Shutdown::Read);
     }
 
     /// Closes one or both directions. A connection that the peer has reset cannot be shut down, and need
@@ -170,20 +178,32 @@ impl Registry {
         nanos(self.epoch.elapsed())
     }
 
-    /// Half-closes all live sessions; how many there are.
-    pub(crate) fn half_close_all(&self) -> usize {
-        self.for_all(Session::half_close)
-    }
-
-    /// Closes all live sessions; how many there are.
-    pub(crate) fn cut_all(&self) -> usize {
-        self.for_all(|session| session.shut(Shutdown::Both))
-    }
-
-    fn for_all(&self, act: impl Fn(&Session)) -> usize {
+    /// Prepares all live sessions for their last replies; how many there are.
+    pub(crate) fn begin_drain(&self) -> usize {
         let sessions = self.lock();
-        sessions.live.values().for_each(|session| act(session));
+        sessions.live.values().for_each(|session| session.begin_drain());
         sessions.live.len()
+    }
+
+    /// Tells the end to clients that have nothing to be answered: they close, and their sessions end.
+    pub(crate) fn finish_silent(&self) {
+        for session in self.lock().live.values() {
+            session.pulse.finish(|| session.shut(Shutdown::Write));
+        }
+    }
+
+    /// Ends the sessions whose client was told the end and does not close.
+    pub(crate) fn end_finished(&self) {
+        for session in self.lock().live.values().filter(|session| session.pulse.is_finished()) {
+            session.shut(Shutdown::Read);
+        }
+    }
+
+    /// Closes the sessions that are still busy; how many there are.
+    pub(crate) fn cut_busy(&self) -> usize {
+        let sessions = self.lock();
+        let busy = sessions.live.values().filter(|session| !session.pulse.is_finished());
+        busy.map(|session| session.shut(Shutdown::Both)).count()
     }
 
     /// What the registry knows of the server's totals.

@@ -4,8 +4,11 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
+use std::time::Duration;
 
 use hebra::{ClientThread, CloseReason, Echo, Framing, Handler, Next, ServerConfig};
+
+use crate::support::FUSE;
 
 const FRAMINGS: [Framing; 3] = [Framing::Message, Framing::Line, Framing::Raw];
 
@@ -97,9 +100,11 @@ fn input_cut_at_any_byte_gives_the_same_output() {
 }
 
 #[test]
-fn a_short_write_is_continued_when_there_is_no_write_timeout() {
-    for framing in FRAMINGS {
-        let config = ServerConfig { write_timeout: None, ..config(framing) };
+fn a_short_write_is_continued_while_there_is_time() {
+    for (framing, write_timeout) in
+        FRAMINGS.into_iter().flat_map(|framing| [(framing, None), (framing, Some(FUSE))])
+    {
+        let config = ServerConfig { write_timeout, ..config(framing) };
         let mut script = Script::reads(&[b"hello\n"]).accepting([Ok(1), Ok(2)]);
         assert_eq!(script.run(Echo, &config), CloseReason::EndOfStream);
         assert_eq!(script.writes, [b"h".as_slice(), b"el", b"lo\n"]);
@@ -107,10 +112,12 @@ fn a_short_write_is_continued_when_there_is_no_write_timeout() {
 }
 
 #[test]
-fn a_short_write_is_the_write_timeout_when_there_is_one() {
+fn a_short_write_after_that_is_the_write_timeout() {
     for framing in FRAMINGS {
+        // Less than any reply takes.
+        let config = ServerConfig { write_timeout: Some(Duration::from_nanos(1)), ..config(framing) };
         let mut script = Script::reads(&[b"hello\n", b"not read"]).accepting([Ok(5)]);
-        assert_eq!(script.run(Echo, &config(framing)), CloseReason::WriteTimeout);
+        assert_eq!(script.run(Echo, &config), CloseReason::WriteTimeout);
         assert_eq!((script.read_calls, script.output()), (1, b"hello".to_vec()));
     }
 }

@@ -52,6 +52,15 @@ fn every_address_of_a_name_and_every_address_given_is_listened_on() {
 }
 
 #[test]
+fn an_address_given_twice_is_listened_on_once_and_a_free_port_is_nobody_elses() {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.1.9:20789", "--listen", "127.0.1.9:20789", "--listen", "127.0.0.1:0"]);
+    let program = Program::spawn(command.args(["--listen", "[::]:0"]), 3);
+    // The last one takes IPv4 clients too: the free port before it is another.
+    connect_served(([127, 0, 0, 1], program.addresses()[2].port()).into());
+}
+
+#[test]
 fn ipv4_clients_of_an_ipv6_socket_are_shown_as_ipv4() {
     let program = Program::spawn(Program::command().args(["--listen", "[::]:0"]), 1);
     let port = program.address().port();
@@ -114,6 +123,63 @@ fn sigterm_under_load_answers_all_that_was_read_and_drains_in_no_time() {
         assert!(totals.contains(&format!("messages={served} ")), "{totals}, not {served}");
         // A fuse far below the drain deadline of 10 s: nobody was waited for.
         assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+}
+
+#[test]
+fn sigterm_loses_no_reply_to_clients_that_send_ahead_and_read_slowly() {
+    const CLIENTS: usize = 20;
+    const AHEAD: usize = 16;
+    const LENGTH: usize = 16 * 1024;
+    let program = Program::serve(&["--framing", "raw", "--log-messages", "off", "--stats-interval", "200ms"]);
+    let clients: Vec<TcpStream> = (0..CLIENTS).map(|_| connect_served(program.address())).collect();
+    let (received, lines) = thread::scope(|scope| {
+        let chats: Vec<_> = clients
+            .iter()
+            .map(|client| {
+                scope.spawn(move || {
+                    // Sixteen messages ahead of the echoes, which are read with pauses: slow is the subject.
+                    let pace = crossbeam_channel::tick(Duration::from_millis(20));
+                    let (mut client, mut message, mut received) = (client, [b'x'; LENGTH], 0);
+                    client.write_all(&[b'x'; AHEAD * LENGTH]).expect("it is sent");
+                    loop {
+                        pace.recv().expect("it ticks");
+                        match client.read(&mut message).expect("a clean end of stream") {
+                            0 => return received,
+                            count => received += count,
+                        }
+                        // After the stop nobody takes it.
+                        let _ = client.write_all(&message);
+                    }
+                })
+            })
+            .collect();
+        program.wait_for("totals: ");
+        program.signal(Signal::SIGTERM);
+        let received: usize = chats.into_iter().map(|chat| chat.join().expect("a clean end")).sum();
+        (received + CLIENTS * b"ready?\n".len(), program.finish())
+    });
+    assert_eq!(lines.0, DRAINED, "{lines:#?}");
+    let totals = lines.1.last().expect("totals are told at the end");
+    assert!(totals.contains(&format!("bytes_out={received} ")), "{totals}, not {received}");
+}
+
+#[test]
+fn a_process_that_is_stopped_and_continued_loses_no_reply() {
+    let program = Program::serve(&["--framing", "raw", "--log-messages", "off", "--stats-interval", "20ms"]);
+    let client = clog(program.address(), || program.next_totals());
+    for _ in 0..5 {
+        program.signal(Signal::SIGSTOP);
+        program.signal(Signal::SIGCONT);
+    }
+    let (sent, _) = program.next_totals();
+    let mut received = 7;
+    let mut buffer = vec![0; 64 * 1024];
+    while received < sent {
+        match (&client).read(&mut buffer).expect("the session goes on") {
+            0 => panic!("the session has ended"),
+            count => received += count as u64,
+        }
     }
 }
 

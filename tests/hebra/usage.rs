@@ -1,6 +1,6 @@
 //! Bad input: one line that names it, a documented exit code, no panic and no backtrace.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
 use crate::support::{Program, config, start};
 
@@ -18,6 +18,9 @@ fn refused(flags: &[&str]) -> (Option<i32>, String) {
 fn a_wrong_flag_is_named_with_exit_code_2() {
     for (flags, named) in [
         (&["--workers", "0"][..], "--workers must be at least 1"),
+        (&["--workers", "-1"], "'-1' for '--workers <N>'"),
+        (&["--stack-size", "1EiB"], "--stack-size must be at most 1 GiB"),
+        (&["--max-per-ip", "0"], "--max-per-ip must be at least 1, or off"),
         (&["--workers", "many"], "'many' for '--workers <N>'"),
         (&["--colour"], "'--colour'"),
         (&["--framing", "json"], "'json' for '--framing <FRAMING>' [possible values: message, line, raw]"),
@@ -33,6 +36,19 @@ fn a_wrong_flag_is_named_with_exit_code_2() {
         let (code, line) = refused(flags);
         assert_eq!(code, Some(2), "{line}");
         assert!(line.contains(named), "{line} lacks {named}");
+    }
+}
+
+#[test]
+fn a_missing_or_wrong_command_is_told() {
+    for (arguments, told) in
+        [(&[][..], "hebra: a command is missing"), (&["sing"], "hebra: unrecognized subcommand 'sing'")]
+    {
+        let hebra = Program::command();
+        let output = Command::new(hebra.get_program()).args(arguments).output().expect("it is built");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
+        assert!(stderr.starts_with(told), "{stderr}");
     }
 }
 

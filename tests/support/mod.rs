@@ -44,7 +44,7 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 /// A client whose session is on a worker: it has been echoed.
 pub fn connect_served(address: SocketAddr) -> TcpStream {
     let mut stream = connect(address);
-    assert_eq!(exchange(&mut stream, b"ready?"), b"ready?");
+    assert_eq!(exchange(&mut stream, b"ready?\n"), b"ready?\n");
     stream
 }
 

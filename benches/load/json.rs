@@ -1,0 +1,111 @@
+//! The result of one run for scripts. The format is described in `benches/README.md`.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde_json::{Map, Value, json};
+
+use super::arguments::name;
+use super::load::Load;
+use super::report::{PERCENTILES, microseconds, throughput};
+use super::run::Outcome;
+use super::tally::Failure;
+
+/// Of the format. It grows when a field is taken away or changes its meaning.
+const SCHEMA: u32 = 1;
+
+/// Where and with what something was measured.
+pub(crate) fn surroundings() -> Value {
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+    json!({
+        "schema": SCHEMA,
+        "version": env!("CARGO_PKG_VERSION"),
+        "arguments": std::env::args().skip(1).filter(|argument| argument != "--bench").collect::<Vec<_>>(),
+        "kernel": kernel.trim(),
+        "cpu": cpu,
+        "cores": thread::available_parallelism().map_or(0, usize::from),
+    })
+}
+
+/// What was asked and what came of it.
+pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
+    let tally = &outcome.tally;
+    let errors: Map<String, Value> = Failure::ALL
+        .into_iter()
+        .map(|failure| (failure.name().to_owned(), tally.failures.count(failure).into()))
+        .collect();
+    json!({
+        "address": load.address.to_string(),
+        "mode": name(&load.mode),
+        "connections": load.connections,
+        "size": load.size,
+        "depth": load.depth,
+        "end": name(&load.end),
+        "threads": load.threads,
+        "seed": load.seed,
+        "idle": load.adversaries.idle,
+        "slow_writers": load.adversaries.slow_writers,
+        "slow_readers": load.adversaries.slow_readers,
+        "resetters": load.adversaries.resetters,
+        "warmup_s": load.warmup.as_secs_f64(),
+        "elapsed_s": tally.elapsed.as_secs_f64(),
+        "achieved_rate": outcome.rate(),
+        "requested_rate": load.rate,
+        "saturated": outcome.saturated(load),
+        "noise_pct": outcome.noise(load),
+        "messages": tally.answers,
+        "total_messages": tally.total_answers,
+        "unsent": tally.unsent,
+        "mib_per_s": throughput(load, outcome),
+        "verified_bytes": tally.verified_bytes,
+        "errors": errors,
+        "first_error": tally.failures.first,
+        "service_us": latencies(&tally.service),
+        "response_us": latencies(&tally.response),
+        "connect_us": latencies(&tally.connect),
+        "client_busy": outcome.client_busy(),
+        "server": outcome.server.map(|server| json!({
+            "cpu_s": server.cpu.as_secs_f64(),
+            "elapsed_s": server.elapsed.as_secs_f64(),
+            "resident_bytes": server.resident,
+            "threads": server.threads,
+            "descriptors": server.descriptors,
+            "voluntary_switches": server.voluntary_switches,
+            "involuntary_switches": server.involuntary_switches,
+        })),
+        "points": outcome.points.iter().map(|point| json!({
+            "at_s": seconds(point.at),
+            "rate": point.rate.round(),
+            "p99_us": point.p99_us,
+            "connections": point.open,
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// Puts the fields of `more` behind those of `object`.
+pub(crate) fn join(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(fields), Value::Object(more)) = (&mut object, more) {
+        fields.extend(more);
+    }
+    object
+}
+
+fn latencies(histogram: &Histogram<u64>) -> Value {
+    let mut fields: Map<String, Value> = PERCENTILES
+        .into_iter()
+        .map(|(name, quantile)| (name.to_owned(), microseconds(histogram, quantile).into()))
+        .collect();
+    fields.insert("max".to_owned(), (histogram.max() as f64 / 1000.0).into());
+    fields.insert("mean".to_owned(), (histogram.mean() / 1000.0).into());
+    fields.insert("count".to_owned(), histogram.len().into());
+    Value::Object(fields)
+}
+
+/// To the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_millis() as f64 / 1000.0
+}

@@ -1,0 +1,21 @@
+//! The shortest thread-per-connection echo: the limit of this shape, without any of what a server needs.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+/// Serves until the process ends.
+pub(crate) fn serve(listener: &TcpListener) {
+    for mut stream in listener.incoming().flatten() {
+        thread::spawn(move || {
+            // The client's choice to leave is not an error, and delay is nothing to compare.
+            let _ = stream.set_nodelay(true);
+            let mut buffer = [0; 16 * 1024];
+            while let Ok(count @ 1..) = stream.read(&mut buffer) {
+                if stream.write_all(&buffer[..count]).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+}

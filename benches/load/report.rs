@@ -1,0 +1,114 @@
+//! The result table of one run, with units.
+
+use std::fmt::Write;
+
+use hdrhistogram::Histogram;
+
+use super::arguments::name;
+use super::load::{Load, Mode};
+use super::run::Outcome;
+use super::server_side::ServerSide;
+use super::tally::Failure;
+
+/// The percentiles that are told, with their names.
+pub(crate) const PERCENTILES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999), ("p9999", 0.9999)];
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// The table.
+pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_table(&mut text, load, outcome);
+    text
+}
+
+/// A latency of a histogram at a quantile, in µs.
+pub(crate) fn microseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+    histogram.value_at_quantile(quantile) as f64 / 1000.0
+}
+
+/// Bytes echoed in a second, in MiB.
+pub(crate) fn throughput(load: &Load, outcome: &Outcome) -> f64 {
+    outcome.rate() * load.size as f64 / MIB
+}
+
+/// What was measured, in a line.
+pub(crate) fn title(load: &Load) -> String {
+    let Load { connections, size, depth, .. } = load;
+    let mut title = format!("{}: {connections} connections, {size} B, depth {depth}", name(&load.mode));
+    if let Some(rate) = load.rate {
+        title += &format!(", {rate}/s");
+    }
+    title
+}
+
+fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::Result {
+    let tally = &outcome.tally;
+    let unit = if load.mode == Mode::Churn { "sessions/s" } else { "messages/s" };
+    writeln!(
+        text,
+        "{} against {}, {:.1} s after {:.1} s of warm-up",
+        title(load),
+        load.address,
+        tally.elapsed.as_secs_f64(),
+        load.warmup.as_secs_f64(),
+    )?;
+    write!(text, "  rate        {:12.0} {unit}  {:.1} MiB/s each way", outcome.rate(), throughput(load, outcome))?;
+    match load.rate {
+        Some(rate) if outcome.saturated(load) => {
+            writeln!(
+                text,
+                "\n  SATURATED   {rate:12.0} {unit} were asked for; {} were not even sent",
+                tally.unsent
+            )?;
+        }
+        Some(rate) => writeln!(text, " of {rate:.0} asked for")?,
+        None => writeln!(text)?,
+    }
+    writeln!(text, "  noise       {:12.1} % between tenths of a second", outcome.noise(load))?;
+    writeln!(text, "  verified    {:12} bytes in {} messages", tally.verified_bytes, tally.total_answers)?;
+    write!(text, "  {:<10}", "us")?;
+    for (name, _) in PERCENTILES {
+        write!(text, "{name:>11}")?;
+    }
+    writeln!(text, "{:>11}", "max")?;
+    let rows = [("service", &tally.service), ("response", &tally.response), ("connect", &tally.connect)];
+    for (name, histogram) in rows.into_iter().filter(|(_, histogram)| !histogram.is_empty()) {
+        write!(text, "  {name:<10}")?;
+        for (_, quantile) in PERCENTILES {
+            write!(text, "{:11.1}", microseconds(histogram, quantile))?;
+        }
+        writeln!(text, "{:11.1}", histogram.max() as f64 / 1000.0)?;
+    }
+    write!(text, "  errors     ")?;
+    for failure in Failure::ALL {
+        write!(text, " {} {}", failure.name(), tally.failures.count(failure))?;
+    }
+    writeln!(text)?;
+    if let Some(first) = &tally.failures.first {
+        writeln!(text, "  the first   {first}")?;
+    }
+    if let Some(server) = &outcome.server {
+        write_server(text, server)?;
+    }
+    let busy = outcome.client_busy();
+    let verdict = if busy > 0.9 { ": the client is the limit" } else { "" };
+    writeln!(text, "  client      {:.0} % of {} core(s){verdict}", busy * 100.0, load.threads)
+}
+
+fn write_server(text: &mut String, server: &ServerSide) -> std::fmt::Result {
+    let seconds = server.elapsed.as_secs_f64().max(1e-9);
+    writeln!(
+        text,
+        "  server      {:.0} % of a core, {:.1} MiB resident, {} threads, {} descriptors, \
+         {:.0} voluntary and {:.0} involuntary context switches/s",
+        100.0 * server.cpu.as_secs_f64() / seconds,
+        server.resident as f64 / MIB,
+        server.threads,
+        server.descriptors,
+        server.voluntary_switches as f64 / seconds,
+        server.involuntary_switches as f64 / seconds,
+    )
+}

@@ -1,0 +1,48 @@
+//! What happened in one tenth of a second: for the progress bar, and for the plot of the rate over time.
+
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::tally::{histogram, record};
+
+/// One event loop's recent past.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// The moment that it was taken.
+    pub(crate) at: Instant,
+    /// How long it covers, measured.
+    pub(crate) span: Duration,
+    pub(crate) answers: u64,
+    /// Response times in ns.
+    pub(crate) latencies: Histogram<u64>,
+    /// Failures since the beginning.
+    pub(crate) failures: u64,
+    /// Connections that are open.
+    pub(crate) open: usize,
+}
+
+/// The sample that is being taken.
+#[derive(Debug)]
+pub(crate) struct Recent {
+    since: Instant,
+    answers: u64,
+    latencies: Histogram<u64>,
+}
+
+impl Recent {
+    pub(crate) fn new(since: Instant) -> Self {
+        Self { since, answers: 0, latencies: histogram(2) }
+    }
+
+    pub(crate) fn add(&mut self, response: Duration) {
+        self.answers += 1;
+        record(&mut self.latencies, response);
+    }
+
+    /// Ends it now and begins the next.
+    pub(crate) fn take(&mut self, now: Instant, failures: u64, open: usize) -> Sample {
+        let Self { since, answers, latencies } = std::mem::replace(self, Self::new(now));
+        Sample { at: now, span: now - since, answers, latencies, failures, open }
+    }
+}

@@ -1,0 +1,244 @@
+//! `make bench`: hebra and its peers, in interleaved rounds of one run.
+//!
+//! Rates of different minutes cannot be compared on a machine that does other things too. So each round runs
+//! every scenario against everyone, one after the other, and what counts is the ratio within a round: its
+//! median over the rounds, and its spread.
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, json};
+
+use super::json;
+use super::load::{Adversaries, End, Load, Mode};
+use super::peers::{self, MOST, Peer, REFERENCE};
+use super::plot;
+use super::process;
+use super::run::{self, Outcome};
+use super::suite_report;
+
+const ROUNDS: usize = 3;
+
+/// No round begins after this, so that the whole takes less than three minutes.
+const LAST_ROUND: Duration = Duration::from_secs(100);
+
+/// Of each measurement. It is short because there are hundreds; the spread over the rounds tells its noise.
+const DURATION: Duration = Duration::from_millis(250);
+const WARMUP: Duration = Duration::from_millis(100);
+
+/// Of the closer look.
+const LONGER: Duration = Duration::from_secs(2);
+
+/// Who is looked at closer.
+const CLOSER: [&str; 5] = ["bare", "hebra", "hebra quiet", "tokio", "python"];
+
+/// The share of the reference's rate that everyone is asked for in the open loop.
+const OPEN_SHARE: f64 = 0.25;
+
+/// What is asked of everyone.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) name: String,
+    mode: Mode,
+    connections: usize,
+    size: usize,
+    depth: usize,
+}
+
+/// What a scenario gave with one peer: an entry for each round.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cell {
+    pub(crate) rates: Vec<f64>,
+    pub(crate) p99_us: Vec<f64>,
+    pub(crate) client_busy: Vec<f64>,
+    pub(crate) failures: u64,
+    pub(crate) first_failure: Option<String>,
+}
+
+/// A longer run against one peer.
+pub(crate) struct Closer {
+    pub(crate) name: &'static str,
+    pub(crate) closed: (Load, Outcome),
+    pub(crate) open: (Load, Outcome),
+}
+
+/// The whole comparison. A row for each scenario, a cell for each peer; none where a peer does not take part.
+pub(crate) struct Comparison {
+    pub(crate) names: Vec<&'static str>,
+    pub(crate) missing: Vec<&'static str>,
+    pub(crate) rows: Vec<(Scenario, Vec<Option<Cell>>)>,
+    pub(crate) closer: Vec<Closer>,
+}
+
+/// Runs it all and writes `suite.json`, `latency.svg` and `rate.svg`; whether hebra was without a fault.
+pub(crate) fn run() -> io::Result<bool> {
+    let start = Instant::now();
+    let directory = process::results()?;
+    // Servers inherit the limit.
+    rlimit::increase_nofile_limit(2 * MOST as u64)?;
+    let (peers, missing) = peers::start_all(&directory)?;
+    let mut rows: Vec<_> = scenarios()
+        .into_iter()
+        .map(|scenario| {
+            let takes_part = |peer: &Peer| (scenario.connections <= peer.limit).then(Cell::default);
+            let cells: Vec<_> = peers.iter().map(takes_part).collect();
+            (scenario, cells)
+        })
+        .collect();
+    let mut rounds = 0;
+    while rounds < ROUNDS && (rounds == 0 || start.elapsed() < LAST_ROUND) {
+        for (scenario, cells) in &mut rows {
+            eprintln!("round {} of {ROUNDS}: {}", rounds + 1, scenario.name);
+            // Everyone is first in turn.
+            for turn in 0..peers.len() {
+                let turn = (turn + rounds) % peers.len();
+                if let Some(cell) = &mut cells[turn] {
+                    let load = scenario.load(&peers[turn]);
+                    cell.add(&run::run(&load, None, &mut |_| ())?);
+                }
+            }
+        }
+        rounds += 1;
+    }
+    let closer = look_closer(&peers)?;
+    draw(&directory, &closer)?;
+    let names = peers.iter().map(|peer| peer.name).collect();
+    let comparison = Comparison { names, missing, rows, closer };
+    println!("{}", suite_report::tables(&comparison));
+    fs::write(directory.join("suite.json"), format!("{:#}\n", suite_json(&comparison)))?;
+    println!("suite.json, latency.svg and rate.svg are in {}", directory.display());
+    println!("{rounds} rounds, {:.0} s", start.elapsed().as_secs_f64());
+    Ok(comparison.hebra_is_clean())
+}
+
+/// Connections times sizes, then what is special.
+fn scenarios() -> Vec<Scenario> {
+    let sizes = [(64, "64 B"), (512, "512 B"), (16 * 1024, "16 KiB")];
+    let matrix = [1, 50, 500, MOST].into_iter().flat_map(|connections| {
+        sizes.into_iter().map(move |(size, text)| {
+            let name = format!("{connections} x {text}");
+            Scenario { name, mode: Mode::Echo, connections, size, depth: 1 }
+        })
+    });
+    let special = [
+        ("50 x 512 B, 16 pipelined", Mode::Echo, 50, 512, 16),
+        ("50 churning", Mode::Churn, 50, 512, 1),
+        ("4 streaming", Mode::Stream, 4, 64 * 1024, 16),
+    ];
+    let special = special.into_iter().map(|(name, mode, connections, size, depth)| Scenario {
+        name: name.to_owned(),
+        mode,
+        connections,
+        size,
+        depth,
+    });
+    matrix.chain(special).collect()
+}
+
+impl Scenario {
+    fn load(&self, peer: &Peer) -> Load {
+        let Self { mode, connections, size, depth, .. } = *self;
+        Load {
+            address: peer.server.address,
+            mode,
+            connections,
+            duration: DURATION,
+            warmup: WARMUP,
+            size,
+            depth,
+            rate: None,
+            end: End::Close,
+            threads: 1,
+            timeout: Duration::from_secs(2),
+            seed: 1,
+            adversaries: Adversaries::default(),
+        }
+    }
+}
+
+impl Cell {
+    fn add(&mut self, outcome: &Outcome) {
+        self.rates.push(outcome.rate());
+        self.p99_us.push(outcome.tally.response.value_at_quantile(0.99) as f64 / 1000.0);
+        self.client_busy.push(outcome.client_busy());
+        self.failures += outcome.tally.failures.total();
+        self.first_failure = self.first_failure.take().or_else(|| outcome.tally.failures.first.clone());
+    }
+}
+
+impl Comparison {
+    fn hebra_is_clean(&self) -> bool {
+        let is_hebra = |name: &&str| name.starts_with("hebra");
+        let of_hebra = |cells: &Vec<Option<Cell>>| -> u64 {
+            let cells = self.names.iter().zip(cells).filter(|(name, _)| is_hebra(name));
+            cells.filter_map(|(_, cell)| cell.as_ref()).map(|cell| cell.failures).sum()
+        };
+        let closer = self.closer.iter().filter(|closer| is_hebra(&closer.name));
+        self.rows.iter().all(|(_, cells)| of_hebra(cells) == 0)
+            && closer
+                .flat_map(|closer| [&closer.closed, &closer.open])
+                .all(|(_, run)| run.tally.failures.total() == 0)
+    }
+}
+
+/// Longer runs: what a server costs, how its rate goes on, and its latency at a rate that is given.
+fn look_closer(peers: &[Peer]) -> io::Result<Vec<Closer>> {
+    let scenario = Scenario { name: String::new(), mode: Mode::Echo, connections: 50, size: 512, depth: 1 };
+    let mut rate = None;
+    let mut closer = Vec::new();
+    // In the order of that list: the reference, which is first, gives the rate of the open loop.
+    for peer in CLOSER.iter().filter_map(|name| peers.iter().find(|peer| peer.name == *name)) {
+        eprintln!("a closer look: {}", peer.name);
+        let load = Load { duration: LONGER, ..scenario.load(peer) };
+        let closed = run::run(&load, Some(peer.server.id()), &mut |_| ())?;
+        let rate = *rate.get_or_insert_with(|| (OPEN_SHARE * closed.rate() / 1000.0).ceil() * 1000.0);
+        let open_load = Load { rate: Some(rate), ..load.clone() };
+        let open = run::run(&open_load, Some(peer.server.id()), &mut |_| ())?;
+        closer.push(Closer { name: peer.name, closed: (load, closed), open: (open_load, open) });
+    }
+    Ok(closer)
+}
+
+fn draw(directory: &std::path::Path, closer: &[Closer]) -> io::Result<()> {
+    let Some(Closer { closed, open, .. }) = closer.first() else { return Ok(()) };
+    let title = |load| super::report::title(load);
+    let times: Vec<_> = closer.iter().map(|peer| (peer.name, &peer.open.1.tally.response)).collect();
+    plot::latency(&directory.join("latency.svg"), &format!("response time, {}", title(&open.0)), &times)?;
+    let runs: Vec<_> = closer.iter().map(|peer| (peer.name, peer.closed.1.points.as_slice())).collect();
+    plot::rate(&directory.join("rate.svg"), &title(&closed.0), &runs)
+}
+
+fn suite_json(comparison: &Comparison) -> serde_json::Value {
+    let cell = |cell: &Cell| {
+        json!({
+            "rates": cell.rates,
+            "p99_us": cell.p99_us,
+            "client_busy": cell.client_busy,
+            "errors": cell.failures,
+            "first_error": cell.first_failure,
+        })
+    };
+    let row = |(scenario, cells): &(Scenario, Vec<Option<Cell>>)| {
+        let cells = comparison.names.iter().zip(cells);
+        let cells: Map<_, _> =
+            cells.filter_map(|(name, found)| Some(((*name).to_owned(), cell(found.as_ref()?)))).collect();
+        json!({ "scenario": scenario.name, "peers": cells })
+    };
+    let look = |closer: &Closer| {
+        json!({
+            "peer": closer.name,
+            "closed": json::result(&closer.closed.0, &closer.closed.1),
+            "open": json::result(&closer.open.0, &closer.open.1),
+        })
+    };
+    json::join(
+        json::surroundings(),
+        json!({
+            "reference": REFERENCE,
+            "missing": comparison.missing,
+            "scenarios": comparison.rows.iter().map(row).collect::<Vec<_>>(),
+            "closer": comparison.closer.iter().map(look).collect::<Vec<_>>(),
+        }),
+    )
+}

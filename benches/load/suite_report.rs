@@ -1,0 +1,121 @@
+//! The tables of a comparison, in Markdown: ratios to the reference, and what a closer look showed.
+
+use std::fmt::Write;
+
+use super::peers::REFERENCE;
+use super::report::microseconds;
+use super::suite::{Cell, Closer, Comparison};
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// Above this the client's own core is the limit, and a ratio says little about the server.
+const BUSY: f64 = 0.9;
+
+/// All of them.
+pub(crate) fn tables(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_tables(&mut text, comparison);
+    text
+}
+
+fn write_tables(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
+    writeln!(text, "\nRate, as a multiple of {REFERENCE}'s in the same round: median (least to most).\n")?;
+    write_ratios(text, comparison, "answers/s", |cell| &cell.rates)?;
+    writeln!(text, "\n99th percentile of the latency, as a multiple of {REFERENCE}'s.\n")?;
+    write_ratios(text, comparison, "us", |cell| &cell.p99_us)?;
+    writeln!(text, "\n`*`: the client's core was the limit. `!`: errors; see suite.json. -: does not take part.")?;
+    for name in &comparison.missing {
+        writeln!(text, "{name} is not installed and was left out.")?;
+    }
+    write_closer(text, &comparison.closer)
+}
+
+fn write_ratios(
+    text: &mut String,
+    comparison: &Comparison,
+    unit: &str,
+    figures: impl Fn(&Cell) -> &Vec<f64>,
+) -> std::fmt::Result {
+    let reference = comparison.names.iter().position(|name| *name == REFERENCE).unwrap_or(0);
+    let mut table = vec![vec!["connections x size".to_owned(), format!("{REFERENCE}, {unit}")]];
+    let others = || (0..comparison.names.len()).filter(|column| *column != reference);
+    table[0].extend(others().map(|column| comparison.names[column].to_owned()));
+    for (scenario, cells) in &comparison.rows {
+        let Some(divisor) = &cells[reference] else { continue };
+        let marks = |cell: &Cell| {
+            let limited = if median(&cell.client_busy) > BUSY { "*" } else { "" };
+            let failed = if cell.failures > 0 { "!" } else { "" };
+            format!("{limited}{failed}")
+        };
+        let mut row = vec![scenario.name.clone(), format!("{:.0}{}", median(figures(divisor)), marks(divisor))];
+        row.extend(others().map(|column| match &cells[column] {
+            None => "-".to_owned(),
+            Some(cell) => {
+                let pairs = figures(cell).iter().zip(figures(divisor));
+                let ratios: Vec<f64> = pairs.map(|(figure, divisor)| figure / divisor).collect();
+                let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+                let most = ratios.iter().copied().fold(0.0, f64::max);
+                format!("{:.2} ({least:.2} to {most:.2}){}", median(&ratios), marks(cell))
+            }
+        }));
+        table.push(row);
+    }
+    write_markdown(text, &table)
+}
+
+fn write_closer(text: &mut String, closer: &[Closer]) -> std::fmt::Result {
+    let Some(rate) = closer.first().and_then(|first| first.open.0.rate) else { return Ok(()) };
+    writeln!(
+        text,
+        "\n50 connections x 512 B for 2 s: costs in a closed loop, response times at {rate:.0} messages/s.\n"
+    )?;
+    let names =
+        ["", "messages/s", "CPU us/message", "resident MiB", "threads", "p50 us", "p99 us", "p99.9 us", "max us"];
+    let mut table = vec![names.map(str::to_owned).to_vec()];
+    for Closer { name, closed: (_, closed), open: (load, open) } in closer {
+        let mut row = vec![(*name).to_owned(), format!("{:.0}", closed.rate())];
+        match &closed.server {
+            Some(server) => {
+                let messages = closed.rate() * server.elapsed.as_secs_f64();
+                row.push(format!("{:.1}", server.cpu.as_secs_f64() * 1e6 / messages.max(1.0)));
+                row.push(format!("{:.1}", server.resident as f64 / MIB));
+                row.push(server.threads.to_string());
+            }
+            None => row.extend(["-"; 3].map(str::to_owned)),
+        }
+        let times = &open.tally.response;
+        row.extend([0.5, 0.99, 0.999, 1.0].map(|quantile| format!("{:.0}", microseconds(times, quantile))));
+        if open.saturated(load) {
+            row[0] += " (SATURATED)";
+        }
+        table.push(row);
+    }
+    write_markdown(text, &table)
+}
+
+/// The first row is the heading.
+fn write_markdown(text: &mut String, table: &[Vec<String>]) -> std::fmt::Result {
+    let columns = table.first().map_or(0, Vec::len);
+    let widths: Vec<usize> =
+        (0..columns).map(|column| table.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
+    for (index, row) in table.iter().enumerate() {
+        for (cell, &width) in row.iter().zip(&widths) {
+            write!(text, "| {cell:width$} ")?;
+        }
+        writeln!(text, "|")?;
+        if index == 0 {
+            for width in &widths {
+                write!(text, "| {:-<width$} ", "")?;
+            }
+            writeln!(text, "|")?;
+        }
+    }
+    Ok(())
+}
+
+fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+}

@@ -1,0 +1,99 @@
+//! A log that cannot be written.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::assert_serves;
+use crate::support::{Program, connect, connect_served, exchange, read_to_end};
+
+/// More lines than the pipe and the event queue hold.
+const MESSAGES: usize = 20_000;
+
+#[test]
+fn a_log_that_nobody_reads_slows_no_session_and_tells_what_it_lost() {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.1.4:20782", "--log-messages", "all"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
+    let id = Pid::from_raw(child.id().try_into().expect("a process id"));
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut String::new()).expect("it listens");
+    let address = ([127, 0, 1, 4], 20782).into();
+
+    // Nobody reads standard error; every message is an event, and so is every client.
+    let mut client = connect(address);
+    for _ in 0..MESSAGES {
+        exchange(&mut client, b"hello");
+    }
+    for _ in 0..3_000 {
+        assert_serves(address);
+    }
+    client.write_all(b"bye").expect("it is sent");
+    assert_eq!(read_to_end(&mut client), b"");
+
+    // When it is read again, what was lost is told, and then the log goes on.
+    let stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut lines = stderr.lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("events lost because the log is too slow: ")));
+    kill(id, Signal::SIGTERM).expect("it runs");
+    let rest: Vec<String> = lines.collect();
+    let told = |text: &str| rest.iter().any(|line| line.contains(text));
+    assert!(told("totals: accepted=3001 refused=0"), "{:?}", rest.last());
+    assert_eq!(child.wait().expect("it was started").code(), Some(0));
+}
+
+#[test]
+fn a_server_whose_log_is_stalled_stops_all_the_same() {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.1.5:20783", "--log-messages", "all"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut String::new()).expect("it listens");
+    let mut client = connect(([127, 0, 1, 5], 20783).into());
+    for _ in 0..MESSAGES {
+        exchange(&mut client, b"hello");
+    }
+    kill(Pid::from_raw(child.id().try_into().expect("a process id")), Signal::SIGTERM).expect("it runs");
+    assert_eq!(read_to_end(&mut client), b"");
+    // Standard error is still open and unread.
+    assert_eq!(child.wait().expect("it was started").code(), Some(0));
+}
+
+#[test]
+fn a_full_disk_under_the_log_harms_nobody() {
+    let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.1.6:20784"]).stdout(Stdio::piped()).stderr(full);
+    let mut child = command.spawn().expect("it is built");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    stdout.read_line(&mut String::new()).expect("it listens");
+    for _ in 0..100 {
+        assert_serves(([127, 0, 1, 6], 20784).into());
+    }
+    kill(Pid::from_raw(child.id().try_into().expect("a process id")), Signal::SIGTERM).expect("it runs");
+    assert_eq!(child.wait().expect("it was started").code(), Some(0));
+}
+
+#[test]
+fn probes_that_send_nothing_are_counted_and_not_logged() {
+    let program = Program::serve(&[]);
+    for _ in 0..100 {
+        let mut probe = connect(program.address());
+        probe.shutdown(std::net::Shutdown::Write).expect("it is open");
+        assert_eq!(read_to_end(&mut probe), b"");
+    }
+    // One that is silent for longer is a client, and is told without having said anything.
+    let client = connect(program.address());
+    let line = program.wait_for("connected");
+    assert!(line.contains("client 101"), "{line}");
+    drop(client);
+    drop(connect_served(program.address()));
+    program.wait_for("client 102");
+    program.signal(Signal::SIGTERM);
+    let (_, lines) = program.finish();
+    let totals = lines.last().expect("totals at the end");
+    assert!(totals.contains("finished=102 silent=101"), "{totals}");
+}

@@ -1,0 +1,60 @@
+//! What hebra survives: one module for each family of faults, each test a sentence.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod resets;
+mod slow;
+mod floods;
+mod panics;
+mod yielding;
+mod peers;
+mod descriptors;
+mod logs;
+mod stops;
+mod soak;
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use hebra::{Event, RunningServer, Stats};
+use socket2::SockRef;
+
+use support::{FUSE, connect_served, exchange, read_to_end};
+
+/// Closes a connection with a reset instead of an end of stream.
+fn reset(stream: TcpStream) {
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
+}
+
+/// A client comes, is served and leaves: the server is well.
+fn assert_serves(address: SocketAddr) {
+    let mut client = connect_served(address);
+    client.write_all(b"bye").expect("it is sent");
+    assert_eq!(read_to_end(&mut client), b"");
+}
+
+/// Stops the server and checks that its books balance: whoever was accepted was refused or has ended.
+fn stop_and_balance(server: RunningServer) -> Stats {
+    let report = server.shutdown(FUSE);
+    let stats = report.stats;
+    assert_eq!((report.cut_off, report.abandoned), (0, 0));
+    assert_eq!(stats.accepted, stats.refused + stats.finished, "{stats}");
+    assert_eq!((stats.live, stats.waiting), (0, 0));
+    stats
+}
+
+/// Waits for `count` events that `pick` picks.
+fn wait_for(events: &crossbeam_channel::Receiver<Event>, count: usize, pick: impl Fn(&Event) -> bool) {
+    let picked = std::iter::from_fn(|| events.recv_timeout(FUSE).ok()).filter(|event| pick(event));
+    assert_eq!(picked.take(count).count(), count);
+}
+
+/// Ten messages there and back.
+fn chat(stream: &mut TcpStream) {
+    for number in 0_u64..10 {
+        let message = format!("{number}\n");
+        assert_eq!(exchange(stream, message.as_bytes()), message.as_bytes());
+    }
+}

@@ -1,0 +1,49 @@
+//! Handlers that panic.
+
+use std::io::{self, Write};
+use std::{panic, thread};
+
+use hebra::{Handler, Next, Server, ServerConfig};
+
+use crate::stop_and_balance;
+use crate::support::{address, config, connect, exchange, read_to_end};
+
+const WORKERS: usize = 4;
+const PANICS: u64 = 10_000;
+
+/// Panics if it is asked to, and echoes otherwise.
+struct Touchy;
+
+impl Handler for Touchy {
+    fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        assert!(message != b"panic", "as asked");
+        reply.write_all(message)?;
+        Ok(Next::Continue)
+    }
+}
+
+#[test]
+fn ten_thousand_panics_leave_the_pool_at_full_strength() {
+    // The default hook prints each one, with a backtrace if the environment asks for it.
+    let tell = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().name() != Some("hebra-worker") {
+            tell(info);
+        }
+    }));
+    let config = ServerConfig { workers: WORKERS, ..config() };
+    let server = Server::bind(config, |_client| Touchy).expect("it binds").start().expect("it starts");
+    for _ in 0..PANICS {
+        let mut client = connect(address(&server));
+        client.write_all(b"panic").expect("it is sent");
+        assert_eq!(read_to_end(&mut client), b"");
+    }
+    // As many sessions at once as there are workers.
+    let mut clients: Vec<_> = (0..WORKERS).map(|_| connect(address(&server))).collect();
+    for client in &mut clients {
+        assert_eq!(exchange(client, b"here"), b"here");
+    }
+    drop(clients);
+    let stats = stop_and_balance(server);
+    assert_eq!((stats.panicked, stats.finished), (PANICS, PANICS + WORKERS as u64));
+}

@@ -1,0 +1,57 @@
+//! One address that wants everything.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+
+use hebra::ServerConfig;
+use socket2::{Domain, Socket, Type};
+
+use crate::stop_and_balance;
+use crate::support::{address, config, exchange, read_to_end, start};
+
+const BUSY: &[u8] = b"busy: too many connections from your address\r\n";
+
+/// A client that calls from 127.0.0.`last`.
+fn connect_from(last: u8, server: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let source = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
+    socket.bind(&source.into()).expect("all of 127.0.0.0/8 is this machine");
+    socket.connect(&server.into()).expect("it listens");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(crate::support::FUSE)).expect("a valid timeout");
+    stream
+}
+
+#[test]
+fn one_address_gets_its_share_and_no_more() {
+    let server = start(ServerConfig { max_per_ip: Some(2), ..config() });
+    let server_address = address(&server);
+    let mut first = connect_from(2, server_address);
+    assert_eq!(exchange(&mut first, b"one"), b"one");
+    let mut second = connect_from(2, server_address);
+    assert_eq!(exchange(&mut second, b"two"), b"two");
+    assert_eq!(read_to_end(&mut connect_from(2, server_address)), BUSY);
+    let mut other = connect_from(3, server_address);
+    assert_eq!(exchange(&mut other, b"another address"), b"another address");
+    // The end that a client sees means that its place is free.
+    for _ in 0..100 {
+        second.write_all(b"bye").expect("it is sent");
+        assert_eq!(read_to_end(&mut second), b"");
+        second = connect_from(2, server_address);
+        assert_eq!(exchange(&mut second, b"two"), b"two");
+    }
+    drop((first, second, other));
+    assert_eq!(stop_and_balance(server).refused, 1);
+}
+
+#[test]
+fn who_waits_counts_too() {
+    let server = start(ServerConfig { workers: 1, max_per_ip: Some(2), ..config() });
+    let server_address = address(&server);
+    let mut served = connect_from(2, server_address);
+    assert_eq!(exchange(&mut served, b"one"), b"one");
+    let waiting = connect_from(2, server_address);
+    assert_eq!(read_to_end(&mut connect_from(2, server_address)), BUSY);
+    drop((served, waiting));
+    stop_and_balance(server);
+}

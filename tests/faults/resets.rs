@@ -1,0 +1,92 @@
+//! Connections that are reset, at every point of a session.
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+
+use hebra::{Event, Framing, ServerConfig};
+
+use crate::support::{address, config, connect, connect_served, start};
+use crate::{assert_serves, reset, stop_and_balance, wait_for};
+
+/// How far a client goes before it resets.
+const POINTS: [fn(&mut TcpStream); 6] = [
+    // Right away: the connection may be gone before it is accepted.
+    |_client| {},
+    |client| client.write_all(b"hello").expect("it is sent"),
+    // With echoes on their way that nobody will read.
+    |client| client.write_all(&[b'x'; 200_000]).expect("it is sent"),
+    |client| {
+        client.write_all(&[b'x'; 200_000]).expect("it is sent");
+        client.shutdown(Shutdown::Write).expect("it is open");
+    },
+    |client| client.write_all(b"hello\nbye\n").expect("it is sent"),
+    |client| {
+        client.write_all(b"hello\nbye\nand more").expect("it is sent");
+        client.shutdown(Shutdown::Write).expect("it is open");
+    },
+];
+
+#[test]
+fn a_reset_at_any_point_costs_its_own_session_only() {
+    for framing in [Framing::Message, Framing::Line, Framing::Raw] {
+        let server = start(ServerConfig { framing, max_pending: 1000, ..config() });
+        let mut bystander = connect_served(address(&server));
+        for _ in 0..50 {
+            for point in POINTS {
+                let mut client = connect(address(&server));
+                point(&mut client);
+                reset(client);
+            }
+            crate::chat(&mut bystander);
+        }
+        drop(bystander);
+        stop_and_balance(server);
+    }
+}
+
+#[test]
+fn a_reset_in_the_middle_of_a_session_names_itself() {
+    let server = start(config());
+    let events = server.subscribe();
+    reset(connect_served(address(&server)));
+    wait_for(&events, 1, |event| match event {
+        Event::Disconnected { reason, .. } => reason.to_string() == "connection reset",
+        _ => false,
+    });
+}
+
+#[test]
+fn clients_that_reset_while_they_wait_leave_their_places() {
+    let server = start(ServerConfig { workers: 1, max_pending: 100, ..config() });
+    let events = server.subscribe();
+    let held = connect_served(address(&server));
+    for _ in 0..100 {
+        reset(connect(address(&server)));
+    }
+    drop(held);
+    wait_for(&events, 101, |event| matches!(event, Event::Disconnected { .. }));
+    assert_serves(address(&server));
+    stop_and_balance(server);
+}
+
+#[test]
+fn a_storm_of_connections_that_reset_ends() {
+    const STORM: usize = 5_000;
+    let server = start(ServerConfig { max_pending: 64, ..config() });
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..STORM / 4 {
+                    reset(connect(address(&server)));
+                }
+            });
+        }
+    });
+    // Once the storm is digested there is room for everybody again. A connection that was reset in the
+    // kernel's queue is none to the server, so only the balance is exact.
+    while server.stats().waiting > 0 {
+        std::thread::yield_now();
+    }
+    assert_serves(address(&server));
+    stop_and_balance(server);
+}

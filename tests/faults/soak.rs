@@ -1,0 +1,150 @@
+//! Long and large runs: minutes, or thousands of descriptors. `make stress` runs them.
+#![expect(clippy::print_stdout, reason = "these runs are also measurements, which make stress shows")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::reset;
+use crate::support::{Program, Random, connect, connect_served, exchange, random_bytes};
+
+/// How long the soak goes on, and when what it uses counts as settled.
+const SOAK: Duration = Duration::from_secs(60);
+const WARM_UP: Duration = Duration::from_secs(10);
+
+/// Threads, descriptors and resident KiB of a process.
+fn usage(program: &Program) -> (u64, u64, u64) {
+    let folder = format!("/proc/{}", program.id());
+    let status = fs::read_to_string(format!("{folder}/status")).expect("it runs");
+    let field = |name| {
+        let line = status.lines().find_map(|line: &str| line.strip_prefix(name)).expect("Linux tells it");
+        line.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
+    };
+    let descriptors = fs::read_dir(format!("{folder}/fd")).expect("it runs").count() as u64;
+    (field("Threads:"), descriptors, field("VmRSS:"))
+}
+
+/// One client's life, again and again until `over`: how many bytes came back as they were sent.
+fn soak(address: SocketAddr, kind: usize, bytes: &[u8], over: &AtomicBool) -> u64 {
+    let mut random = Random::new(kind as u64);
+    let mut verified = 0;
+    while !over.load(Relaxed) {
+        let mut client = connect(address);
+        match kind % 5 {
+            // Churn: a message and goodbye.
+            0 => {
+                assert_eq!(exchange(&mut client, b"hello"), b"hello");
+                verified += 5;
+            }
+            // Bulk.
+            1 | 2 => {
+                for _ in 0..20 {
+                    let start = random.below(bytes.len() / 2);
+                    let message = &bytes[start..start + 1 + random.below(bytes.len() / 2)];
+                    assert!(exchange(&mut client, message) == message, "a byte differs");
+                    verified += message.len() as u64;
+                }
+            }
+            // Resets with replies on their way.
+            3 => {
+                client.write_all(&bytes[..1 + random.below(100_000)]).expect("it is sent");
+                client.read_exact(&mut [0]).expect("it is served");
+                reset(client);
+            }
+            // Reads nothing until it is thrown out.
+            _ => while client.write_all(bytes).is_ok() {},
+        }
+    }
+    verified
+}
+
+#[test]
+#[ignore = "takes a minute: make stress runs it"]
+fn a_minute_of_churn_bulk_and_hostile_clients_leaves_nothing_behind() {
+    const CLIENTS: usize = 40;
+    let program = Program::serve(&[
+        "--framing=raw",
+        "--workers=64",
+        "--log-messages=off",
+        "--write-timeout=1s",
+        "--yield-after=1s",
+    ]);
+    let errors = AtomicU64::new(0);
+    let over = AtomicBool::new(false);
+    let bytes = &random_bytes(256 * 1024);
+    let address = program.address();
+    let mut samples = Vec::new();
+    let verified: u64 = thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|kind| {
+                let over = &over;
+                scope.spawn(move || soak(address, kind, bytes, over))
+            })
+            .collect();
+        let (began, pace) = (Instant::now(), crossbeam_channel::tick(Duration::from_secs(1)));
+        while began.elapsed() < SOAK {
+            pace.recv().expect("it ticks");
+            if began.elapsed() > WARM_UP {
+                samples.push(usage(&program));
+            }
+            if clients.iter().any(|client| client.is_finished()) {
+                errors.fetch_add(1, Relaxed);
+                break;
+            }
+        }
+        over.store(true, Relaxed);
+        clients.into_iter().map(|client| client.join().expect("no difference")).sum()
+    });
+    assert_eq!(errors.load(Relaxed), 0, "a client ended before the time");
+    let (threads, descriptors, resident): (Vec<u64>, Vec<u64>, Vec<u64>) =
+        samples.iter().map(|(threads, descriptors, resident)| (threads, descriptors, resident)).collect();
+    println!("{verified} bytes verified; resident KiB: {resident:?}");
+    assert!(threads.iter().all(|count| *count == threads[0]), "{threads:?}");
+    // Clients, and as many on their way out as may linger.
+    assert!(descriptors.iter().all(|count| *count < 64 + 128 + 32), "{descriptors:?}");
+    let half = resident.len() / 2;
+    let peak = |samples: &[u64]| samples.iter().copied().max().expect("there are samples");
+    assert!(peak(&resident[half..]) <= peak(&resident[..half]) + 2048, "{resident:?}");
+    program.signal(Signal::SIGTERM);
+    let (code, lines) = program.finish();
+    assert_eq!(code, Some(0));
+    let totals = lines.last().expect("totals at the end");
+    assert!(totals.contains(" panicked=0 "), "{totals}");
+}
+
+#[test]
+#[ignore = "needs 10,000 descriptors in each of two processes: make stress runs it"]
+fn ten_thousand_sessions_at_once_are_all_echoed() {
+    const SESSIONS: usize = 10_000;
+    let limit = rlimit::increase_nofile_limit(SESSIONS as u64 + 500).expect("the soft limit can be raised");
+    assert!(limit > SESSIONS as u64 + 100, "the hard limit of descriptors is {limit}");
+    let program = Program::serve(&["--workers=10000", "--log-messages=off", "--backlog=4096"]);
+    let (_, _, before) = usage(&program);
+    let mut clients: Vec<TcpStream> = (0..SESSIONS).map(|_| connect_served(program.address())).collect();
+    for round in 0..3_u32 {
+        for client in &mut clients {
+            client.write_all(&round.to_be_bytes()).expect("it is sent");
+        }
+        for client in &mut clients {
+            let mut echo = [0; 4];
+            client.read_exact(&mut echo).expect("it is echoed");
+            assert_eq!(echo, round.to_be_bytes());
+        }
+    }
+    let (threads, _, after) = usage(&program);
+    println!(
+        "{threads} threads; {:.1} KiB resident for each session, {:.1} KiB with its idle worker",
+        (after - before) as f64 / SESSIONS as f64,
+        after as f64 / SESSIONS as f64
+    );
+    drop(clients);
+    program.signal(Signal::SIGTERM);
+    let (code, lines) = program.finish();
+    assert_eq!(code, Some(0));
+    assert!(lines.last().is_some_and(|line| line.contains("accepted=10000 refused=0")), "{:?}", lines.last());
+}

@@ -1,0 +1,56 @@
+//! A stop at any moment, and many of them.
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Program, connect, connect_served, read_to_end};
+
+#[test]
+fn a_stop_finds_idle_waiting_and_lingering_clients_and_ends_them_all() {
+    let program = Program::serve(&["--workers", "2", "--queue-timeout", "off"]);
+    let mut served: Vec<TcpStream> = (0..2).map(|_| connect_served(program.address())).collect();
+    let mut waiting: Vec<TcpStream> = (0..5).map(|_| connect(program.address())).collect();
+    for client in &mut waiting {
+        client.write_all(b"hello").expect("it is sent");
+    }
+    // Said goodbye and does not close: its connection lingers.
+    served[0].write_all(b"bye").expect("it is sent");
+    let lingering = served.remove(0);
+    let mut next = waiting.remove(0);
+    let mut echo = [0; 5];
+    std::io::Read::read_exact(&mut next, &mut echo).expect("its turn came");
+    program.signal(Signal::SIGTERM);
+    for client in served.iter_mut().chain([&mut next]) {
+        assert_eq!(read_to_end(client), b"");
+    }
+    for client in &mut waiting {
+        assert_eq!(read_to_end(client), b"busy: the server is shutting down\r\n");
+    }
+    assert_eq!(program.finish().0, Some(0));
+    drop(lingering);
+}
+
+#[test]
+fn a_stop_in_a_storm_of_arrivals_ends() {
+    for _ in 0..10 {
+        let program = Program::serve(&["--workers", "8", "--max-pending", "8"]);
+        let address = program.address();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                // Until nobody listens any more.
+                scope.spawn(|| {
+                    while let Ok(mut client) = TcpStream::connect(address) {
+                        let _ = client.write_all(b"hello\nbye\n");
+                        let _ = std::io::Read::read_to_end(&mut client, &mut Vec::new());
+                    }
+                });
+            }
+            program.wait_for("connected");
+            program.signal(Signal::SIGTERM);
+            let (code, lines) = program.finish();
+            assert_eq!(code, Some(0), "{lines:#?}");
+        });
+    }
+}

@@ -1,0 +1,73 @@
+//! Its counts are the server's.
+
+use std::time::Duration;
+
+use hebra::{ServerConfig, Stats};
+
+use crate::harness::load::{Adversaries, End, Load, Mode};
+use crate::harness::run::Outcome;
+use crate::support::{FUSE, address, config, start};
+use crate::{load, run};
+
+/// A run against a hebra that has a worker for everyone, and what hebra has counted.
+fn measure(change: impl FnOnce(Load) -> Load) -> (Outcome, Stats) {
+    let server = start(ServerConfig { workers: 250, ..config() });
+    let outcome = run(&change(load(address(&server))));
+    assert_eq!(outcome.tally.failures.total(), 0, "{:?}", outcome.tally.failures);
+    (outcome, server.shutdown(FUSE).stats)
+}
+
+#[test]
+fn every_message_and_every_byte_is_counted_on_both_sides() {
+    for connections in [1, 50, 200] {
+        let (outcome, stats) = measure(|load| Load { connections, ..load });
+        let tally = &outcome.tally;
+        assert_eq!((tally.total_answers, tally.verified_bytes), (stats.messages, stats.bytes_out));
+        assert_eq!(stats.accepted, connections as u64);
+        // There is no warm-up: all but the last answers came within the window.
+        let within = outcome.rate() * tally.elapsed.as_secs_f64();
+        assert!((within - stats.messages as f64).abs() <= connections as f64, "{within} {stats}");
+        assert_eq!(tally.elapsed, Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn two_event_loops_share_the_connections() {
+    let (outcome, stats) = measure(|load| Load { connections: 5, threads: 2, ..load });
+    assert_eq!(outcome.tally.total_answers, stats.messages);
+    assert_eq!(stats.accepted, 5);
+}
+
+#[test]
+fn an_open_loop_sends_what_was_asked_for() {
+    let (outcome, stats) = measure(|load| Load { rate: Some(1000.0), connections: 5, threads: 2, ..load });
+    assert_eq!(outcome.tally.total_answers + outcome.tally.unsent, 200);
+    assert_eq!(outcome.tally.total_answers, stats.messages);
+    // What was sent late, or not at all, is in the response times too.
+    assert_eq!(outcome.tally.response.len(), 200);
+}
+
+#[test]
+fn churning_clients_are_sessions_and_leave_cleanly() {
+    for end in [End::Close, End::Bye] {
+        let (outcome, stats) = measure(|load| Load { mode: Mode::Churn, connections: 5, end, ..load });
+        assert!(outcome.tally.total_answers > 0);
+        assert_eq!(outcome.tally.total_answers, stats.messages);
+        assert_eq!((stats.accepted, stats.finished), (stats.messages, stats.messages));
+        // Those that the end of the window divides are in one of the two.
+        assert!(
+            outcome.tally.connect.len().abs_diff(outcome.tally.service.len()) <= 5,
+            "{:?}",
+            outcome.tally.failures
+        );
+    }
+}
+
+#[test]
+fn adversaries_connect_and_are_not_measured() {
+    let adversaries = Adversaries { idle: 3, slow_writers: 2, slow_readers: 2, resetters: 2 };
+    let (outcome, stats) = measure(|load| Load { adversaries, duration: Duration::from_millis(500), ..load });
+    // The resetters come again.
+    assert!(stats.accepted > 1 + 9, "{stats}");
+    assert!(outcome.tally.total_answers < stats.messages);
+}

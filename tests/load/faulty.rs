@@ -1,0 +1,63 @@
+//! An echo server for one client that does one thing wrong.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+/// What it does, and at which byte of the stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    Drop(usize),
+    Alter(usize),
+    Duplicate(usize),
+    /// The byte changes places with the next one that differs from it.
+    Reorder(usize),
+    Close(usize),
+    /// Once, before it answers.
+    Stall(usize, Duration),
+    /// It reads and never answers.
+    Mute,
+    /// When all is echoed, one byte more.
+    Extra,
+}
+
+/// Starts it. It ends when its client does.
+pub(crate) fn serve(fault: Fault) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client comes");
+        let mut seen = 0;
+        let mut buffer = vec![0; 64 * 1024];
+        // A client that has found the fault resets the connection.
+        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+            let mut reply = buffer[..count].to_vec();
+            let here = |at: usize| at.checked_sub(seen).filter(|at| *at < count);
+            match fault {
+                Fault::Drop(at) => drop(here(at).map(|at| reply.remove(at))),
+                Fault::Alter(at) => here(at).into_iter().for_each(|at| reply[at] ^= 1),
+                Fault::Duplicate(at) => here(at).into_iter().for_each(|at| reply.insert(at, reply[at])),
+                Fault::Reorder(at) => {
+                    if let Some(at) = here(at) {
+                        let other = (0..count).find(|other| reply[*other] != reply[at]).expect("not all are equal");
+                        reply.swap(at, other);
+                    }
+                }
+                Fault::Close(at) if here(at).is_some() => return,
+                Fault::Stall(at, time) if here(at).is_some() => thread::sleep(time),
+                Fault::Mute => reply.clear(),
+                _ => {}
+            }
+            seen += count;
+            if stream.write_all(&reply).is_err() {
+                return;
+            }
+        }
+        if let Fault::Extra = fault {
+            // The client may be gone.
+            let _ = stream.write_all(b"!");
+        }
+    });
+    address
+}

@@ -1,0 +1,45 @@
+//! The load harness: that it counts what the server counts, and catches a server that is wrong.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[allow(dead_code, reason = "its main is the benchmark's")]
+#[path = "../../benches/load/main.rs"]
+mod harness;
+
+mod faulty;
+mod catches;
+mod counts;
+mod neutral;
+mod baselines;
+mod peers;
+mod usage;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use harness::load::{Adversaries, End, Load, Mode};
+use harness::run::Outcome;
+
+/// A short run on one connection.
+fn load(address: SocketAddr) -> Load {
+    Load {
+        address,
+        mode: Mode::Echo,
+        connections: 1,
+        duration: Duration::from_millis(200),
+        warmup: Duration::ZERO,
+        size: 512,
+        depth: 1,
+        rate: None,
+        end: End::Close,
+        threads: 1,
+        timeout: support::FUSE,
+        seed: 1,
+        adversaries: Adversaries::default(),
+    }
+}
+
+fn run(load: &Load) -> Outcome {
+    harness::run::run(load, None, &mut |_| ()).expect("the client itself has what it needs")
+}

@@ -1,0 +1,55 @@
+//! Whom hebra is compared with: they echo too.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::Command;
+use std::thread;
+
+use crate::harness::load::Load;
+use crate::harness::peers::{bare, tokio};
+use crate::harness::process::{Process, hebra, results};
+use crate::{load, run};
+
+#[track_caller]
+fn assert_echoes(address: SocketAddr) {
+    let outcome = run(&Load { connections: 20, depth: 4, ..load(address) });
+    assert_eq!(outcome.tally.failures.total(), 0, "{:?}", outcome.tally.failures);
+    assert!(outcome.tally.total_answers > 0);
+}
+
+/// Serves on a thread until the tests end.
+fn serve(peer: impl FnOnce(TcpListener) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+    let address = listener.local_addr().expect("it is bound");
+    thread::spawn(move || peer(listener));
+    address
+}
+
+#[test]
+fn the_bare_loop_echoes() {
+    assert_echoes(serve(|listener| bare::serve(&listener)));
+}
+
+#[test]
+fn the_tokio_echo_echoes() {
+    assert_echoes(serve(|listener| tokio::serve(listener).expect("a runtime")));
+}
+
+#[test]
+fn a_server_of_its_own_is_killed_when_it_is_dropped() {
+    let log = results().expect("a directory").join("test.log");
+    let server = hebra(20, &[], &log).expect("it is built");
+    let (address, id) = (server.address, server.id());
+    assert_echoes(address);
+    let outcome = crate::harness::run::run(&load(address), Some(id), &mut |_| ()).expect("a client");
+    let side = outcome.server.expect("its process is known");
+    assert!(side.threads >= 20 && side.descriptors > 3 && side.resident > 1024 * 1024, "{side:?}");
+    drop(server);
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn a_server_that_does_not_start_is_an_error() {
+    let log = results().expect("a directory").join("test-no-server.log");
+    let error = Process::announced(Command::new("false").arg("x"), &log).expect_err("it ends at once");
+    assert!(error.to_string().contains("does not listen"), "{error}");
+}

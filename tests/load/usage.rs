@@ -1,0 +1,65 @@
+//! What is typed, and what scripts read.
+
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::harness::arguments::Arguments;
+use crate::harness::json;
+use crate::harness::load::{Adversaries, Mode};
+use crate::support::{address, config, start};
+use crate::{load, run};
+
+#[test]
+fn the_flags_mean_what_scripts_expect() {
+    let line = "load --addr 127.0.0.1:1 --connections 7 --duration 3s --warmup 1s --size 16KiB --depth 2 \
+                --rate 1000 --mode churn --json file --idle 1 --slow-writers 2 --slow-readers 3 --resetters 4 --bench";
+    let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("it is right");
+    let load = arguments.load(([127, 0, 0, 1], 1).into());
+    assert_eq!((load.connections, load.size, load.depth, load.rate), (7, 16 * 1024, 2, Some(1000.0)));
+    assert_eq!((load.duration, load.warmup), (Duration::from_secs(3), Duration::from_secs(1)));
+    assert_eq!(load.mode, Mode::Churn);
+    assert_eq!(load.adversaries, Adversaries { idle: 1, slow_writers: 2, slow_readers: 3, resetters: 4 });
+}
+
+#[test]
+fn the_defaults_are_those_of_the_mode() {
+    let load = |line: &str| {
+        let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("it is right");
+        arguments.load(([127, 0, 0, 1], 1).into())
+    };
+    let echo = load("load");
+    assert_eq!((echo.size, echo.depth, echo.rate, echo.duration), (512, 1, None, Duration::from_secs(10)));
+    assert_eq!((load("load --mode stream").size, load("load --mode stream").depth), (64 * 1024, 16));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for line in ["--connections 0", "--connections 10001", "--duration 0s", "--size 0", "--rate 0", "--mode x", "x"]
+    {
+        let error = Arguments::try_parse_from(["load"].into_iter().chain(line.split_whitespace())).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn the_json_has_what_scripts_read() {
+    let server = start(config());
+    let load = load(address(&server));
+    let json = json::join(json::surroundings(), json::result(&load, &run(&load)));
+    assert!(json["achieved_rate"].as_f64().is_some_and(|rate| rate > 0.0));
+    assert!(json["requested_rate"].is_null());
+    assert_eq!(json["saturated"], false);
+    for kind in ["refused", "timed_out", "reset", "eof", "busy", "mismatch", "other"] {
+        assert_eq!(json["errors"][kind], 0, "{kind}");
+    }
+    assert!(json["verified_bytes"].as_u64().is_some_and(|bytes| bytes > 0));
+    for times in ["service_us", "response_us"] {
+        for name in ["p50", "p90", "p99", "p999", "p9999", "max"] {
+            assert!(json[times][name].as_f64().is_some_and(|time| time > 0.0), "{times} {name}");
+        }
+    }
+    for name in ["version", "arguments", "seed", "kernel", "cores"] {
+        assert!(!json[name].is_null(), "{name}");
+    }
+}
