@@ -1,7 +1,7 @@
 //! One run: the event loops, the adversaries and the looks at the server around one window of time.
 
 use std::io;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,6 @@ use super::tally::{Tally, histogram};
 
 /// Descriptors that are not connections.
 const OTHER_DESCRIPTORS: usize = 64;
-
-/// A look at thousands of threads takes a while, and is over when the window begins.
-const LOOK_AHEAD: Duration = Duration::from_millis(100);
 
 /// An achieved rate that is so much of the asked one is that rate.
 const REACHED: f64 = 0.99;
@@ -98,12 +95,17 @@ pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)
         drop(sender);
         let connected = news.iter().filter(|news| matches!(news, News::Connected));
         let _all = connected.take(load.threads).count();
+        // A look at thousands of threads takes a while on a core, so it is over before the load begins: within
+        // the warm-up it would cost just those servers that have many.
+        let before = server.and_then(|id| Look::take(id).ok());
         let start = Instant::now();
         for (go, _) in &engines {
             // One that has failed does not listen, and says why at its end.
             let _ = go.send(start);
         }
-        let (points, server) = follow(&news, start, load, server, watch);
+        let points = follow(&news, start, load, watch);
+        let after = server.and_then(|id| Look::take(id).ok());
+        let server = before.zip(after).map(|(before, after)| after.since(before));
         let mut tally = Tally::new();
         for (_, engine) in engines {
             tally.merge(engine.join().map_err(|_| io::Error::other("an event loop panicked"))??);
@@ -112,42 +114,21 @@ pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)
     })
 }
 
-/// Takes the samples until the event loops have passed the window, and looks at the server at both ends of it.
-fn follow(
-    news: &Receiver<News>,
-    start: Instant,
-    load: &Load,
-    server: Option<u32>,
-    watch: &mut dyn FnMut(Point),
-) -> (Vec<Point>, Option<ServerSide>) {
-    let first_look = start + load.warmup.saturating_sub(LOOK_AHEAD.min(load.warmup / 2));
-    let mut before = None;
+/// Takes the samples until the event loops have passed the window.
+fn follow(news: &Receiver<News>, start: Instant, load: &Load, watch: &mut dyn FnMut(Point)) -> Vec<Point> {
     let mut points = Vec::new();
     let mut merged = Merged::new();
-    loop {
-        let now = Instant::now();
-        let looked = before.is_some() || server.is_none();
-        if !looked && now >= first_look {
-            before = Some(server.and_then(|id| Look::take(id).ok()));
-        }
-        let wait = if looked { load.timeout } else { first_look.saturating_duration_since(now) };
-        match news.recv_timeout(wait) {
-            Ok(News::Sample(sample)) => {
-                merged.add(&sample);
-                if merged.samples == load.threads {
-                    let point = merged.point(start);
-                    watch(point);
-                    points.push(point);
-                    merged = Merged::new();
-                }
-            }
-            Ok(News::Connected) | Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
+    for news in news {
+        let News::Sample(sample) = news else { continue };
+        merged.add(&sample);
+        if merged.samples == load.threads {
+            let point = merged.point(start);
+            watch(point);
+            points.push(point);
+            merged = Merged::new();
         }
     }
-    let after = server.and_then(|id| Look::take(id).ok());
-    let used = before.flatten().zip(after).map(|(before, after)| after.since(before));
-    (points, used)
+    points
 }
 
 /// A sample of each event loop, taken together.

@@ -1,4 +1,4 @@
-//! What the server costs while it is measured, from `/proc`: processor time, memory, threads, descriptors,
+//! What the server costs under load, from `/proc`: processor time, memory, threads, descriptors,
 //! context switches. Of the one process whose id is known; its children are not in it.
 
 use std::fs;

@@ -194,7 +194,7 @@ fn look_closer(peers: &[Peer]) -> io::Result<Vec<Closer>> {
         let closed = run::run(&load, Some(peer.server.id()), &mut |_| ())?;
         let rate = *rate.get_or_insert_with(|| (OPEN_SHARE * closed.rate() / 1000.0).ceil() * 1000.0);
         let open_load = Load { rate: Some(rate), ..load.clone() };
-        let open = run::run(&open_load, Some(peer.server.id()), &mut |_| ())?;
+        let open = run::run(&open_load, None, &mut |_| ())?;
         closer.push(Closer { name: peer.name, closed: (load, closed), open: (open_load, open) });
     }
     Ok(closer)

@@ -77,8 +77,8 @@ fn write_closer(text: &mut String, closer: &[Closer]) -> std::fmt::Result {
         let mut row = vec![(*name).to_owned(), format!("{:.0}", closed.rate())];
         match &closed.server {
             Some(server) => {
-                let messages = closed.rate() * server.elapsed.as_secs_f64();
-                row.push(format!("{:.1}", server.cpu.as_secs_f64() * 1e6 / messages.max(1.0)));
+                let messages = closed.tally.total_answers.max(1) as f64;
+                row.push(format!("{:.1}", server.cpu.as_secs_f64() * 1e6 / messages));
                 row.push(format!("{:.1}", server.resident as f64 / MIB));
                 row.push(server.threads.to_string());
             }
