@@ -70,6 +70,8 @@ pub(crate) struct Surroundings<'a> {
     /// Makes the stream's reads end with a timeout instead of waiting, and says how many bytes can have
     /// arrived by now.
     pub(crate) read_what_has_arrived: &'a dyn Fn() -> usize,
+    /// Makes the stream's writes end with a timeout instead of waiting.
+    pub(crate) write_what_fits: &'a dyn Fn(),
 }
 
 #[derive(Debug)]
@@ -108,6 +110,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
             pulse: &Pulse::new(Instant::now()),
             token: &ShutdownToken::default(),
             read_what_has_arrived: &|| usize::MAX,
+            write_what_fits: &|| {},
         })
     }
 
@@ -124,7 +127,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
         loop {
             around.pulse.wait(conversation.replies.heard);
             let read = conversation.replies.stream.read(&mut buffer);
-            let finished = !around.pulse.wake();
+            let finished = !around.pulse.wake(conversation.replies.heard);
             conversation.replies.heard = around.pulse.now();
             let step = match read {
                 // The client was told the end; what it still sends has no answer.
@@ -329,7 +332,9 @@ impl<S: Write> Replies<'_, S> {
             (_, CloseReason::Expired) => "error: the session has lasted too long\r\n".to_owned(),
             _ => return,
         };
-        // If it cannot be told, the reason stays the same.
+        // A client that has not read its replies is not waited for: its worker may be needed. If it cannot be
+        // told, the reason stays the same.
+        (self.around.write_what_fits)();
         let _: Step = self.send(why.as_bytes());
     }
 }

@@ -34,11 +34,13 @@ pub struct ServerConfig {
     /// How long a session may hear nothing from its client. It ends a forgotten connection; too short, it
     /// ends slow typists too. Default: 5 min.
     pub idle_timeout: Option<Duration>,
-    /// When clients wait and no worker is free, a session that has been silent for longer than this gives its
-    /// worker up, the longest silent one first. Shorter, newcomers wait less; longer, the silent are left
+    /// When clients wait and no worker is free, a session that was last heard of longer ago than this gives its
+    /// worker up, the longest silent one first. Without a queue ([`max_pending`](Self::max_pending) of 0 and
+    /// [`WhenFull::Busy`]) nobody can wait, and nobody gives up. Shorter, newcomers wait less; longer, the silent are left
     /// alone. Default: 60 s.
     pub yield_after: Option<Duration>,
-    /// How long a session may last, however busy it is. Default: `None`.
+    /// How long a session may last, however busy it is; a reply that is being sent is finished, or runs into
+    /// its own limit. Default: `None`.
     pub max_lifetime: Option<Duration>,
     /// Connections that one peer may have at a time, waiting ones included: one IPv4 address, or one IPv6
     /// network of 64 bits. Default: `None`, as many as there are.

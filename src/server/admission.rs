@@ -29,6 +29,8 @@ struct State<T> {
     /// them keeps the pool's queue as short as ours.
     jobs: usize,
     watchers: usize,
+    /// Clients that are not waiting here yet because there is no place.
+    placeless: usize,
     /// Workers that were asked for from silent sessions and have not come free. Any worker that comes free
     /// counts: it serves the one who waits just as well.
     expected: usize,
@@ -64,8 +66,15 @@ pub(crate) enum Admitted<T> {
 
 impl<T> Admission<T> {
     pub(crate) fn new(workers: usize, max_pending: usize) -> Self {
-        let state =
-            State { waiting: VecDeque::new(), running: 0, jobs: 0, watchers: 0, expected: 0, closed: false };
+        let state = State {
+            waiting: VecDeque::new(),
+            running: 0,
+            jobs: 0,
+            watchers: 0,
+            placeless: 0,
+            expected: 0,
+            closed: false,
+        };
         Self { workers, max_pending, state: Mutex::new(state), freed: Condvar::new(), waits: Condvar::new() }
     }
 
@@ -106,9 +115,12 @@ impl<T> Admission<T> {
     pub(crate) fn wait_for_place(&self) {
         let mut state = self.lock();
         state.watchers += 1;
+        state.placeless += 1;
+        self.waits.notify_one();
         while !state.closed && self.is_full(&state) {
             state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        state.placeless -= 1;
         state.watchers -= 1;
     }
 
@@ -134,7 +146,7 @@ impl<T> Admission<T> {
         loop {
             let now = Instant::now();
             let overdue = state.waiting.front().and_then(|(since, _)| Some(*since + queue_timeout?));
-            let lacking = (state.running + state.waiting.len()).saturating_sub(self.workers);
+            let lacking = (state.running + state.waiting.len() + state.placeless).saturating_sub(self.workers);
             let yield_at = yield_from.filter(|_| lacking > state.expected);
             let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
             if state.closed {

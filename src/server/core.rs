@@ -138,6 +138,7 @@ impl Core {
             sink: &self.sink,
             token: &self.token,
             read_what_has_arrived: &|| session.read_what_has_arrived(),
+            write_what_fits: &|| session.write_what_fits(),
         })
     }
 

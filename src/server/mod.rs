@@ -251,9 +251,7 @@ impl Threads {
         let mut cut_off = 0;
         if !idle {
             core.token.cut();
-            core.registry.finish_silent();
-            core.registry.end_finished();
-            cut_off = core.registry.cut_busy();
+            cut_off = core.registry.cut();
             if cut_off > 0 {
                 core.sink.send(Event::CutOff { sessions: cut_off });
             }

@@ -56,10 +56,10 @@ impl Pulse {
         self.silent_since.store(time, Relaxed);
     }
 
-    /// The worker waits no more; false if the session was finished meanwhile.
-    pub(crate) fn wake(&self) -> bool {
+    /// The worker, which began to wait with `time`, waits no more; false if the session was finished meanwhile.
+    pub(crate) fn wake(&self, time: u64) -> bool {
         // One step, so that nobody can finish a session that has begun to answer.
-        self.silent_since.swap(BUSY, AcqRel) != FINISHED
+        self.silent_since.compare_exchange(time, BUSY, AcqRel, Acquire).is_ok()
     }
 
     /// Lets `tell` tell the client the end, if the worker waits for it: then there is nothing to answer.
@@ -70,7 +70,7 @@ impl Pulse {
         }
     }
 
-    /// Whether the session was finished and its worker still waits.
+    /// Whether the session was finished: there is nothing left to answer.
     pub(crate) fn is_finished(&self) -> bool {
         self.silent_since.load(Acquire) == FINISHED
     }
@@ -110,15 +110,15 @@ mod tests {
         let mut told = 0;
         pulse.finish(|| told += 1);
         assert_eq!((told, pulse.is_finished()), (0, false));
-        pulse.wait(pulse.now());
-        assert!(pulse.wake());
+        pulse.wait(1);
+        assert!(pulse.wake(1));
         pulse.finish(|| told += 1);
         assert_eq!(told, 0);
-        pulse.wait(pulse.now());
+        pulse.wait(2);
         for _ in 0..2 {
             pulse.finish(|| told += 1);
             assert_eq!((told, pulse.is_finished()), (1, true));
+            assert!(!pulse.wake(2));
         }
-        assert!(!pulse.wake());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +31,25 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Tells the client the end, if the worker waits for it and nothing has arrived.
+    fn finish(&self) {
+        // A worker that waits although something is there has not come to run yet.
+        if !self.has_unread() {
+            self.pulse.finish(|| self.shut(Shutdown::Write));
+        }
+    }
+
+    /// Whether something has arrived that was not read, as far as the system tells without waiting.
+    fn has_unread(&self) -> bool {
+        const MSG_PEEK: i32 = 0x2;
+        const MSG_DONTWAIT: i32 = 0x40;
+        // The numbers are Linux's.
+        cfg!(target_os = "linux")
+            && SockRef::from(&self.stream)
+                .recv_with_flags(&mut [MaybeUninit::uninit()], MSG_PEEK | MSG_DONTWAIT)
+                .is_ok_and(|count| count > 0)
+    }
+
     /// Prepares the session for its last replies.
     ///
     /// With megabytes of send buffer, replies to a client that is slow to read would count as sent, and could
@@ -45,6 +65,11 @@ impl Session {
         // arrives late would reset the connection and destroy replies on their way.
         let _: io::Result<()> = self.stream.set_read_timeout(Some(Duration::from_millis(1)));
         SockRef::from(&self.stream).recv_buffer_size().unwrap_or(usize::MAX)
+    }
+
+    /// Writes only what fits the send buffer from now on: a write that does not fit ends.
+    pub(crate) fn write_what_fits(&self) {
+        let _: io::Result<()> = self.stream.set_write_timeout(Some(Duration::from_millis(1)));
     }
 
     /// Asks the session to end: after its current message, or now if it waits for the client.
@@ -187,9 +212,7 @@ impl Registry {
 
     /// Tells the end to clients that have nothing to be answered: they close, and their sessions end.
     pub(crate) fn finish_silent(&self) {
-        for session in self.lock().live.values() {
-            session.pulse.finish(|| session.shut(Shutdown::Write));
-        }
+        self.lock().live.values().for_each(|session| session.finish());
     }
 
     /// Ends the sessions whose client was told the end and does not close.
@@ -199,11 +222,16 @@ impl Registry {
         }
     }
 
-    /// Closes the sessions that are still busy; how many there are.
-    pub(crate) fn cut_busy(&self) -> usize {
+    /// Ends all: those with nothing to answer, and those that are still busy, which are counted.
+    pub(crate) fn cut(&self) -> usize {
         let sessions = self.lock();
-        let busy = sessions.live.values().filter(|session| !session.pulse.is_finished());
-        busy.map(|session| session.shut(Shutdown::Both)).count()
+        let is_busy = |session: &&Arc<Session>| {
+            session.finish();
+            let busy = !session.pulse.is_finished();
+            session.shut(if busy { Shutdown::Both } else { Shutdown::Read });
+            busy
+        };
+        sessions.live.values().filter(is_busy).count()
     }
 
     /// What the registry knows of the server's totals.

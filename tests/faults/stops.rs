@@ -33,6 +33,20 @@ fn a_stop_finds_idle_waiting_and_lingering_clients_and_ends_them_all() {
 }
 
 #[test]
+fn silent_clients_that_do_not_close_are_nobody_to_wait_for_or_to_cut_off() {
+    for timeout in ["0s", "50ms", "550ms", "10s"] {
+        let program = Program::serve(&["--workers", "100", "--drain-timeout", timeout]);
+        let mut clients: Vec<TcpStream> = (0..100).map(|_| connect_served(program.address())).collect();
+        program.signal(Signal::SIGTERM);
+        let (code, lines) = program.finish();
+        assert_eq!(code, Some(0), "{timeout}: {:?}", lines.last());
+        for client in &mut clients {
+            assert_eq!(read_to_end(client), b"");
+        }
+    }
+}
+
+#[test]
 fn a_stop_in_a_storm_of_arrivals_ends() {
     for _ in 0..10 {
         let program = Program::serve(&["--workers", "8", "--max-pending", "8"]);

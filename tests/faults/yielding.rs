@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use hebra::{CloseReason, Event, Framing, ServerConfig};
+use hebra::{CloseReason, Event, Framing, ServerConfig, WhenFull};
 
 use crate::support::{FUSE, address, config, connect, connect_served, exchange, read_to_end, start};
 use crate::{stop_and_balance, wait_for};
@@ -29,6 +29,18 @@ fn a_newcomer_gets_the_worker_of_the_longest_silent() {
     assert_eq!(read_to_end(&mut clients[2]), TOLD);
     drop((clients, newcomer, next));
     stop_and_balance(server);
+}
+
+#[test]
+fn a_client_in_the_hands_of_the_acceptor_gets_a_worker_too() {
+    let server = start(ServerConfig {
+        max_pending: 0,
+        when_full: WhenFull::Wait,
+        ..yielding(2, Duration::from_millis(100))
+    });
+    let _held = [connect_served(address(&server)), connect_served(address(&server))];
+    let mut newcomer = connect(address(&server));
+    assert_eq!(exchange(&mut newcomer, b"hello"), b"hello");
 }
 
 #[test]
