@@ -64,7 +64,7 @@ impl Process {
                 return Ok(process);
             }
             if process.child.try_wait()?.is_some() || Instant::now() > deadline {
-                return Err(io::Error::other(format!("it does not listen, see {}", log.display())));
+                return Err(io::Error::other(format!("it does not listen, see {} and .err", log.display())));
             }
             thread::sleep(LOOK);
         }

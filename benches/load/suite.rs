@@ -66,7 +66,7 @@ pub(crate) struct Closer {
 /// The whole comparison. A row for each scenario, a cell for each peer; none where a peer does not take part.
 pub(crate) struct Comparison {
     pub(crate) names: Vec<&'static str>,
-    pub(crate) missing: Vec<&'static str>,
+    pub(crate) missing: Vec<String>,
     pub(crate) rows: Vec<(Scenario, Vec<Option<Cell>>)>,
     pub(crate) closer: Vec<Closer>,
 }

@@ -26,7 +26,7 @@ fn write_tables(text: &mut String, comparison: &Comparison) -> std::fmt::Result 
     write_ratios(text, comparison, "us", |cell| &cell.p99_us)?;
     writeln!(text, "\n`*`: the client's core was the limit. `!`: errors; see suite.json. -: does not take part.")?;
     for name in &comparison.missing {
-        writeln!(text, "{name} is not installed and was left out.")?;
+        writeln!(text, "Left out: {name}")?;
     }
     write_closer(text, &comparison.closer)
 }

@@ -1,12 +1,12 @@
-//! Whom hebra is compared with, and how each is started. What is not installed is named and left out.
+//! Whom hebra is compared with, and how each is started. Who is missing is named and left out.
 
 pub(crate) mod bare;
 pub(crate) mod tokio;
 
 use std::env;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use socket2::{Domain, Socket, Type};
@@ -31,10 +31,8 @@ pub(crate) struct Peer {
     pub(crate) server: Process,
 }
 
-/// Starts everyone; also the names of those that are not installed.
-pub(crate) fn start_all(directory: &Path) -> io::Result<(Vec<Peer>, Vec<&'static str>)> {
-    let mut peers = Vec::new();
-    let mut missing = Vec::new();
+/// Starts everyone; also who is missing, and why.
+pub(crate) fn start_all(directory: &Path) -> io::Result<(Vec<Peer>, Vec<String>)> {
     let log = |name: &str| directory.join(format!("{}.log", name.replace(' ', "-")));
     let hebra = |flags: &[&str], name| process::hebra(MOST + 100, flags, &log(name));
     let ours =
@@ -43,30 +41,24 @@ pub(crate) fn start_all(directory: &Path) -> io::Result<(Vec<Peer>, Vec<&'static
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/peers/client_thread.py");
         Process::announced(Command::new("python3").arg(script).arg(manner), &log(name))
     };
-    let mut add = |name, limit, server: io::Result<Process>| -> io::Result<()> {
-        let server = server.map_err(|error| io::Error::other(format!("{name}: {error}")))?;
-        peers.push(Peer { name, limit, server });
-        Ok(())
-    };
-    add("bare", MOST, ours(SERVE[0], "bare"))?;
-    add("hebra", MOST, hebra(&[], "hebra"))?;
-    add("hebra quiet", MOST, hebra(&["--log-messages", "off"], "hebra quiet"))?;
-    add("tokio", MOST, ours(SERVE[1], "tokio"))?;
-    if is_installed("python3") {
-        add("python", 500, python("quiet", "python"))?;
-        add("python printing", 50, python("printing", "python printing"))?;
-    } else {
-        missing.push("python3");
-    }
-    if is_installed("ncat") {
-        add("ncat", 50, Process::silent(ncat, &log("ncat")))?;
-    } else {
-        missing.push("ncat");
-    }
-    if is_installed("socat") {
-        add("socat", 50, Process::silent(socat, &log("socat")))?;
-    } else {
-        missing.push("socat");
+    let mut peers = vec![
+        Peer { name: REFERENCE, limit: MOST, server: ours(SERVE[0], REFERENCE)? },
+        Peer { name: "hebra", limit: MOST, server: hebra(&[], "hebra")? },
+        Peer { name: "hebra quiet", limit: MOST, server: hebra(&["--log-messages", "off"], "hebra quiet")? },
+        Peer { name: "tokio", limit: MOST, server: ours(SERVE[1], "tokio")? },
+    ];
+    let mut missing = Vec::new();
+    for (name, limit, server) in [
+        ("python", 500, python("quiet", "python")),
+        ("python printing", 50, python("printing", "python printing")),
+        ("ncat", 50, Process::silent(ncat, &log("ncat"))),
+        ("socat", 50, Process::silent(socat, &log("socat"))),
+    ] {
+        match server {
+            Ok(server) => peers.push(Peer { name, limit, server }),
+            Err(error) if error.kind() == ErrorKind::NotFound => missing.push(format!("{name}: not installed")),
+            Err(error) => missing.push(format!("{name}: {error}")),
+        }
     }
     Ok((peers, missing))
 }
@@ -105,9 +97,4 @@ fn socat(address: SocketAddr) -> Command {
     let options = "fork,reuseaddr,backlog=1024,nodelay";
     command.arg(format!("TCP-LISTEN:{},bind={},{options}", address.port(), address.ip())).arg("EXEC:cat");
     command
-}
-
-fn is_installed(tool: &str) -> bool {
-    let folders = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&folders).map(|folder: PathBuf| folder.join(tool)).any(|path| path.is_file())
 }
