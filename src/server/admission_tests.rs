@@ -59,7 +59,7 @@ fn who_gives_up_waiting_leaves_one_job_that_serves_the_next_arrival() {
 }
 
 #[test]
-fn whoever_sleeps_at_the_gate_is_woken() {
+fn whoever_wants_a_place_or_an_idle_gate_is_woken() {
     let gate = gate(1, 0);
     gate.admit(1);
     let (_, permit) = gate.next().expect("it waits");
@@ -70,6 +70,13 @@ fn whoever_sleeps_at_the_gate_is_woken() {
         assert!(idle.join().is_ok_and(|idle| idle));
         assert!(placed.join().is_ok());
     });
+}
+
+#[test]
+fn whoever_watches_the_gate_is_woken_by_those_for_whom_no_worker_is_free() {
+    let gate = gate(1, 1);
+    gate.admit(1);
+    let (_, _permit) = gate.next().expect("it waits");
     thread::scope(|scope| {
         let expired = scope.spawn(|| expired(&gate));
         gate.admit(2);

@@ -4,24 +4,17 @@ use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::assert_serves;
-use crate::support::{Program, connect, connect_served, exchange, read_to_end};
+use crate::support::{Program, connect, connect_served, exchange, read_to_end, serve_apart, signal};
 
 /// More lines than the pipe and the event queue hold.
 const MESSAGES: usize = 20_000;
 
 #[test]
 fn a_log_that_nobody_reads_slows_no_session_and_tells_what_it_lost() {
-    let mut command = Program::command();
-    command.args(["--listen", "127.0.1.4:20782", "--log-messages", "all"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
-    let id = Pid::from_raw(child.id().try_into().expect("a process id"));
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-    stdout.read_line(&mut String::new()).expect("it listens");
-    let address = ([127, 0, 1, 4], 20782).into();
+    let (mut child, _stdout, address) = serve_apart(&["--log-messages", "all"], Stdio::piped());
 
     // Nobody reads standard error; every message is an event, and so is every client.
     let mut client = connect(address);
@@ -38,7 +31,7 @@ fn a_log_that_nobody_reads_slows_no_session_and_tells_what_it_lost() {
     let stderr = BufReader::new(child.stderr.take().expect("piped"));
     let mut lines = stderr.lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("events lost because the log is too slow: ")));
-    kill(id, Signal::SIGTERM).expect("it runs");
+    signal(&child, Signal::SIGTERM);
     let rest: Vec<String> = lines.collect();
     let told = |text: &str| rest.iter().any(|line| line.contains(text));
     assert!(told("totals: accepted=3001 refused=0"), "{:?}", rest.last());
@@ -47,16 +40,12 @@ fn a_log_that_nobody_reads_slows_no_session_and_tells_what_it_lost() {
 
 #[test]
 fn a_server_whose_log_is_stalled_stops_all_the_same() {
-    let mut command = Program::command();
-    command.args(["--listen", "127.0.1.5:20783", "--log-messages", "all"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-    stdout.read_line(&mut String::new()).expect("it listens");
-    let mut client = connect(([127, 0, 1, 5], 20783).into());
+    let (mut child, _stdout, address) = serve_apart(&["--log-messages", "all"], Stdio::piped());
+    let mut client = connect(address);
     for _ in 0..MESSAGES {
         exchange(&mut client, b"hello");
     }
-    kill(Pid::from_raw(child.id().try_into().expect("a process id")), Signal::SIGTERM).expect("it runs");
+    signal(&child, Signal::SIGTERM);
     assert_eq!(read_to_end(&mut client), b"");
     // Standard error is still open and unread.
     assert_eq!(child.wait().expect("it was started").code(), Some(0));
@@ -65,15 +54,11 @@ fn a_server_whose_log_is_stalled_stops_all_the_same() {
 #[test]
 fn a_full_disk_under_the_log_harms_nobody() {
     let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
-    let mut command = Program::command();
-    command.args(["--listen", "127.0.1.6:20784"]).stdout(Stdio::piped()).stderr(full);
-    let mut child = command.spawn().expect("it is built");
-    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-    stdout.read_line(&mut String::new()).expect("it listens");
+    let (mut child, _stdout, address) = serve_apart(&[], full);
     for _ in 0..100 {
-        assert_serves(([127, 0, 1, 6], 20784).into());
+        assert_serves(address);
     }
-    kill(Pid::from_raw(child.id().try_into().expect("a process id")), Signal::SIGTERM).expect("it runs");
+    signal(&child, Signal::SIGTERM);
     assert_eq!(child.wait().expect("it was started").code(), Some(0));
 }
 

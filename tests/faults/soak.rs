@@ -19,14 +19,8 @@ const WARM_UP: Duration = Duration::from_secs(10);
 
 /// Threads, descriptors and resident KiB of a process.
 fn usage(program: &Program) -> (u64, u64, u64) {
-    let folder = format!("/proc/{}", program.id());
-    let status = fs::read_to_string(format!("{folder}/status")).expect("it runs");
-    let field = |name| {
-        let line = status.lines().find_map(|line: &str| line.strip_prefix(name)).expect("Linux tells it");
-        line.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
-    };
-    let descriptors = fs::read_dir(format!("{folder}/fd")).expect("it runs").count() as u64;
-    (field("Threads:"), descriptors, field("VmRSS:"))
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", program.id())).expect("it runs").count() as u64;
+    (program.status("Threads"), descriptors, program.status("VmRSS"))
 }
 
 /// One client's life, again and again until `over`: how many bytes came back as they were sent.

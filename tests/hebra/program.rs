@@ -1,13 +1,14 @@
 //! The program in a process of its own: what it prints, what signals do, its exit codes.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Program, clog, connect, connect_served, exchange, read_to_end};
+use crate::support::{Program, clog, connect, connect_served, exchange, read_to_end, serve_apart};
 
 const DRAINED: Option<i32> = Some(0);
 const CUT_OFF: Option<i32> = Some(3);
@@ -54,7 +55,10 @@ fn every_address_of_a_name_and_every_address_given_is_listened_on() {
 #[test]
 fn an_address_given_twice_is_listened_on_once_and_a_free_port_is_nobody_elses() {
     let mut command = Program::command();
-    command.args(["--listen", "127.0.1.9:20789", "--listen", "127.0.1.9:20789", "--listen", "127.0.0.1:0"]);
+    // An address that no other test takes a free port of, so that this one stays free.
+    let free = TcpListener::bind("127.0.1.9:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let free = free.to_string();
+    command.args(["--listen", &free, "--listen", &free, "--listen", "127.0.0.1:0"]);
     let program = Program::spawn(command.args(["--listen", "[::]:0"]), 3);
     // The last one takes IPv4 clients too: the free port before it is another.
     connect_served(([127, 0, 0, 1], program.addresses()[2].port()).into());
@@ -217,18 +221,9 @@ fn a_signal_right_after_the_first_line_is_not_lost() {
 
 #[test]
 fn a_closed_standard_output_and_error_stop_nothing() {
-    let mut command = Program::command();
-    let mut child = command
-        .args(["--listen", "127.0.1.3:20781"])
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .expect("it is built");
-    let mut stdout = child.stdout.take().expect("piped");
-    let mut first = [0; 1];
-    stdout.read_exact(&mut first).expect("it listens");
+    let (mut child, stdout, address) = serve_apart(&[], Stdio::piped());
     drop((stdout, child.stderr.take()));
-    let mut client = connect_served(([127, 0, 1, 3], 20781).into());
+    let mut client = connect_served(address);
     client.write_all(b"bye").expect("it is sent");
     assert_eq!(read_to_end(&mut client), b"");
     child.kill().expect("it runs");

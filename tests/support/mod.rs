@@ -3,9 +3,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -132,6 +133,28 @@ pub fn random_bytes(length: usize) -> Vec<u8> {
     bytes
 }
 
+/// `hebra serve` on a free loopback port, whose standard error is the caller's to read or not. Returns its
+/// standard output too, of which the first line was read, and where it listens.
+pub fn serve_apart(flags: &[&str], stderr: impl Into<Stdio>) -> (Child, BufReader<ChildStdout>, SocketAddr) {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0"]).args(flags).stdout(Stdio::piped()).stderr(stderr);
+    let mut child = command.spawn().expect("it is built");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("it listens");
+    (child, stdout, listening(line.trim_end()))
+}
+
+/// Sends a process that was started here a signal.
+pub fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id().try_into().expect("a process id")), signal).expect("it runs");
+}
+
+/// The address in the line that tells of a socket.
+fn listening(line: &str) -> SocketAddr {
+    line.strip_prefix("listening on ").expect("that is what it prints").parse().expect("an address")
+}
+
 /// The lines of a pipe, which is read whether anybody is interested or not.
 fn lines(pipe: impl Read + Send + 'static) -> (Receiver<String>, JoinHandle<()>) {
     let (sender, receiver) = mpsc::channel();
@@ -171,10 +194,7 @@ impl Program {
         let (output, _) = lines(child.stdout.take().expect("piped"));
         let addresses: Vec<SocketAddr> = std::iter::from_fn(|| output.recv_timeout(FUSE).ok())
             .take(sockets)
-            .map(|line: String| {
-                let address = line.strip_prefix("listening on ").expect("that is what it prints");
-                address.parse().expect("an address")
-            })
+            .map(|line: String| listening(&line))
             .collect();
         let program = Self { child, addresses, errors, reader: Some(reader) };
         assert_eq!(program.addresses.len(), sockets, "{:?}", program.errors.try_iter().collect::<Vec<_>>());
@@ -196,10 +216,17 @@ impl Program {
         self.child.id()
     }
 
+    /// A number that Linux tells of the process, such as `VmRSS` in KiB.
+    pub fn status(&self, name: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let mut lines = status.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("Linux tells it");
+        value.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
-        let id = Pid::from_raw(self.child.id().try_into().expect("a process id"));
-        kill(id, signal).expect("it runs");
+        self::signal(&self.child, signal);
     }
 
     /// Waits for a line of its standard error that contains `text`.
