@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::registry::Session;
+use super::session::Session;
 
 /// How long a dismissed client has to close its side: a round trip across the world and then some. A stop
 /// waits for it too, and is to be over in less than a second.

@@ -13,6 +13,7 @@ mod admission;
 mod admission_tests;
 mod sync;
 mod core;
+mod session;
 mod registry;
 mod pulse;
 mod peers;
