@@ -124,12 +124,18 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
         let mut buffer = vec![0; READ_SIZE];
         // What can still be unread of what had arrived when the server was seen to stop.
         let mut last_reads = None;
+        let mut step = conversation.open();
         loop {
+            if let Err(reason) = conversation.replies.send_held().and(step) {
+                conversation.replies.explain(reason, &framing);
+                conversation.handler.closed(reason);
+                return reason;
+            }
             around.pulse.wait(conversation.replies.heard);
             let read = conversation.replies.stream.read(&mut buffer);
             let finished = !around.pulse.wake(conversation.replies.heard);
             conversation.replies.heard = around.pulse.now();
-            let step = match read {
+            step = match read {
                 // The client was told the end; what it still sends has no answer.
                 _ if finished => Err(CloseReason::Shutdown),
                 Ok(0) => conversation.end_of_stream(&mut framing),
@@ -139,14 +145,10 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                         if around.token.is_set() { around.go_on(&mut last_reads, count) } else { Ok(()) }
                     })
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
                 Err(error) if last_reads.is_some() => Err(around.reason(&error, CloseReason::Shutdown)),
                 Err(error) => Err(around.reason(&error, CloseReason::IdleTimeout)),
             };
-            if let Err(reason) = conversation.replies.send_held().and(step) {
-                conversation.replies.explain(reason, &framing);
-                return reason;
-            }
         }
     }
 }
@@ -171,15 +173,42 @@ impl Surroundings<'_> {
     }
 
     /// What an error of the stream means for the session; `timeout` is what a timeout means.
-    ///
-    /// The one place that knows how a socket's timeout looks: `WouldBlock` on Unix, where `TimedOut` is a
-    /// connection whose peer has stopped answering; `TimedOut` on Windows.
     fn reason(&self, error: &io::Error, timeout: CloseReason) -> CloseReason {
         match error.kind() {
             _ if self.token.is_cutting() => CloseReason::CutOff,
-            ErrorKind::WouldBlock => timeout,
-            ErrorKind::TimedOut if cfg!(windows) => timeout,
+            _ if is_timeout(error) => timeout,
             kind => CloseReason::Failed(kind),
+        }
+    }
+}
+
+/// Whether a socket's timeout has ended a read or a write.
+///
+/// The one place that knows how that looks: `WouldBlock` on Unix, where `TimedOut` is a connection whose peer
+/// has stopped answering; `TimedOut` on Windows.
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
+    error.kind() == if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock }
+}
+
+/// Writes all of `bytes`, in one system call unless the client is slow. A write that takes only a part is
+/// continued unless it `is_late`, which is told as a timeout.
+pub(crate) fn write_whole(stream: &mut impl Write, mut bytes: &[u8], is_late: impl Fn() -> bool) -> io::Result<()> {
+    loop {
+        match stream.write(bytes) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => {
+                bytes = &bytes[count..];
+                if bytes.is_empty() {
+                    return Ok(());
+                }
+                // A short write ends when the socket's timeout does, and when the process is stopped and
+                // continued.
+                if is_late() {
+                    return Err(if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock }.into());
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -192,6 +221,12 @@ struct Conversation<'a, S, H> {
 }
 
 impl<S: Write, H: Handler> Conversation<'_, S, H> {
+    /// Lets the handler speak first.
+    fn open(&mut self) -> Step {
+        let next = self.handler.open(&mut self.replies);
+        self.go_on(next)
+    }
+
     /// Takes what one read returned.
     fn take(&mut self, read: &[u8], framing: &mut FramingState) -> Step {
         match framing {
@@ -245,6 +280,11 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
         self.around.counters.add_message();
         self.around.sink.message(self.around.client, message);
         let next = self.handler.message(message, &mut self.replies);
+        self.go_on(next)
+    }
+
+    /// What the handler's answer means.
+    fn go_on(&self, next: io::Result<Next>) -> Step {
         match (self.replies.failure, next) {
             (Some(reason), _) => Err(reason),
             (None, Ok(Next::Continue)) => Ok(()),
@@ -271,32 +311,18 @@ struct Replies<'a, S> {
 }
 
 impl<S: Write> Replies<'_, S> {
-    /// Sends all of `bytes`, in one system call unless the client is slow.
-    fn send(&mut self, mut bytes: &[u8]) -> Step {
+    /// Sends all of `bytes`.
+    fn send(&mut self, bytes: &[u8]) -> Step {
         if let Some(reason) = self.failure {
             return Err(reason);
         }
-        let reason = loop {
-            match self.stream.write(bytes) {
-                Ok(0) => break CloseReason::Failed(ErrorKind::WriteZero),
-                Ok(count) => {
-                    self.around.counters.add_out(count);
-                    bytes = &bytes[count..];
-                    if bytes.is_empty() {
-                        return Ok(());
-                    }
-                    // A short write ends when the socket's timeout does, and when the process is stopped and
-                    // continued.
-                    if self.write_timeout.is_some_and(|limit| self.around.pulse.since(self.heard) >= limit) {
-                        break self.around.reason(&ErrorKind::WouldBlock.into(), CloseReason::WriteTimeout);
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => break self.around.reason(&error, CloseReason::WriteTimeout),
-            }
-        };
-        self.failure = Some(reason);
-        Err(reason)
+        let Self { stream, write_timeout, heard, around, .. } = self;
+        let is_late = || write_timeout.is_some_and(|limit| around.pulse.since(*heard) >= limit);
+        write_whole(stream, bytes, is_late).map_err(|error| {
+            let reason = around.reason(&error, CloseReason::WriteTimeout);
+            self.failure = Some(reason);
+            reason
+        })
     }
 
     /// Lets `add` append to the replies that are held back, and sends them if they have become many.

@@ -52,6 +52,10 @@ pub struct ServerConfig {
     /// The longest line in [`Framing::Line`], in bytes, its line feed not counted. A session that
     /// receives one can hold a few times as much memory until it ends. Default: 64 KiB.
     pub max_line: usize,
+    /// What may wait to be sent to a client that others push to ([`ClientHandle`](crate::ClientHandle)), in
+    /// bytes; a client that lets more wait is dropped. A session can hold twice as much for a moment. Default:
+    /// 256 KiB.
+    pub max_outgoing: usize,
     /// Connections the kernel may hold that were not accepted yet; it may cap this silently
     /// (`net.core.somaxconn` on Linux). Default: 1,024.
     pub backlog: u32,
@@ -79,6 +83,7 @@ impl Default for ServerConfig {
             max_per_ip: None,
             framing: Framing::Message,
             max_line: 64 * 1024,
+            max_outgoing: 256 * 1024,
             backlog: 1024,
             stack_size: 64 * 1024,
             log_messages: LogMessages::PerSecond(1000),
@@ -158,6 +163,7 @@ impl ServerConfig {
         require(self.workers.checked_add(self.max_pending).is_some(), "max-pending", "is too large")?;
         require(self.max_per_ip != Some(0), "max-per-ip", "must be at least 1, or off")?;
         require(self.max_line > 0, "max-line", "must be at least 1 byte")?;
+        require(self.max_outgoing > 0, "max-outgoing", "must be at least 1 byte")?;
         require(self.backlog > 0, "backlog", "must be at least 1")?;
         require(i32::try_from(self.backlog).is_ok(), "backlog", "must be less than 2^31")?;
         require(self.stack_size >= MIN_STACK, "stack-size", "must be at least 32 KiB")?;
@@ -196,11 +202,12 @@ mod tests {
     #[test]
     fn each_bad_value_is_named() {
         type Spoil = fn(&mut ServerConfig);
-        let cases: [(&str, Spoil); 14] = [
+        let cases: [(&str, Spoil); 15] = [
             ("listen", |config| config.listen.clear()),
             ("workers", |config| config.workers = 0),
             ("max-pending", |config| config.max_pending = usize::MAX),
             ("max-line", |config| config.max_line = 0),
+            ("max-outgoing", |config| config.max_outgoing = 0),
             ("backlog", |config| config.backlog = 0),
             ("backlog", |config| config.backlog = u32::MAX),
             ("stack-size", |config| config.stack_size = 1),

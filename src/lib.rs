@@ -85,5 +85,5 @@ pub use client_thread::ClientThread;
 pub use config::{Framing, LogMessages, ServerConfig, WhenFull};
 pub use error::Error;
 pub use events::{CloseReason, Event, Excerpt, RefuseReason, Stats};
-pub use server::{RunningServer, Server, ShutdownReport};
+pub use server::{ClientHandle, Connection, PushError, RunningServer, Server, ShutdownReport};
 pub use service::{Client, Echo, Handler, Next};

@@ -97,6 +97,16 @@ pub(crate) struct ServeArguments {
     )]
     max_line: usize,
 
+    /// What may wait to be sent to a client of the chat before it is dropped
+    #[arg(
+        long,
+        env = "HEBRA_MAX_OUTGOING",
+        value_name = "SIZE",
+        value_parser = units::size,
+        default_value = "256KiB"
+    )]
+    max_outgoing: usize,
+
     /// Connections the kernel may hold before they are accepted
     #[arg(long, env = "HEBRA_BACKLOG", value_name = "N", default_value_t = 1024)]
     backlog: u32,
@@ -149,6 +159,7 @@ impl ServeArguments {
                 FramingArgument::Raw => Framing::Raw,
             },
             max_line: self.max_line,
+            max_outgoing: self.max_outgoing,
             backlog: self.backlog,
             stack_size: self.stack_size,
             log_messages: self.log_messages,

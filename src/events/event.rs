@@ -203,6 +203,9 @@ pub enum CloseReason {
     Expired,
     /// The client did not take a reply within [`write_timeout`](crate::ServerConfig::write_timeout).
     WriteTimeout,
+    /// The client did not read what was pushed to it, and
+    /// [`max_outgoing`](crate::ServerConfig::max_outgoing) bytes waited.
+    TooSlow,
     /// A line was longer than [`max_line`](crate::ServerConfig::max_line).
     LineTooLong,
     /// The server stopped, and all it had received was answered.
@@ -227,6 +230,7 @@ impl fmt::Display for CloseReason {
             Self::Yielded => f.write_str("silent, and its worker was needed"),
             Self::Expired => f.write_str("lifetime over"),
             Self::WriteTimeout => f.write_str("write timeout"),
+            Self::TooSlow => f.write_str("reads too slowly"),
             Self::LineTooLong => f.write_str("line too long"),
             Self::Shutdown => f.write_str("server shutdown"),
             Self::CutOff => f.write_str("cut off at the drain deadline"),

@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// One session's counters. Only its worker writes them, so an increment is a load and a store, not a locked
-/// instruction; anyone may read.
+/// One session's counters. Only its worker writes them, or for what is sent its writer if it has one, so an
+/// increment is a load and a store, not a locked instruction; anyone may read.
 #[derive(Debug, Default)]
 pub(crate) struct SessionCounters {
     messages: AtomicU64,

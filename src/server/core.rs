@@ -4,8 +4,9 @@
 use std::any::Any;
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
+use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
@@ -13,10 +14,12 @@ use threadpool::ThreadPool;
 
 use super::HandlerFactory;
 use super::admission::{Admission, Admitted};
+use super::connection::Connection;
 use super::linger::{self, LINGER, Linger};
+use super::outbox::Outbox;
 use super::peers::{PeerPlace, Peers};
 use super::registry::Registry;
-use super::session::Session;
+use super::session::{BothWays, Counted, Session};
 use super::shutdown::ShutdownToken;
 use crate::client_thread::{ClientThread, Surroundings};
 use crate::events::{EventSink, SinkCounts};
@@ -123,7 +126,7 @@ impl Core {
         reason
     }
 
-    fn converse(&self, session: &Session) -> CloseReason {
+    fn converse(&self, session: &Arc<Session>) -> CloseReason {
         let limits = || {
             session.stream.set_read_timeout(self.config.idle_timeout)?;
             session.stream.set_write_timeout(self.config.write_timeout)
@@ -131,8 +134,8 @@ impl Core {
         if let Err(error) = limits() {
             return CloseReason::Failed(error.kind());
         }
-        let handler = (self.factory)(&session.client);
-        ClientThread::new(&session.stream, handler, &self.config).run_in(Surroundings {
+        let handler = (self.factory)(&Connection::new(session, self.config.max_outgoing));
+        let surroundings = Surroundings {
             client: session.client,
             counters: &session.counters,
             pulse: &session.pulse,
@@ -140,6 +143,45 @@ impl Core {
             token: &self.token,
             read_what_has_arrived: &|| session.read_what_has_arrived(),
             write_what_fits: &|| session.write_what_fits(),
+        };
+        match session.outbox() {
+            None => ClientThread::new(Counted(session), handler, &self.config).run_in(surroundings),
+            Some(outbox) => self.converse_both_ways(session, outbox, |stream| {
+                ClientThread::new(stream, handler, &self.config).run_in(surroundings)
+            }),
+        }
+    }
+
+    /// Runs a session whose client is pushed to. It has a thread of its own for what is sent, which has ended
+    /// when this returns.
+    fn converse_both_ways(
+        &self,
+        session: &Session,
+        outbox: &Outbox,
+        converse: impl FnOnce(BothWays<'_>) -> CloseReason,
+    ) -> CloseReason {
+        thread::scope(|scope| {
+            let writer = Builder::new().name("hebra-writer".to_owned()).stack_size(self.config.stack_size);
+            let writer = writer.spawn_scoped(scope, || session.send_queued(outbox, self.config.write_timeout));
+            if let Err(error) = writer {
+                return CloseReason::ServiceFailed(error.kind());
+            }
+            // A panic is passed on when the writer has ended.
+            let ending = catch_unwind(AssertUnwindSafe(|| converse(BothWays { stream: &session.stream, outbox })));
+            outbox.close();
+            let patience = match ending {
+                // Nobody waits for this client any more.
+                Ok(
+                    CloseReason::TooSlow | CloseReason::WriteTimeout | CloseReason::CutOff | CloseReason::Failed(_),
+                ) => Some(Duration::ZERO),
+                Ok(CloseReason::IdleTimeout | CloseReason::Yielded | CloseReason::Expired) => Some(LINGER),
+                // As long as the write timeout lets it.
+                _ => None,
+            };
+            if !outbox.wait_sent(patience) {
+                session.shut(Shutdown::Both);
+            }
+            ending.unwrap_or_else(|panic| resume_unwind(panic))
         })
     }
 
@@ -149,7 +191,7 @@ impl Core {
             // Nothing is unread, or nobody is there, or it had its time: closing is enough.
             CloseReason::EndOfStream | CloseReason::Failed(_) | CloseReason::Shutdown => {}
             // The peer takes nothing, and the kernel would keep the reply for it for minutes: reset.
-            CloseReason::WriteTimeout => {
+            CloseReason::WriteTimeout | CloseReason::TooSlow => {
                 let _: io::Result<()> = SockRef::from(&session.stream).set_linger(Some(Duration::ZERO));
             }
             // The read side is shut, so there is no end of stream to wait for.

@@ -14,6 +14,8 @@ mod admission_tests;
 mod sync;
 mod core;
 mod session;
+mod outbox;
+mod connection;
 mod registry;
 mod pulse;
 mod peers;
@@ -30,15 +32,17 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use threadpool::ThreadPool;
 
 use self::admission::Admission;
+pub use self::connection::{ClientHandle, Connection};
 use self::core::Core;
 pub(crate) use self::linger::LINGERING;
 use self::linger::{LINGER, Linger};
 use self::listener::Listeners;
+pub use self::outbox::PushError;
 use self::peers::Peers;
 pub(crate) use self::pulse::Pulse;
 pub(crate) use self::shutdown::ShutdownToken;
 use crate::events::{EventLog, EventSink, Subscribers};
-use crate::{Client, Error, Event, Handler, RefuseReason, ServerConfig, Stats};
+use crate::{Error, Event, Handler, RefuseReason, ServerConfig, Stats};
 
 /// How long a stopping server waits for sessions that were cut off, and for a log that is stalled.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -51,7 +55,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 const SUBSCRIBER_QUEUE: usize = 4096;
 
 /// Makes a client's handler.
-type HandlerFactory = dyn Fn(&Client) -> Box<dyn Handler> + Send + Sync;
+type HandlerFactory = dyn Fn(&Connection<'_>) -> Box<dyn Handler> + Send + Sync;
 
 /// A server that listens and does not accept yet: clients that connect are held by the kernel.
 pub struct Server {
@@ -71,12 +75,13 @@ impl Server {
     /// [`Error`] names the option, the address or the limit that stands in the way.
     pub fn bind<H: Handler + 'static>(
         config: ServerConfig,
-        factory: impl Fn(&Client) -> H + Send + Sync + 'static,
+        factory: impl Fn(&Connection<'_>) -> H + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         config.validate()?;
         let listeners = listener::bind(&config.listen, config.backlog)?;
         let pool = workers::start(config.workers, config.stack_size)?;
-        let factory = Box::new(move |client: &Client| -> Box<dyn Handler> { Box::new(factory(client)) });
+        let factory =
+            Box::new(move |connection: &Connection<'_>| -> Box<dyn Handler> { Box::new(factory(connection)) });
         let addresses = listeners.bound.iter().map(|(address, _)| *address).collect();
         Ok(Self { config, factory, listeners, addresses, pool })
     }

@@ -1,6 +1,7 @@
 //! What a session, the reaper and a stop tell each other without a lock: since when the client has been
 //! silent, and that the session is to end.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ const BUSY: u64 = u64::MAX;
 /// The client was told the end while the worker waited for it.
 const FINISHED: u64 = u64::MAX - 1;
 
-/// Why the reaper ends a session.
+/// Why somebody other than its worker ends a session: the reaper, the service or the session's writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Order {
@@ -30,6 +31,14 @@ pub(crate) enum Order {
     Yield = 1,
     /// It is old enough.
     Expire = 2,
+    /// The service wants it.
+    Dismiss = 3,
+    /// Its client does not read what is pushed to it.
+    TooSlow = 4,
+    /// Its client did not take what was sent in time.
+    WriteTimeout = 5,
+    /// Its client cannot be written to.
+    Broken = 6,
 }
 
 impl Pulse {
@@ -80,9 +89,11 @@ impl Pulse {
         self.silent_since.load(Relaxed).min(now)
     }
 
-    /// Asks the session to end. It sees that after its current message, or when its read is ended.
+    /// Asks the session to end, unless it was asked before. It sees that after its current message, or when its
+    /// read is ended.
     pub(crate) fn give(&self, order: Order) {
-        self.order.store(order as u8, Relaxed);
+        // Whether it was the first one does not matter: the session ends.
+        let _ = self.order.compare_exchange(0, order as u8, Relaxed, Relaxed);
     }
 
     /// The reason to end that was given, if one was.
@@ -90,6 +101,10 @@ impl Pulse {
         match self.order.load(Relaxed) {
             1 => Some(CloseReason::Yielded),
             2 => Some(CloseReason::Expired),
+            3 => Some(CloseReason::ServiceClosed),
+            4 => Some(CloseReason::TooSlow),
+            5 => Some(CloseReason::WriteTimeout),
+            6 => Some(CloseReason::Failed(ErrorKind::BrokenPipe)),
             _ => None,
         }
     }

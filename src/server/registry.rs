@@ -147,7 +147,7 @@ impl Registry {
         let sessions = self.lock();
         let is_busy = |session: &&Arc<Session>| {
             session.finish();
-            let busy = !session.pulse.is_finished();
+            let busy = session.is_owing();
             session.shut(if busy { Shutdown::Both } else { Shutdown::Read });
             busy
         };

@@ -1,19 +1,22 @@
 //! One connection: the client, its socket, its counters, and how it is told to end.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, TcpStream};
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use super::outbox::{Outbox, PushError};
 use super::pulse::{Order, Pulse};
 use crate::Client;
+use crate::client_thread::{is_timeout, write_whole};
 use crate::events::SessionCounters;
 
-/// The send buffer of a session that is being ended, in bytes.
-const DRAIN_SEND_BUFFER: usize = 32 * 1024;
+/// The send buffer of a session that is being ended or pushed to, in bytes.
+const SMALL_SEND_BUFFER: usize = 32 * 1024;
 
 /// A connection from its accept to its close: the client, its socket, its counters.
 ///
@@ -24,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) stream: TcpStream,
     pub(crate) counters: SessionCounters,
     pub(crate) pulse: Pulse,
+    /// What others than its worker send, if its service pushes.
+    outbox: OnceLock<Box<Outbox>>,
     /// Its silence as the registry has noted it. Used under the registry's lock only.
     pub(super) noted_silence: AtomicU64,
 }
@@ -36,6 +41,7 @@ impl Session {
             stream,
             counters: SessionCounters::default(),
             pulse: Pulse::new(epoch),
+            outbox: OnceLock::new(),
             noted_silence: AtomicU64::new(0),
         }
     }
@@ -44,7 +50,10 @@ impl Session {
     pub(crate) fn finish(&self) {
         // A worker that waits although something is there has not come to run yet.
         if !self.has_unread() {
-            self.pulse.finish(|| self.shut(Shutdown::Write));
+            self.pulse.finish(|| match self.outbox() {
+                Some(outbox) => outbox.close_and_tell_end(),
+                None => self.shut(Shutdown::Write),
+            });
         }
     }
 
@@ -59,12 +68,54 @@ impl Session {
                 .is_ok_and(|count| count > 0)
     }
 
+    /// Whether there is something that the client has not been sent, or not been answered.
+    pub(crate) fn is_owing(&self) -> bool {
+        !self.pulse.is_finished() || self.outbox().is_some_and(|outbox| !outbox.is_sent())
+    }
+
     /// Prepares the session for its last replies.
     ///
     /// With megabytes of send buffer, replies to a client that is slow to read would count as sent, and could
     /// be lost with the connection. With a small one a write waits until what was sent before it has arrived.
     pub(crate) fn begin_drain(&self) {
-        let _: io::Result<()> = SockRef::from(&self.stream).set_send_buffer_size(DRAIN_SEND_BUFFER);
+        let _: io::Result<()> = SockRef::from(&self.stream).set_send_buffer_size(SMALL_SEND_BUFFER);
+    }
+
+    /// From now on the client can be pushed to.
+    pub(crate) fn open_outbox(&self, bound: usize) {
+        self.outbox.get_or_init(|| {
+            // Who does not read is to be noticed while the queue is short, not after megabytes.
+            let _: io::Result<()> = SockRef::from(&self.stream).set_send_buffer_size(SMALL_SEND_BUFFER);
+            Box::new(Outbox::new(bound))
+        });
+    }
+
+    /// The outgoing queue of a client that can be pushed to.
+    pub(crate) fn outbox(&self) -> Option<&Outbox> {
+        self.outbox.get().map(|outbox| &**outbox)
+    }
+
+    /// Queues `bytes` for the client, or ends the session if there is no room for them.
+    pub(crate) fn push(&self, bytes: &[u8]) -> Result<(), PushError> {
+        let pushed = self.outbox().map_or(Err(PushError::Closed), |outbox| outbox.push(bytes));
+        if pushed == Err(PushError::TooSlow) {
+            self.break_off(Order::TooSlow);
+        }
+        pushed
+    }
+
+    /// Sends what is queued, until the queue is closed. Runs on the session's writer.
+    pub(crate) fn send_queued(&self, outbox: &Outbox, write_timeout: Option<Duration>) {
+        let sent = outbox.run(|batch| {
+            let began = Instant::now();
+            write_whole(&mut Counted(self), batch, || write_timeout.is_some_and(|limit| began.elapsed() >= limit))
+        });
+        match sent {
+            Ok(true) => self.shut(Shutdown::Write),
+            Ok(false) => {}
+            Err(error) if is_timeout(&error) => self.break_off(Order::WriteTimeout),
+            Err(_) => self.break_off(Order::Broken),
+        }
     }
 
     /// Reads only what has arrived from now on: a read that finds nothing ends. Returns how many bytes that
@@ -79,6 +130,9 @@ impl Session {
     /// Writes only what fits the send buffer from now on: a write that does not fit ends.
     pub(crate) fn write_what_fits(&self) {
         let _: io::Result<()> = self.stream.set_write_timeout(Some(Duration::from_millis(1)));
+        if let Some(outbox) = self.outbox() {
+            outbox.write_what_fits();
+        }
     }
 
     /// Asks the session to end: after its current message, or now if it waits for the client.
@@ -87,9 +141,58 @@ impl Session {
         self.shut(Shutdown::Read);
     }
 
+    /// Ends the session at once: neither its worker nor its writer waits for the client any more.
+    pub(crate) fn break_off(&self, order: Order) {
+        self.pulse.give(order);
+        self.shut(Shutdown::Both);
+    }
+
     /// Closes one or both directions. A connection that the peer has reset cannot be shut down, and need
     /// not be.
     pub(crate) fn shut(&self, how: Shutdown) {
         let _: io::Result<()> = self.stream.shutdown(how);
+    }
+}
+
+/// A session's socket, with what is sent counted.
+pub(crate) struct Counted<'a>(pub(crate) &'a Session);
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&self.0.stream).read(buffer)
+    }
+}
+
+impl Write for Counted<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = (&self.0.stream).write(bytes)?;
+        self.0.counters.add_out(count);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A session's socket to read from, and its outgoing queue to write to.
+pub(crate) struct BothWays<'a> {
+    pub(crate) stream: &'a TcpStream,
+    pub(crate) outbox: &'a Outbox,
+}
+
+impl Read for BothWays<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl Write for BothWays<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.outbox.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

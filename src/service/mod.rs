@@ -7,6 +7,7 @@ mod echo;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
+use crate::CloseReason;
 pub use echo::Echo;
 
 /// Who a handler is talking to.
@@ -57,6 +58,15 @@ pub enum Next {
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait Handler: Send {
+    /// The session begins: speaks first, or turns the client away. It says nothing unless it is overridden.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Handler::message`].
+    fn open(&mut self, _reply: &mut dyn Write) -> io::Result<Next> {
+        Ok(Next::Continue)
+    }
+
     /// Takes one message, as the configured [`Framing`](crate::Framing) defines it, and writes the answer.
     ///
     /// In [`Framing::Line`](crate::Framing::Line) the message ends with its line feed, except the last one
@@ -68,10 +78,22 @@ pub trait Handler: Send {
     /// An error ends the session. Errors of `reply` are best passed on with `?`: the session knows whether
     /// the client was too slow or gone.
     fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next>;
+
+    /// Learns that the session has ended, and why. It is called last, and not after a panic, when the handler
+    /// is only dropped.
+    fn closed(&mut self, _reason: CloseReason) {}
 }
 
 impl<H: Handler + ?Sized> Handler for Box<H> {
+    fn open(&mut self, reply: &mut dyn Write) -> io::Result<Next> {
+        (**self).open(reply)
+    }
+
     fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
         (**self).message(message, reply)
+    }
+
+    fn closed(&mut self, reason: CloseReason) {
+        (**self).closed(reason);
     }
 }

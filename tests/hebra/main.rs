@@ -12,6 +12,7 @@ mod session;
 mod admission;
 mod timeouts;
 mod events;
+mod pushing;
 mod shutdown;
 mod crowd;
 mod program;

@@ -1,0 +1,299 @@
+//! What is to be sent to one client by somebody else than its worker: a bounded queue of bytes and the loop of
+//! the thread that sends them.
+//!
+//! Without it a session has one thread, which reads and writes in turn. A session whose client is pushed to has
+//! two: the worker reads, and a writer sends what the worker and all others have queued here, as much at a time
+//! as there is. Whoever pushes never waits; the worker does, for its own client.
+
+use std::io::{self, ErrorKind};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{error, fmt, mem};
+
+/// Bytes of memory that the writer keeps from one batch to the next.
+const KEPT: usize = 16 * 1024;
+
+/// One client's outgoing queue.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    /// Bytes that may wait. As many again may be on their way.
+    bound: usize,
+    state: Mutex<State>,
+    /// There is something for the writer to do. This and the next are told only if somebody sleeps: each
+    /// notification is a system call.
+    filled: Condvar,
+    /// The writer has taken or sent what there was.
+    moved: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Vec<u8>,
+    /// The writer has a batch on its way.
+    sending: bool,
+    writer_sleeps: bool,
+    worker_sleeps: bool,
+    /// Nothing is taken any more.
+    closed: bool,
+    /// The writer says the end when it has sent what there is.
+    tells_end: bool,
+    /// Why the writer has given up.
+    failure: Option<ErrorKind>,
+    /// The worker does not wait for room any more.
+    impatient: bool,
+}
+
+/// Why nothing was pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PushError {
+    /// The client has not read what was pushed before, and there is no room for more
+    /// ([`max_outgoing`](crate::ServerConfig::max_outgoing)). Its session ends.
+    TooSlow,
+    /// The session has ended, or is about to.
+    Closed,
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooSlow => "the client reads too slowly",
+            Self::Closed => "the session has ended",
+        })
+    }
+}
+
+impl error::Error for PushError {}
+
+impl Outbox {
+    pub(crate) fn new(bound: usize) -> Self {
+        Self { bound, state: Mutex::default(), filled: Condvar::new(), moved: Condvar::new() }
+    }
+
+    /// Queues `bytes`, all of them or none, and then nothing any more. Never waits.
+    pub(crate) fn push(&self, bytes: &[u8]) -> Result<(), PushError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(PushError::Closed);
+        }
+        if state.queue.len() + bytes.len() > self.bound {
+            // Whoever has missed something gets nothing more.
+            state.closed = true;
+            return Err(PushError::TooSlow);
+        }
+        state.queue.extend_from_slice(bytes);
+        self.wake_writer(&mut state);
+        Ok(())
+    }
+
+    /// Queues as much of `bytes` as there is room for; how much. Waits for room.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer, or [`ErrorKind::WouldBlock`] if there is no room and the worker is not to wait.
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let mut state = self.lock();
+        loop {
+            if let Some(kind) = state.failure {
+                return Err(kind.into());
+            }
+            if state.closed {
+                return Err(ErrorKind::BrokenPipe.into());
+            }
+            let count = bytes.len().min(self.bound.saturating_sub(state.queue.len()));
+            if count > 0 {
+                state.queue.extend_from_slice(&bytes[..count]);
+                self.wake_writer(&mut state);
+                return Ok(count);
+            }
+            if state.impatient {
+                return Err(ErrorKind::WouldBlock.into());
+            }
+            state = self.sleep(state, None);
+        }
+    }
+
+    /// Lets [`Outbox::write`] fail instead of waiting for room.
+    pub(crate) fn write_what_fits(&self) {
+        self.lock().impatient = true;
+    }
+
+    /// Takes nothing any more; what is queued is still sent.
+    pub(crate) fn close(&self) {
+        self.close_and(|_| {});
+    }
+
+    /// Takes nothing any more; the writer tells the client the end when it has sent what is queued.
+    pub(crate) fn close_and_tell_end(&self) {
+        self.close_and(|state| state.tells_end = true);
+    }
+
+    fn close_and(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        state.closed = true;
+        change(&mut state);
+        self.wake_writer(&mut state);
+        self.wake_worker(&mut state);
+    }
+
+    /// Sleeps until everything is sent or never will be, `limit` at most; whether that came about.
+    pub(crate) fn wait_sent(&self, limit: Option<Duration>) -> bool {
+        let end = limit.map(|limit| Instant::now() + limit);
+        let mut state = self.lock();
+        while !state.is_done() {
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return false;
+            }
+            state = self.sleep(state, left);
+        }
+        true
+    }
+
+    /// Whether nothing waits or is on its way, or never will be sent.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.lock().is_done()
+    }
+
+    /// Sends what is queued until it is closed, batch by batch with `send`. Runs on the writer; whether it is
+    /// to tell the client the end.
+    ///
+    /// # Errors
+    ///
+    /// Those of `send`. What is queued is thrown away.
+    pub(crate) fn run(&self, mut send: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<bool> {
+        let mut batch = Vec::new();
+        loop {
+            let mut state = self.lock();
+            state.sending = false;
+            self.wake_worker(&mut state);
+            while state.queue.is_empty() {
+                if state.closed {
+                    return Ok(state.tells_end);
+                }
+                state.writer_sleeps = true;
+                state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            mem::swap(&mut state.queue, &mut batch);
+            state.sending = true;
+            self.wake_worker(&mut state);
+            drop(state);
+            if let Err(error) = send(&batch) {
+                let mut state = self.lock();
+                state.failure = Some(error.kind());
+                state.closed = true;
+                state.queue = Vec::new();
+                self.wake_worker(&mut state);
+                return Err(error);
+            }
+            batch.clear();
+            // One burst is not to cost its memory for the rest of the session.
+            batch.shrink_to(KEPT);
+        }
+    }
+
+    /// Lets the worker sleep until something has moved, `limit` at most.
+    fn sleep<'a>(&self, mut state: MutexGuard<'a, State>, limit: Option<Duration>) -> MutexGuard<'a, State> {
+        state.worker_sleeps = true;
+        match limit {
+            None => self.moved.wait(state).unwrap_or_else(PoisonError::into_inner),
+            Some(limit) => self.moved.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner).0,
+        }
+    }
+
+    fn wake_worker(&self, state: &mut State) {
+        if mem::take(&mut state.worker_sleeps) {
+            self.moved.notify_one();
+        }
+    }
+
+    fn wake_writer(&self, state: &mut State) {
+        if mem::take(&mut state.writer_sleeps) {
+            self.filled.notify_one();
+        }
+    }
+
+    /// The lock is never held while anything can panic, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_done(&self) -> bool {
+        self.failure.is_some() || (self.queue.is_empty() && !self.sending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn what_is_pushed_fits_whole_or_not_at_all() {
+        let outbox = Outbox::new(8);
+        assert_eq!(outbox.push(b"12345"), Ok(()));
+        assert_eq!(outbox.push(b"678"), Ok(()));
+        assert_eq!(outbox.push(b"9"), Err(PushError::TooSlow));
+        assert_eq!(outbox.push(b""), Err(PushError::Closed));
+        outbox.close_and_tell_end();
+        let mut sent = Vec::new();
+        let tells_end = outbox.run(|batch| {
+            sent.extend_from_slice(batch);
+            Ok(())
+        });
+        assert!(tells_end.is_ok_and(|tells_end| tells_end));
+        assert_eq!(sent, b"12345678");
+        assert!(outbox.wait_sent(None));
+    }
+
+    #[test]
+    fn the_worker_waits_for_room_and_loses_nothing() {
+        let outbox = Outbox::new(3);
+        let mut sent = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut rest: &[u8] = &[b'x'; 1000];
+                while !rest.is_empty() {
+                    let count = outbox.write(rest).expect("the writer runs");
+                    assert!((1..=3).contains(&count));
+                    rest = &rest[count..];
+                }
+                assert!(outbox.wait_sent(None));
+                outbox.close();
+            });
+            let tells_end = outbox.run(|batch| {
+                sent.extend_from_slice(batch);
+                Ok(())
+            });
+            assert!(tells_end.is_ok_and(|tells_end| !tells_end));
+        });
+        assert_eq!(sent, [b'x'; 1000]);
+    }
+
+    #[test]
+    fn a_worker_that_is_not_to_wait_is_told_so() {
+        let outbox = Outbox::new(1);
+        outbox.write_what_fits();
+        assert!(outbox.write(b"12").is_ok_and(|count| count == 1));
+        assert!(outbox.write(b"2").is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
+        assert!(!outbox.wait_sent(Some(Duration::from_millis(1))));
+    }
+
+    #[test]
+    fn a_writer_that_fails_ends_the_waiting() {
+        let outbox = Outbox::new(1);
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                while outbox.write(b"1").is_ok() {}
+                outbox.wait_sent(None)
+            });
+            assert!(outbox.run(|_| Err(ErrorKind::ConnectionReset.into())).is_err());
+            assert!(worker.join().is_ok_and(|sent| sent));
+        });
+        assert_eq!(outbox.push(b"1"), Err(PushError::Closed));
+        assert!(outbox.is_sent());
+    }
+}
