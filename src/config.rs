@@ -155,10 +155,7 @@ impl ServerConfig {
     ///
     /// [`Error::Config`] with the first field that cannot work.
     pub fn validate(&self) -> Result<(), Error> {
-        let require = |holds: bool, option, problem| {
-            if holds { Ok(()) } else { Err(Error::Config { option, problem }) }
-        };
-        require(!self.listen.is_empty(), "listen", "needs at least one address")?;
+        require_addresses(&self.listen)?;
         require(self.workers > 0, "workers", "must be at least 1")?;
         require(self.workers.checked_add(self.max_pending).is_some(), "max-pending", "is too large")?;
         require(self.max_per_ip != Some(0), "max-per-ip", "must be at least 1, or off")?;
@@ -176,13 +173,25 @@ impl ServerConfig {
             ("max-lifetime", self.max_lifetime),
             ("stats-interval", self.stats_interval),
         ];
-        for (option, limit) in limits {
-            let limit = limit.unwrap_or(MAX_TIMEOUT);
-            require(limit >= Duration::from_millis(1), option, "must be at least 1 ms, or off")?;
-            require(limit <= MAX_TIMEOUT, option, "must be at most a year, or off")?;
-        }
-        Ok(())
+        limits.into_iter().try_for_each(|(option, limit)| require_limit(option, limit))
     }
+}
+
+/// Whether a condition on an option holds.
+pub(crate) fn require(holds: bool, option: &'static str, problem: &'static str) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(Error::Config { option, problem }) }
+}
+
+/// There must be something to listen on.
+pub(crate) fn require_addresses(listen: &[String]) -> Result<(), Error> {
+    require(!listen.is_empty(), "listen", "needs at least one address")
+}
+
+/// A time limit must be one that can be kept.
+pub(crate) fn require_limit(option: &'static str, limit: Option<Duration>) -> Result<(), Error> {
+    let limit = limit.unwrap_or(MAX_TIMEOUT);
+    require(limit >= Duration::from_millis(1), option, "must be at least 1 ms, or off")?;
+    require(limit <= MAX_TIMEOUT, option, "must be at most a year, or off")
 }
 
 #[cfg(test)]

@@ -12,7 +12,12 @@ use super::{CUT_OFF, DRAINED, FAILED, USAGE, complain, logging};
 /// Serves until a signal; the exit code.
 pub(crate) fn run(arguments: ServeArguments) -> u8 {
     logging::init();
-    match serve(&arguments) {
+    exit_code(serve(&arguments))
+}
+
+/// How a server ended, or why it could not run, which is told in one line.
+pub(super) fn exit_code(outcome: Result<u8, Error>) -> u8 {
+    match outcome {
         Ok(code) => code,
         Err(Error::Config { option, problem }) => {
             complain(format_args!("--{option} {problem}"));
@@ -27,7 +32,7 @@ pub(crate) fn run(arguments: ServeArguments) -> u8 {
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     // Before anything is said: whoever waits for the first line may answer it with a signal.
-    let mut signals = Signals::install().map_err(|cause| Error::Thread { name: "signals".to_owned(), cause })?;
+    let mut signals = Signals::install()?;
     let config = arguments.config();
     // As far as the hard limit allows. If that is not enough, the server warns.
     let _ = rlimit::increase_nofile_limit(config.descriptors());
@@ -40,7 +45,7 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
 }
 
 /// Prints a line for each socket. The kernel holds clients already, so whoever reads it can connect.
-fn announce(addresses: &[SocketAddr]) {
+pub(super) fn announce(addresses: &[SocketAddr]) {
     let mut output = io::stdout().lock();
     for address in addresses {
         // A closed standard output is the reader's choice; the server serves all the same.

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use hebra::Error;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals as Iterator;
@@ -21,7 +22,11 @@ impl Signals {
     /// # Errors
     ///
     /// If the system refuses a handler.
-    pub(crate) fn install() -> io::Result<Self> {
+    pub(crate) fn install() -> Result<Self, Error> {
+        Self::take_over().map_err(|cause| Error::Thread { name: "signals".to_owned(), cause })
+    }
+
+    fn take_over() -> io::Result<Self> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in STOP_SIGNALS {
             // In this order: the first signal finds the flag down and puts it up. A second one ends the

@@ -48,30 +48,35 @@ impl Excerpt {
 
 impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cut = self.length > KEPT;
-        f.write_char('"')?;
-        let mut chunks = self.as_bytes().utf8_chunks().peekable();
-        while let Some(chunk) = chunks.next() {
-            for character in chunk.valid().chars() {
-                match character {
-                    '\'' => f.write_char('\'')?,
-                    _ => write!(f, "{}", character.escape_debug())?,
-                }
-            }
-            // A character that the cut went through is left out, not shown as bad bytes.
-            let cut_through = cut
-                && chunks.peek().is_none()
-                && std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
-            if !cut_through {
-                for byte in chunk.invalid() {
-                    write!(f, "\\x{byte:02x}")?;
-                }
+        quote(f, self.as_bytes(), self.length)
+    }
+}
+
+/// Prints the first bytes of a message of `length` bytes, or all, in quotes and escaped.
+pub(super) fn quote(f: &mut fmt::Formatter<'_>, kept: &[u8], length: usize) -> fmt::Result {
+    let cut = length > kept.len();
+    f.write_char('"')?;
+    let mut chunks = kept.utf8_chunks().peekable();
+    while let Some(chunk) = chunks.next() {
+        for character in chunk.valid().chars() {
+            match character {
+                '\'' => f.write_char('\'')?,
+                _ => write!(f, "{}", character.escape_debug())?,
             }
         }
-        f.write_str(if cut { "...\"" } else { "\"" })?;
-        let unit = if self.length == 1 { "byte" } else { "bytes" };
-        write!(f, " ({} {unit})", self.length)
+        // A character that the cut went through is left out, not shown as bad bytes.
+        let cut_through = cut
+            && chunks.peek().is_none()
+            && std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
+        if !cut_through {
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
     }
+    f.write_str(if cut { "...\"" } else { "\"" })?;
+    let unit = if length == 1 { "byte" } else { "bytes" };
+    write!(f, " ({length} {unit})")
 }
 
 impl fmt::Debug for Excerpt {

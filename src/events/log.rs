@@ -2,13 +2,12 @@
 //! what was left out.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
-use super::sink::SinkCounts;
-use super::{Event, Stats};
+use super::{Event, Reckoning, SinkCounts, Subscribers};
 
 /// The target of every line: the crate, so that `RUST_LOG=hebra=warn` means all of it.
 const TARGET: &str = "hebra";
@@ -19,10 +18,6 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// How long a client may be silent before its arrival is logged. Health probes connect and leave well within
 /// it, and would drown everything else.
 const ARRIVAL_DELAY: Duration = Duration::from_millis(250);
-
-/// Who gets a copy of each event. A subscriber that does not keep up misses events; one that is gone is
-/// forgotten.
-pub(crate) type Subscribers = Arc<Mutex<Vec<Sender<Event>>>>;
 
 /// The logging thread's state.
 pub(crate) struct EventLog<F> {
@@ -44,7 +39,7 @@ pub(crate) struct EventLog<F> {
     dropped_told: u64,
 }
 
-impl<F: Fn() -> Stats> EventLog<F> {
+impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
     pub(crate) fn new(
         events: Receiver<Event>,
         counts: Arc<SinkCounts>,
@@ -90,11 +85,11 @@ impl<F: Fn() -> Stats> EventLog<F> {
         }
         self.tell_missing_messages();
         self.tell_dropped();
-        self.tell(Event::Totals { stats: (self.stats)() });
+        self.tell((self.stats)().told());
     }
 
     fn record(&mut self, event: Event) {
-        self.publish(&event);
+        self.subscribers.publish(&event);
         let arrival = event.client().and_then(|client| self.silent.remove(&client.id));
         match event {
             Event::Connected { client } => {
@@ -121,14 +116,7 @@ impl<F: Fn() -> Stats> EventLog<F> {
     /// Logs an event of our own and passes it on.
     fn tell(&self, event: Event) {
         log(&event);
-        self.publish(&event);
-    }
-
-    /// Passes an event on.
-    fn publish(&self, event: &Event) {
-        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        subscribers
-            .retain(|subscriber| !matches!(subscriber.try_send(event.clone()), Err(TrySendError::Disconnected(_))));
+        self.subscribers.publish(&event);
     }
 
     fn keep_time(&mut self, now: Instant) {
@@ -147,7 +135,7 @@ impl<F: Fn() -> Stats> EventLog<F> {
             && next <= now
         {
             self.next_stats = Some(now + interval);
-            self.tell(Event::Totals { stats: (self.stats)() });
+            self.tell((self.stats)().told());
         }
     }
 
@@ -157,7 +145,7 @@ impl<F: Fn() -> Stats> EventLog<F> {
         if !self.counts.logs_messages() {
             return;
         }
-        let missing = (self.stats)().messages.saturating_sub(self.messages_logged);
+        let missing = (self.stats)().messages().saturating_sub(self.messages_logged);
         if missing > self.messages_told_missing {
             let messages = missing - self.messages_told_missing;
             self.messages_told_missing = missing;

@@ -7,12 +7,14 @@ mod event;
 mod excerpt;
 mod sink;
 mod log;
+mod subscribers;
 mod stats;
 
 pub use event::{CloseReason, Event, RefuseReason};
 pub use excerpt::Excerpt;
 pub use stats::Stats;
 
-pub(crate) use log::{EventLog, Subscribers};
+pub(crate) use log::EventLog;
 pub(crate) use sink::{EventSink, SinkCounts};
-pub(crate) use stats::{SessionCounters, Totals};
+pub(crate) use stats::{Reckoning, SessionCounters, Totals};
+pub(crate) use subscribers::Subscribers;

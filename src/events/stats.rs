@@ -4,6 +4,17 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::Event;
+
+/// What the logging thread asks of a server's totals.
+pub(crate) trait Reckoning {
+    /// Messages so far, whether they were logged or not.
+    fn messages(&self) -> u64;
+
+    /// The event that tells the totals.
+    fn told(self) -> Event;
+}
+
 /// One session's counters. Only its worker writes them, or for what is sent its writer if it has one, so an
 /// increment is a load and a store, not a locked instruction; anyone may read.
 #[derive(Debug, Default)]
@@ -82,6 +93,16 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Events lost because the log was too slow, sampled messages not counted.
     pub events_dropped: u64,
+}
+
+impl Reckoning for Stats {
+    fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    fn told(self) -> Event {
+        Event::Totals { stats: self }
+    }
 }
 
 impl fmt::Display for Stats {

@@ -1,12 +1,14 @@
 //! [`Server`] and [`RunningServer`]: how the parts are wired, and the only place with the stop order.
 //!
 //! The threads of a running server, all named `hebra-...`: an acceptor for each listener, the workers of the
-//! pool, the lingering thread, the reaper, the logging thread. Only this module starts and joins them.
+//! pool, the lingering thread, the reaper, the logging thread. Only this module starts and ends them.
 
+mod addresses;
 mod listener;
 mod workers;
 mod limits;
 mod acceptor;
+mod failures;
 mod admission;
 // Not inside `admission`, which `tests/model` builds a second time.
 #[cfg(test)]
@@ -22,37 +24,33 @@ mod peers;
 mod reaper;
 mod linger;
 mod shutdown;
+mod threads;
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::Receiver;
 use threadpool::ThreadPool;
 
+use self::addresses::Sockets;
 use self::admission::Admission;
 pub use self::connection::{ClientHandle, Connection};
 use self::core::Core;
 pub(crate) use self::linger::LINGERING;
 use self::linger::{LINGER, Linger};
-use self::listener::Listeners;
 pub use self::outbox::PushError;
 use self::peers::Peers;
 pub(crate) use self::pulse::Pulse;
 pub(crate) use self::shutdown::ShutdownToken;
+use self::threads::{LAST_WAIT, LogThread, join, spawn};
 use crate::events::{EventLog, EventSink, Subscribers};
 use crate::{Error, Event, Handler, RefuseReason, ServerConfig, Stats};
-
-/// How long a stopping server waits for sessions that were cut off, and for a log that is stalled.
-const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// How long the sessions of a stopping server have to take up what has arrived, before those that wait for
 /// their clients count as silent; and how often that is looked at.
 const SETTLE: Duration = Duration::from_millis(100);
-
-/// Events that may wait for a subscriber.
-const SUBSCRIBER_QUEUE: usize = 4096;
 
 /// Makes a client's handler.
 type HandlerFactory = dyn Fn(&Connection<'_>) -> Box<dyn Handler> + Send + Sync;
@@ -61,7 +59,7 @@ type HandlerFactory = dyn Fn(&Connection<'_>) -> Box<dyn Handler> + Send + Sync;
 pub struct Server {
     config: ServerConfig,
     factory: Box<HandlerFactory>,
-    listeners: Listeners,
+    listeners: Sockets<TcpListener>,
     addresses: Vec<SocketAddr>,
     pool: ThreadPool,
 }
@@ -117,12 +115,20 @@ impl Server {
             core.sink.send(Event::AddressSkipped { address, cause });
         }
 
-        let subscribers = Subscribers::default();
+        let subscribers = Subscribers::new(core.sink.counts());
+        let counts = Arc::clone(core.sink.counts());
+        // No sink goes into this closure: the logging thread ends when the last sink is gone.
+        let stats = {
+            let (registry, admission) = (Arc::clone(&core.registry), Arc::clone(&core.admission));
+            let counts = Arc::clone(&counts);
+            move || core::stats(&registry, &admission, &counts)
+        };
+        let log = EventLog::new(events, counts, subscribers.clone(), core.config.stats_interval, stats);
         let mut threads = Threads {
             acceptors: Vec::new(),
             reaper: None,
             linger: spawn("hebra-linger", move || linger::run(&leaving))?,
-            log: LogThread::start(&core, events, Arc::clone(&subscribers))?,
+            log: LogThread::start(log)?,
             core,
             pool,
         };
@@ -160,12 +166,7 @@ impl RunningServer {
     /// A subscriber that lets 4,096 events wait misses the next. Messages are sampled as for the log
     /// ([`log_messages`](ServerConfig::log_messages)), whatever the log's level.
     pub fn subscribe(&self) -> Receiver<Event> {
-        let (sender, receiver) = bounded(SUBSCRIBER_QUEUE);
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
-        if let Some(threads) = &self.threads {
-            threads.core.sink.counts().renew_budget();
-        }
-        receiver
+        self.subscribers.subscribe()
     }
 
     /// Stops: accepts nobody any more, answers what has been received, and waits up to `grace` for the
@@ -279,45 +280,4 @@ impl Threads {
         log.end();
         report
     }
-}
-
-/// The logging thread. It may be stuck in a log that nobody reads, so its join needs a time limit.
-struct LogThread {
-    thread: JoinHandle<()>,
-    ended: Receiver<()>,
-}
-
-impl LogThread {
-    fn start(core: &Core, events: Receiver<Event>, subscribers: Subscribers) -> Result<Self, Error> {
-        // No sink goes into this closure: the thread ends when the last sink is gone.
-        let (registry, admission) = (Arc::clone(&core.registry), Arc::clone(&core.admission));
-        let counts = Arc::clone(core.sink.counts());
-        let stats = {
-            let counts = Arc::clone(&counts);
-            move || core::stats(&registry, &admission, &counts)
-        };
-        let log = EventLog::new(events, counts, subscribers, core.config.stats_interval, stats);
-        let (alive, ended): (Sender<()>, _) = bounded(0);
-        let thread = spawn("hebra-log", move || {
-            log.run();
-            drop(alive);
-        })?;
-        Ok(Self { thread, ended })
-    }
-
-    fn end(self) {
-        if self.ended.recv_timeout(LAST_WAIT) == Err(RecvTimeoutError::Disconnected) {
-            join(self.thread);
-        }
-    }
-}
-
-/// Starts a thread of the server's own.
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
-    Builder::new().name(name.to_owned()).spawn(run).map_err(|cause| Error::Thread { name: name.to_owned(), cause })
-}
-
-/// Joins a thread. If it has panicked, the panic hook has told.
-fn join(thread: JoinHandle<()>) {
-    let _ = thread.join();
 }

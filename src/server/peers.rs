@@ -37,7 +37,7 @@ impl Peers {
 
 /// Whom an address belongs to: an IPv4 address is one peer, and so is an IPv6 /64, of which a single host
 /// can use every address (RFC 4291, section 2.5.1).
-fn peer_of(address: IpAddr) -> IpAddr {
+pub(crate) fn peer_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => {

@@ -1,0 +1,164 @@
+//! Names to listen on resolved to addresses, and sockets bound to all of them.
+//!
+//! What kind of socket that is, the caller knows: it opens each.
+
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use crate::Error;
+
+/// How many free ports are tried for one that is free on every address of a name.
+const PORT_ATTEMPTS: usize = 16;
+
+/// Sockets with the addresses they really have, and the addresses that do not exist here.
+#[derive(Debug)]
+pub(crate) struct Sockets<S> {
+    pub(crate) bound: Vec<(SocketAddr, S)>,
+    pub(crate) skipped: Vec<(SocketAddr, ErrorKind)>,
+}
+
+/// Opens a socket that is bound to the address, and says which one it really has; with `true`, one that
+/// leaves IPv4 to another socket.
+pub(crate) type Open<'a, S> = &'a dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>;
+
+/// Binds a socket to every address that every one of `names` (`HOST:PORT`) resolves to.
+///
+/// # Errors
+///
+/// A name that cannot be resolved, an address that cannot be listened on. An address that this machine does
+/// not have (`::1` without IPv6) is passed over as long as its name has another.
+pub(crate) fn bind<S>(names: &[String], open: Open<'_, S>) -> Result<Sockets<S>, Error> {
+    let mut resolved = Vec::new();
+    for name in names {
+        resolved.push((name, resolve(name)?));
+    }
+    let all: Vec<SocketAddr> = resolved.iter().flat_map(|(_, addresses)| addresses).copied().collect();
+    let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
+    let mut seen = Vec::new();
+    for (name, mut addresses) in resolved {
+        // `127.0.0.1:1234` and `localhost:1234` have an address in common. A free port is never the same.
+        addresses.retain(|address| address.port() == 0 || !seen.contains(address));
+        seen.extend(&addresses);
+        if addresses.is_empty() {
+            continue;
+        }
+        let Sockets { bound, skipped } = bind_name(name, &addresses, &all, open)?;
+        sockets.bound.extend(bound);
+        sockets.skipped.extend(skipped);
+    }
+    Ok(sockets)
+}
+
+/// The addresses of `name`, each once, in the resolver's order.
+fn resolve(name: &str) -> Result<Vec<SocketAddr>, Error> {
+    let failed = |cause| Error::Resolve { address: name.to_owned(), cause };
+    let mut addresses = Vec::new();
+    for address in name.to_socket_addrs().map_err(failed)? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(failed(io::Error::new(ErrorKind::NotFound, "the name has no address")));
+    }
+    Ok(addresses)
+}
+
+/// Binds sockets to the addresses of one name.
+fn bind_name<S>(
+    name: &str,
+    addresses: &[SocketAddr],
+    all: &[SocketAddr],
+    open: Open<'_, S>,
+) -> Result<Sockets<S>, Error> {
+    let takes_free_port = addresses.iter().any(|address| address.port() == 0);
+    let mut attempts = 1;
+    loop {
+        match bind_once(addresses, all, open) {
+            Err((_, error))
+                if takes_free_port && error.kind() == ErrorKind::AddrInUse && attempts < PORT_ATTEMPTS =>
+            {
+                attempts += 1;
+            }
+            Err((address, cause)) => return Err(Error::Listen { address: address.to_string(), cause }),
+            Ok(Sockets { bound, skipped }) if bound.is_empty() => {
+                let cause = skipped.last().map_or(ErrorKind::NotFound, |(_, kind)| *kind).into();
+                return Err(Error::Listen { address: name.to_owned(), cause });
+            }
+            Ok(sockets) => return Ok(sockets),
+        }
+    }
+}
+
+/// Binds a socket to each address, or says which one stands in the way. With port 0 all get the port that the
+/// first one got, so that whichever address a client tries first is right.
+fn bind_once<S>(
+    addresses: &[SocketAddr],
+    all: &[SocketAddr],
+    open: Open<'_, S>,
+) -> Result<Sockets<S>, (SocketAddr, io::Error)> {
+    let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
+    for address in addresses {
+        let mut address = *address;
+        if let (0, Some((first, _))) = (address.port(), sockets.bound.first()) {
+            address.set_port(first.port());
+        }
+        // `[::]` takes IPv4 clients too, unless an address of the list wants them for itself.
+        let is_twin = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port() && other.port() != 0;
+        let only_v6 = !address.ip().is_unspecified() || all.iter().any(is_twin);
+        match open(address, only_v6) {
+            Ok(socket) => sockets.bound.push(socket),
+            Err(error) if is_missing(&error) => sockets.skipped.push((address, error.kind())),
+            Err(error) => return Err((address, error)),
+        }
+    }
+    Ok(sockets)
+}
+
+/// Whether this machine does not have the address or its family.
+fn is_missing(error: &io::Error) -> bool {
+    // EAFNOSUPPORT has no kind of its own; its number is that of Linux and, 47, of the BSDs.
+    const NO_SUCH_FAMILY: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
+    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
+}
+
+/// Where a socket bound to `address` can be reached from this machine.
+pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    fn open(address: SocketAddr, _only_v6: bool) -> io::Result<(SocketAddr, UdpSocket)> {
+        let socket = UdpSocket::bind(address)?;
+        Ok((socket.local_addr()?, socket))
+    }
+
+    #[test]
+    fn the_addresses_of_one_name_share_a_free_port() {
+        let both: Vec<SocketAddr> = vec![([127, 0, 0, 1], 0).into(), ([127, 0, 0, 2], 0).into()];
+        let sockets = bind_name("both", &both, &both, &open).expect("loopback exists");
+        let ports: Vec<u16> = sockets.bound.iter().map(|(address, _)| address.port()).collect();
+        assert_eq!(ports.len(), 2);
+        assert_eq!(ports[0], ports[1]);
+        assert_ne!(ports[0], 0);
+    }
+
+    #[test]
+    fn an_address_this_machine_lacks_is_passed_over_if_the_name_has_another() {
+        // 2001:db8::/32 is for documentation (RFC 3849): nobody has it.
+        let lacking: SocketAddr = "[2001:db8::1]:0".parse().expect("an address");
+        let sockets = bind_name("name", &[lacking, ([127, 0, 0, 1], 0).into()], &[], &open).expect("one exists");
+        assert_eq!(sockets.bound.len(), 1);
+        assert_eq!(sockets.skipped.len(), 1);
+        let alone = bind_name("name", &[lacking], &[], &open);
+        assert!(alone.is_err_and(|error| error.to_string().starts_with("cannot listen on name: ")));
+    }
+}
