@@ -86,4 +86,4 @@ pub use config::{Framing, LogMessages, ServerConfig, WhenFull};
 pub use error::Error;
 pub use events::{CloseReason, Event, Excerpt, RefuseReason, Stats};
 pub use server::{ClientHandle, Connection, PushError, RunningServer, Server, ShutdownReport};
-pub use service::{Client, Echo, Handler, Next};
+pub use service::{Client, Echo, Greet, Handler, Member, Next, Notice, Room, Seats};

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hebra::{Framing, LogMessages, ServerConfig, WhenFull};
+use hebra::{Framing, Greet, LogMessages, ServerConfig, WhenFull};
 
 use super::units::{self, Count, Limit};
 
@@ -27,6 +27,18 @@ pub(crate) enum Command {
 /// The flags of `hebra serve`. Times take units (250ms, 10s, 5m), and so do sizes (64KiB).
 #[derive(Debug, Args)]
 pub(crate) struct ServeArguments {
+    /// What answers the clients: each message itself, one greeting, or an operator
+    #[arg(long, env = "HEBRA_SERVICE", default_value = "echo")]
+    pub(crate) service: Service,
+
+    /// What --service greet answers
+    #[arg(long, env = "HEBRA_GREETING", value_name = "TEXT", default_value = Greet::DEFAULT)]
+    pub(crate) greeting: String,
+
+    /// With --service chat: several clients, who hear each other, and not one at a time
+    #[arg(long, env = "HEBRA_ROOM")]
+    pub(crate) room: bool,
+
     /// Address to listen on, HOST:PORT, every address of the name. Give it again for more
     #[arg(
         long,
@@ -53,9 +65,9 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_name = "TIME", default_value = "10s")]
     queue_timeout: Limit,
 
-    /// How long a client may be silent, or off
-    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_name = "TIME", default_value = "5m")]
-    idle_timeout: Limit,
+    /// How long a client may be silent, or off [default: 5m; off for chat]
+    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_name = "TIME")]
+    idle_timeout: Option<Limit>,
 
     /// How long a client may take to accept a reply, or off
     #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s")]
@@ -84,8 +96,9 @@ pub(crate) struct ServeArguments {
     pub(crate) drain_timeout: Duration,
 
     /// What a message is: what one read returned, a line, or a read in which nothing is special
-    #[arg(long, env = "HEBRA_FRAMING", default_value = "message")]
-    framing: FramingArgument,
+    /// [default: message; raw for greet; line for chat --room]
+    #[arg(long, env = "HEBRA_FRAMING")]
+    framing: Option<FramingArgument>,
 
     /// Longest line with --framing line
     #[arg(
@@ -139,6 +152,15 @@ pub(crate) struct ServeArguments {
 impl ServeArguments {
     /// What the flags mean.
     pub(crate) fn config(&self) -> ServerConfig {
+        let default = ServerConfig::default();
+        // In a chat it is the rule that one is silent; a greeting is for everyone, `bye` or not; and in a room
+        // lines of many are told apart.
+        let (idle_timeout, framing) = match self.service {
+            Service::Echo => (default.idle_timeout, default.framing),
+            Service::Greet => (default.idle_timeout, Framing::Raw),
+            Service::Chat if self.room => (None, Framing::Line),
+            Service::Chat => (None, default.framing),
+        };
         ServerConfig {
             listen: self.listen.clone(),
             workers: self.workers,
@@ -148,15 +170,16 @@ impl ServeArguments {
                 WhenFullArgument::Wait => WhenFull::Wait,
             },
             queue_timeout: self.queue_timeout.0,
-            idle_timeout: self.idle_timeout.0,
+            idle_timeout: self.idle_timeout.map_or(idle_timeout, |limit| limit.0),
             write_timeout: self.write_timeout.0,
             yield_after: self.yield_after.0,
             max_lifetime: self.max_lifetime.0,
             max_per_ip: self.max_per_ip.0,
             framing: match self.framing {
-                FramingArgument::Message => Framing::Message,
-                FramingArgument::Line => Framing::Line,
-                FramingArgument::Raw => Framing::Raw,
+                None => framing,
+                Some(FramingArgument::Message) => Framing::Message,
+                Some(FramingArgument::Line) => Framing::Line,
+                Some(FramingArgument::Raw) => Framing::Raw,
             },
             max_line: self.max_line,
             max_outgoing: self.max_outgoing,
@@ -166,6 +189,13 @@ impl ServeArguments {
             stats_interval: self.stats_interval.0,
         }
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    Echo,
+    Greet,
+    Chat,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -3,10 +3,11 @@
 use std::panic;
 
 use env_logger::Env;
+use log::LevelFilter;
 
-/// Sets both up, once.
-pub(crate) fn init() {
-    env_logger::Builder::from_env(Env::default().default_filter_or("info")).init();
+/// Sets both up, once. Without `RUST_LOG`, what is below `level` is not logged.
+pub(crate) fn init(level: LevelFilter) {
+    env_logger::Builder::from_env(Env::default().default_filter_or(level.as_str())).init();
     // The default hook prints several lines, and a backtrace if the environment asks for it, on a worker's
     // small stack. One line says what and where.
     panic::set_hook(Box::new(|info| {

@@ -1,9 +1,11 @@
 //! The command line: what was typed, what it means, and the exit code that comes of it.
 
 mod arguments;
+mod chat;
 mod logging;
 mod serve;
 mod signals;
+mod terminal;
 mod units;
 
 use std::fmt::Display;

@@ -2,16 +2,23 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use hebra::{Echo, Error, RunningServer, Server};
+use hebra::{Echo, Error, Greet, Room, Seats, Server};
+use log::LevelFilter;
 
-use super::arguments::ServeArguments;
+use super::arguments::{ServeArguments, Service};
+use super::chat::Operator;
 use super::signals::Signals;
 use super::{CUT_OFF, DRAINED, FAILED, USAGE, complain, logging};
 
 /// Serves until a signal; the exit code.
 pub(crate) fn run(arguments: ServeArguments) -> u8 {
-    logging::init();
+    logging::init(match arguments.service {
+        // The operator's screen shows the same.
+        Service::Chat => LevelFilter::Warn,
+        Service::Echo | Service::Greet => LevelFilter::Info,
+    });
     exit_code(serve(&arguments))
 }
 
@@ -31,16 +38,38 @@ pub(super) fn exit_code(outcome: Result<u8, Error>) -> u8 {
 }
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
+    if arguments.room && arguments.service != Service::Chat {
+        return Err(Error::Config { option: "room", problem: "is for --service chat" });
+    }
     // Before anything is said: whoever waits for the first line may answer it with a signal.
     let mut signals = Signals::install()?;
     let config = arguments.config();
     // As far as the hard limit allows. If that is not enough, the server warns.
     let _ = rlimit::increase_nofile_limit(config.descriptors());
-    let server = Server::bind(config, |_client| Echo)?;
+    let (server, chat) = match arguments.service {
+        Service::Echo => (Server::bind(config, |_| Echo)?, None),
+        Service::Greet => {
+            let greet = Greet::new(&arguments.greeting);
+            (Server::bind(config, move |_| greet.clone())?, None)
+        }
+        Service::Chat => {
+            let (room, notices) = Room::new(if arguments.room { Seats::Many } else { Seats::One });
+            let room = Arc::new(room);
+            let entrance = Arc::clone(&room);
+            (Server::bind(config, move |connection| entrance.enter(connection))?, Some((room, notices)))
+        }
+    };
     announce(server.local_addrs());
-    let running: RunningServer = server.start()?;
+    let running = server.start()?;
+    let operator = match chat {
+        Some((room, notices)) => Some(Operator::start(&room, notices, signals.stop())?),
+        None => None,
+    };
     signals.wait();
     let report = running.shutdown(arguments.drain_timeout);
+    if let Some(operator) = operator {
+        operator.end();
+    }
     Ok(if report.cut_off == 0 { DRAINED } else { CUT_OFF })
 }
 

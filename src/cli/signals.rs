@@ -7,11 +7,21 @@ use std::sync::atomic::AtomicBool;
 use hebra::Error;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use signal_hook::iterator::Signals as Iterator;
+use signal_hook::iterator::{Handle, Signals as Iterator};
 
 use super::CUT_OFF;
 
 const STOP_SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
+
+/// Asks for a stop as a signal does.
+pub(crate) struct Stop(Handle);
+
+impl Stop {
+    /// Ends [`Signals::wait`].
+    pub(crate) fn ask(&self) {
+        self.0.close();
+    }
+}
 
 /// The signals that stop the server.
 pub(crate) struct Signals(Iterator);
@@ -37,7 +47,12 @@ impl Signals {
         Iterator::new(STOP_SIGNALS).map(Self)
     }
 
-    /// Sleeps until the first signal.
+    /// Another way to ask for a stop.
+    pub(crate) fn stop(&self) -> Stop {
+        Stop(self.0.handle())
+    }
+
+    /// Sleeps until the first signal, or until a stop is asked for.
     pub(crate) fn wait(&mut self) {
         let _signal = self.0.forever().next();
     }

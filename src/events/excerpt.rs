@@ -58,25 +58,47 @@ pub(super) fn quote(f: &mut fmt::Formatter<'_>, kept: &[u8], length: usize) -> f
     f.write_char('"')?;
     let mut chunks = kept.utf8_chunks().peekable();
     while let Some(chunk) = chunks.next() {
-        for character in chunk.valid().chars() {
-            match character {
-                '\'' => f.write_char('\'')?,
-                _ => write!(f, "{}", character.escape_debug())?,
-            }
-        }
+        print_text(f, chunk.valid(), &['\''])?;
         // A character that the cut went through is left out, not shown as bad bytes.
         let cut_through = cut
             && chunks.peek().is_none()
             && std::str::from_utf8(chunk.invalid()).is_err_and(|error| error.error_len().is_none());
         if !cut_through {
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
+            print_bytes(f, chunk.invalid())?;
         }
     }
     f.write_str(if cut { "...\"" } else { "\"" })?;
     let unit = if length == 1 { "byte" } else { "bytes" };
     write!(f, " ({length} {unit})")
+}
+
+/// Prints `text`, with all but readable characters and those of `plain` escaped.
+fn print_text(f: &mut fmt::Formatter<'_>, text: &str, plain: &[char]) -> fmt::Result {
+    for character in text.chars() {
+        if plain.contains(&character) {
+            f.write_char(character)?;
+        } else {
+            write!(f, "{}", character.escape_debug())?;
+        }
+    }
+    Ok(())
+}
+
+/// Prints bytes that are no text.
+fn print_bytes(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "\\x{byte:02x}"))
+}
+
+/// What a client sent, all of it, safe to print: only what is not readable text is escaped.
+pub(crate) struct Printable<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.utf8_chunks().try_for_each(|chunk| {
+            print_text(f, chunk.valid(), &['\'', '"', '\\'])?;
+            print_bytes(f, chunk.invalid())
+        })
+    }
 }
 
 impl fmt::Debug for Excerpt {
@@ -100,6 +122,13 @@ mod tests {
         let shown = Excerpt::new("\u{202e}\u{2066}\u{2028}\u{9b}".as_bytes()).to_string();
         assert!(shown.is_ascii(), "{shown}");
         assert_eq!(Excerpt::new(b"a\"\nclient 1 connected").to_string(), r#""a\"\nclient 1 connected" (21 bytes)"#);
+    }
+
+    #[test]
+    fn what_people_type_is_printed_as_they_typed_it() {
+        let text = r#"¿Qué tal, "it's" C:\dir? 漢字 👍"#;
+        assert_eq!(Printable(text.as_bytes()).to_string(), text);
+        assert_eq!(Printable(b"a\x1b[2J\r\n\xff").to_string(), r"a\u{1b}[2J\r\n\xff");
     }
 
     #[test]

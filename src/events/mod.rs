@@ -14,6 +14,7 @@ pub use event::{CloseReason, Event, RefuseReason};
 pub use excerpt::Excerpt;
 pub use stats::Stats;
 
+pub(crate) use excerpt::Printable;
 pub(crate) use log::EventLog;
 pub(crate) use sink::{EventSink, SinkCounts};
 pub(crate) use stats::{Reckoning, SessionCounters, Totals};

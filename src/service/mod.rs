@@ -3,12 +3,16 @@
 //! A handler runs on its client's worker thread and never sees the socket.
 
 mod echo;
+mod greet;
+mod chat;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
 
 use crate::CloseReason;
+pub use chat::{Member, Notice, Room, Seats};
 pub use echo::Echo;
+pub use greet::Greet;
 
 /// Who a handler is talking to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,4 +16,6 @@ mod pushing;
 mod shutdown;
 mod crowd;
 mod program;
+mod greet;
+mod chat;
 mod usage;

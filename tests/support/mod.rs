@@ -170,8 +170,9 @@ fn lines(pipe: impl Read + Send + 'static) -> (Receiver<String>, JoinHandle<()>)
 pub struct Program {
     child: Child,
     addresses: Vec<SocketAddr>,
+    output: Receiver<String>,
     errors: Receiver<String>,
-    reader: Option<JoinHandle<()>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Program {
@@ -190,13 +191,13 @@ impl Program {
     /// Starts `command` and waits until it listens on `sockets` addresses.
     pub fn spawn(command: &mut Command, sockets: usize) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is built");
-        let (errors, reader) = lines(child.stderr.take().expect("piped"));
-        let (output, _) = lines(child.stdout.take().expect("piped"));
+        let (errors, stderr) = lines(child.stderr.take().expect("piped"));
+        let (output, stdout) = lines(child.stdout.take().expect("piped"));
         let addresses: Vec<SocketAddr> = std::iter::from_fn(|| output.recv_timeout(FUSE).ok())
             .take(sockets)
             .map(|line: String| listening(&line))
             .collect();
-        let program = Self { child, addresses, errors, reader: Some(reader) };
+        let program = Self { child, addresses, output, errors, readers: vec![stdout, stderr] };
         assert_eq!(program.addresses.len(), sockets, "{:?}", program.errors.try_iter().collect::<Vec<_>>());
         program
     }
@@ -239,6 +240,22 @@ impl Program {
         }
     }
 
+    /// Types a line at its standard input, which is to be piped.
+    pub fn type_line(&mut self, line: &str) {
+        let input = self.child.stdin.as_mut().expect("it is piped and open");
+        input.write_all(format!("{line}\n").as_bytes()).expect("it reads");
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        self.child.stdin = None;
+    }
+
+    /// The next line of its standard output.
+    pub fn next_shown(&self) -> String {
+        self.output.recv_timeout(FUSE).expect("it shows something")
+    }
+
     /// The bytes received and sent that the next line of totals tells.
     pub fn next_totals(&self) -> (u64, u64) {
         let line = self.wait_for("totals: ");
@@ -252,7 +269,7 @@ impl Program {
     /// Waits for its end: the exit code and the rest of its standard error.
     pub fn finish(mut self) -> (Option<i32>, Vec<String>) {
         let status = self.child.wait().expect("it was started");
-        if let Some(reader) = self.reader.take() {
+        for reader in std::mem::take(&mut self.readers) {
             reader.join().expect("it only reads");
         }
         (status.code(), self.errors.try_iter().collect())

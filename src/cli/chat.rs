@@ -1,0 +1,172 @@
+//! The operator of `hebra serve --service chat`: shows what happens in the room, and says what is typed.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::thread::Builder;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use hebra::{Error, Notice, Room};
+
+use super::signals::Stop;
+use super::terminal::{self, LineReader, Printer};
+
+/// How long a screen that shows nothing any more is waited for: a terminal can be paused.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// What the operator may type, for whoever typed something else.
+const HELP: &str = "TEXT says it to all, @2 TEXT to client 2; /who, /kick 2, bye";
+
+/// The operator's two threads: one shows, the other listens to what is typed.
+pub(super) struct Operator {
+    ended: Receiver<()>,
+}
+
+impl Operator {
+    /// Starts both. When the operator leaves, `stop` is asked for.
+    pub(super) fn start(room: &Arc<Room>, notices: Receiver<Notice>, stop: Stop) -> Result<Self, Error> {
+        let (lines, screen) = terminal::open("");
+        let (alive, ended) = bounded(0);
+        let (nobody, somebody) = bounded(0);
+        let answers = screen.clone();
+        spawn("hebra-screen", move || {
+            show(&notices, screen, nobody);
+            drop(alive);
+        })?;
+        // It may wait for what is typed when everything else has ended, so it keeps nothing alive, and ends
+        // with the process.
+        let room = Arc::downgrade(room);
+        spawn("hebra-operator", move || {
+            listen(lines, &room, answers, &somebody);
+            stop.ask();
+        })?;
+        Ok(Self { ended })
+    }
+
+    /// Waits until everything is shown. The room is to be empty and dropped.
+    pub(super) fn end(self) {
+        // Nobody sends: it ends with the thread, or the time.
+        let _ = self.ended.recv_timeout(LAST_WAIT);
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let started = Builder::new().name(name.to_owned()).spawn(run);
+    started.map(drop).map_err(|cause| Error::Thread { name: name.to_owned(), cause })
+}
+
+/// Shows what happens until nothing can happen any more. `nobody` is dropped when the first client comes.
+fn show(notices: &Receiver<Notice>, mut screen: Printer, nobody: Sender<()>) {
+    let mut nobody = Some(nobody);
+    for notice in notices {
+        if let Notice::Joined(_) = notice {
+            nobody = None;
+        }
+        screen.print_line(&notice.to_string());
+    }
+    drop(nobody);
+}
+
+/// Does what is typed until the operator leaves: by `bye`, or at the end of the input.
+fn listen(mut lines: LineReader, room: &Weak<Room>, mut answers: Printer, somebody: &Receiver<()>) {
+    if !lines.is_interactive() {
+        // What a script says is for whoever comes first.
+        let _ = somebody.recv();
+    }
+    loop {
+        let line = lines.next_line();
+        let Some(room) = room.upgrade() else { return };
+        let order = match &line {
+            Ok(Some(line)) => Order::from(line.trim()),
+            Ok(None) => Order::Leave,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Order::Leave,
+            Err(error) => {
+                answers.print_line(&format!("cannot read what is typed: {error}"));
+                Order::Leave
+            }
+        };
+        match order {
+            Order::Nothing => {}
+            Order::Say(text) if room.say(text) > 0 => {}
+            Order::Say(_) => answers.print_line("nobody is here"),
+            Order::SayTo(id, text) if room.say_to(id, text) => {}
+            Order::Kick(id) if room.dismiss(id) => {}
+            Order::SayTo(id, _) | Order::Kick(id) => answers.print_line(&format!("<{id}> is not here")),
+            Order::Who => {
+                let members = room.members();
+                answers.print_line(&format!("here: {}", members.len()));
+                for member in members {
+                    answers.print_line(&format!("<{}> {}", member.id, member.peer));
+                }
+            }
+            Order::Unknown => answers.print_line(HELP),
+            Order::Leave => {
+                room.say("bye");
+                return;
+            }
+        }
+    }
+}
+
+/// What the operator wants.
+#[derive(Debug, PartialEq, Eq)]
+enum Order<'a> {
+    Nothing,
+    Say(&'a str),
+    SayTo(u64, &'a str),
+    Who,
+    Kick(u64),
+    Leave,
+    Unknown,
+}
+
+impl<'a> From<&'a str> for Order<'a> {
+    fn from(line: &'a str) -> Self {
+        let id = |text: &str| text.parse().ok();
+        if line.is_empty() {
+            Self::Nothing
+        } else if line == "bye" {
+            Self::Leave
+        } else if line == "/who" {
+            Self::Who
+        } else if let Some(addressed) = line.strip_prefix('@') {
+            let (name, text) = addressed.split_once(char::is_whitespace).unwrap_or((addressed, ""));
+            match (id(name), text.trim()) {
+                (Some(id), text) if !text.is_empty() => Self::SayTo(id, text),
+                _ => Self::Unknown,
+            }
+        } else if let Some(command) = line.strip_prefix('/') {
+            let kicked = command.strip_prefix("kick").and_then(|name| id(name.trim()));
+            kicked.map_or(Self::Unknown, Self::Kick)
+        } else {
+            Self::Say(line)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_typed_is_said_unless_it_is_an_order() {
+        let cases = [
+            ("", Order::Nothing),
+            ("hello, all", Order::Say("hello, all")),
+            ("goodbye", Order::Say("goodbye")),
+            ("@2 hello", Order::SayTo(2, "hello")),
+            ("@2   hello  there", Order::SayTo(2, "hello  there")),
+            ("@2", Order::Unknown),
+            ("@two hello", Order::Unknown),
+            ("/who", Order::Who),
+            ("/kick 2", Order::Kick(2)),
+            ("/kick", Order::Unknown),
+            ("/kick two", Order::Unknown),
+            ("/dance", Order::Unknown),
+            ("bye", Order::Leave),
+        ];
+        for (line, order) in cases {
+            assert_eq!(Order::from(line), order, "{line}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The chat service: with an operator who types into a pipe, and as a room without one.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Stdio;
+
+use hebra::{CloseReason, Framing, Notice, Room, Seats, Server, ServerConfig};
+use nix::sys::signal::Signal;
+
+use crate::support::{FUSE, Program, address, config, connect, read_to_end};
+
+/// A chat whose operator is the test.
+fn chat(flags: &[&str]) -> Program {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0", "--service", "chat"]).args(flags);
+    Program::spawn(command.stdin(Stdio::piped()), 1)
+}
+
+/// A client that reads lines.
+struct Guest(BufReader<TcpStream>);
+
+impl Guest {
+    fn new(address: SocketAddr) -> Self {
+        Self(BufReader::new(connect(address)))
+    }
+
+    /// Comes to the chat, as client `id`.
+    fn join(program: &Program, id: u32) -> Self {
+        let guest = Self::new(program.address());
+        let notice = program.next_shown();
+        assert!(notice.starts_with(&format!("<{id}> joined from 127.0.0.1:")), "{notice}");
+        guest
+    }
+
+    fn say(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).expect("it is sent");
+    }
+
+    fn hears(&mut self, text: &str) {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("it is told something");
+        assert_eq!(line.trim_end(), text);
+    }
+
+    fn hears_the_end(mut self) {
+        assert_eq!(read_to_end(self.0.get_mut()), b"");
+    }
+}
+
+#[test]
+fn the_operator_talks_to_one_client_at_a_time() {
+    let mut program = chat(&[]);
+    let mut guest = Guest::join(&program, 1);
+    // Neither waits for its turn, and a line needs no line feed.
+    program.type_line("¡Hola!");
+    program.type_line("¿Quién eres?");
+    guest.hears("¡Hola!");
+    guest.say("Soy José");
+    assert_eq!(program.next_shown(), "<1> Soy José");
+    guest.hears("¿Quién eres?");
+
+    let mut second = Guest::new(program.address());
+    second.hears("busy: the operator is talking to another client");
+    second.hears_the_end();
+    assert_eq!(program.next_shown(), "<2> turned away: another client is talked to");
+
+    guest.say("bye");
+    guest.hears_the_end();
+    assert_eq!(program.next_shown(), "<1> left: bye");
+    program.type_line("still there?");
+    assert_eq!(program.next_shown(), "nobody is here");
+    let mut third = Guest::join(&program, 3);
+    program.type_line("bye");
+    third.hears("bye");
+    third.hears_the_end();
+    assert_eq!(program.next_shown(), "<3> left: server shutdown");
+    assert_eq!(program.finish().0, Some(0));
+}
+
+#[test]
+fn in_a_room_each_hears_the_others_by_name() {
+    let mut program = chat(&["--room"]);
+    let mut guests: Vec<Guest> = (1..=3).map(|id| Guest::join(&program, id)).collect();
+    guests[0].say("hello\r\n");
+    assert_eq!(program.next_shown(), "<1> hello");
+    guests[1].hears("<1> hello");
+    guests[2].hears("<1> hello");
+    program.type_line("welcome");
+    guests.iter_mut().for_each(|guest| guest.hears("<operator> welcome"));
+    program.type_line("@2 only you");
+    guests[1].hears("<operator> only you");
+
+    program.type_line("/who");
+    assert_eq!(program.next_shown(), "here: 3");
+    for id in 1..=3 {
+        assert!(program.next_shown().starts_with(&format!("<{id}> 127.0.0.1:")));
+    }
+    program.type_line("@7 hello");
+    assert_eq!(program.next_shown(), "<7> is not here");
+    program.type_line("/dance");
+    assert!(program.next_shown().contains("/who, /kick 2, bye"));
+
+    program.type_line("@2 out");
+    program.type_line("/kick 2");
+    assert_eq!(program.next_shown(), "<2> left: closed by the service");
+    let mut kicked = guests.remove(1);
+    kicked.hears("<operator> out");
+    kicked.hears_the_end();
+    guests[1].say("bye\r\n");
+    assert_eq!(program.next_shown(), "<3> left: bye");
+    guests.remove(1).hears_the_end();
+
+    // The end of the input is a goodbye too.
+    program.end_input();
+    guests[0].hears("<operator> bye");
+    guests.remove(0).hears_the_end();
+    assert_eq!(program.finish().0, Some(0));
+}
+
+#[test]
+fn what_a_client_sends_controls_no_terminal_and_forges_no_line() {
+    let program = chat(&["--room"]);
+    let mut villain = Guest::join(&program, 1);
+    let mut victim = Guest::join(&program, 2);
+    villain.say("\x1b[2J\x07a\r<operator> send money\u{202e}\n");
+    let shown = r"<1> \u{1b}[2J\u{7}a\r<operator> send money\u{202e}";
+    assert_eq!(program.next_shown(), shown);
+    victim.hears(shown);
+}
+
+#[test]
+fn a_signal_ends_the_chat_although_the_operator_may_still_type() {
+    let program = chat(&["--room"]);
+    let guest = Guest::join(&program, 1);
+    program.signal(Signal::SIGTERM);
+    guest.hears_the_end();
+    assert_eq!(program.next_shown(), "<1> left: server shutdown");
+    assert_eq!(program.finish(), (Some(0), vec![]));
+}
+
+#[test]
+fn what_a_script_says_is_for_whoever_comes_first() {
+    let mut program = chat(&[]);
+    program.type_line("one");
+    program.type_line("two");
+    program.end_input();
+    let mut guest = Guest::new(program.address());
+    for line in ["one", "two", "bye"] {
+        guest.hears(line);
+    }
+    guest.hears_the_end();
+    assert_eq!(program.finish().0, Some(0));
+}
+
+#[test]
+fn a_room_is_for_a_chat() {
+    let output = Program::command().arg("--room").output().expect("it is built");
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "hebra: --room is for --service chat\n");
+}
+
+#[test]
+fn whoever_does_not_read_is_dropped_and_the_others_miss_nothing() {
+    let (room, notices) = Room::new(Seats::Many);
+    let config = ServerConfig { max_outgoing: 32 * 1024, framing: Framing::Line, ..config() };
+    let server = Server::bind(config, move |connection| room.enter(connection)).expect("it binds");
+    let server = server.start().expect("it starts");
+    let join = || {
+        let guest = Guest::new(address(&server));
+        assert!(matches!(notices.recv_timeout(FUSE), Ok(Notice::Joined(_))));
+        guest
+    };
+    let (mut speaker, mut reader, _stalled) = (join(), join(), join());
+    let text = "x".repeat(1000);
+    let dropped = (0..).find_map(|number| {
+        speaker.say(&format!("{number} {text}\n"));
+        reader.hears(&format!("<1> {number} {text}"));
+        match notices.recv_timeout(FUSE).expect("the speaker is heard") {
+            Notice::Left { client, reason } => Some((client.id, reason)),
+            _ => None,
+        }
+    });
+    assert_eq!(dropped, Some((3, Some(CloseReason::TooSlow))));
+    speaker.say("bye\n");
+    speaker.hears_the_end();
+    drop(reader);
+    assert_eq!(server.shutdown(FUSE).cut_off, 0);
+}

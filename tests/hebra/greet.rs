@@ -1,0 +1,38 @@
+//! The greeting service.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Program, connect, read_to_end};
+
+#[test]
+fn each_client_gets_one_greeting_whatever_it_sent() {
+    let program = Program::serve(&["--service", "greet"]);
+    for message in [&b"Hola"[..], b"bye", b"bye\r\n", b"\xff", &[b'x'; 100_000]] {
+        let mut client = connect(program.address());
+        client.write_all(message).expect("it is sent");
+        assert_eq!(read_to_end(&mut client), b"Un saludo crack!\n");
+    }
+    program.wait_for("says \"Hola\" (4 bytes)");
+    program.signal(Signal::SIGTERM);
+    assert_eq!(program.finish().0, Some(0));
+}
+
+#[test]
+fn the_greeting_is_the_operators_choice() {
+    let program = Program::serve(&["--service", "greet", "--greeting", "¡Buenos días!"]);
+    let mut client = connect(program.address());
+    client.write_all(b"hello").expect("it is sent");
+    client.shutdown(Shutdown::Write).expect("it is connected");
+    assert_eq!(read_to_end(&mut client), "¡Buenos días!\n".as_bytes());
+}
+
+#[test]
+fn who_says_nothing_is_told_nothing() {
+    let program = Program::serve(&["--service", "greet"]);
+    let mut client = connect(program.address());
+    client.shutdown(Shutdown::Write).expect("it is connected");
+    assert_eq!(client.read(&mut [0]).expect("a clean end of stream"), 0);
+}
