@@ -13,6 +13,7 @@ mod descriptors;
 mod logs;
 mod stops;
 mod soak;
+mod soak_room;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
