@@ -23,7 +23,7 @@ test: ## Run every test that needs nothing but Rust
 bench: ## Compare hebra with other servers: tables, JSON and plots, in three minutes
 	$(CARGO) bench --locked --bench load -- --suite
 
-bench-protocol: ## Measure the protocol core
+bench-protocol: ## Measure the protocol core and the cost of an event (ARGS=event: these alone)
 	$(CARGO) bench --locked --bench protocol -- $(ARGS)
 
 load: ## Load a running server and verify every byte (ADDR=host:port, ARGS="--connections 500")

@@ -1,15 +1,41 @@
-//! How fast the protocol core is, without sockets: the time for one message, and bytes in a second.
+//! What a message costs without sockets: the protocol core's time and bytes in a second, and its event.
 //!
 //! A message is what one read returns. `copy` is the measure to compare with: it is less than what the
 //! system calls around each message do to its bytes.
+//!
+//! Sending events is not public, so their source is built here a second time.
 
-use divan::counter::BytesCount;
+#[path = "../src/events/mod.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "the library uses all of it")]
+mod events;
+#[path = "../src/service/client.rs"]
+#[allow(unreachable_pub, reason = "it is public in the library")]
+mod client;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use env_logger::{Builder, Target};
+use hebra::LogMessages;
 use hebra::protocol::{ByeDetector, Found, LineFraming};
+use log::LevelFilter;
+
+use client::Client;
+use events::{EventLog, EventSink, Stats, Subscribers};
 
 const SIZES: [usize; 3] = [16, 512, 16 * 1024];
 
+/// Events that one sample sends or logs: fewer than the messages that may wait for the logging thread.
+const EVENTS: u32 = 1000;
+
+const CLIENT: Client = Client { id: 1, peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000) };
+
 fn main() {
+    // The program's logger, and nobody who reads what it writes.
+    Builder::new().filter_level(LevelFilter::Info).target(Target::Pipe(Box::new(io::sink()))).init();
     divan::main();
 }
 
@@ -74,4 +100,77 @@ bench! {
     baseline: copy(binary);
     bye_detector: detect(binary, text, line_feeds);
     line_framing: frame(binary, text, line_feeds);
+}
+
+/// One message's event, on the worker that has read it.
+mod event {
+    use super::*;
+
+    fn send(bencher: Bencher<'_, '_>, sink: &EventSink, before: impl FnMut()) {
+        let message = text(512);
+        bencher.with_inputs(before).bench_local_values(|()| sink.message(black_box(CLIENT), black_box(&message)));
+    }
+
+    /// Messages are not logged.
+    #[divan::bench]
+    fn disabled(bencher: Bencher<'_, '_>) {
+        send(bencher, &EventSink::disconnected(), || ());
+    }
+
+    /// This second's lines are used up.
+    #[divan::bench]
+    fn over_budget(bencher: Bencher<'_, '_>) {
+        send_too_many(bencher, LogMessages::PerSecond(EVENTS));
+    }
+
+    /// The logging thread does not keep up.
+    #[divan::bench]
+    fn half_full(bencher: Bencher<'_, '_>) {
+        send_too_many(bencher, LogMessages::All);
+    }
+
+    fn send_too_many(bencher: Bencher<'_, '_>, messages: LogMessages) {
+        let (sink, events) = EventSink::new(messages);
+        sink.counts().renew_budget();
+        let many = 10 * EVENTS as usize;
+        (0..many).for_each(|_| sink.message(CLIENT, b"one of the first"));
+        assert!(events.len() < many);
+        send(bencher, &sink, || ());
+    }
+
+    /// It is copied into the channel, where nobody waits for it: waking the logging thread is not in this.
+    #[divan::bench(sample_size = EVENTS)]
+    fn sent(bencher: Bencher<'_, '_>) {
+        let (sink, events) = EventSink::new(LogMessages::All);
+        sink.counts().renew_budget();
+        // All inputs of a sample are made before it.
+        send(bencher, &sink, || events.try_iter().for_each(drop));
+    }
+
+    fn log(bencher: Bencher<'_, '_>, message: &[u8]) {
+        let waiting = || {
+            let (sink, events) = EventSink::new(LogMessages::All);
+            let counts = sink.counts();
+            let subscribers = Subscribers::new(counts);
+            let log = EventLog::new(events, Arc::clone(counts), subscribers, None, Stats::default);
+            for _ in 0..EVENTS {
+                sink.message(CLIENT, message);
+            }
+            log
+        };
+        bencher.counter(ItemsCount::new(EVENTS)).with_inputs(waiting).bench_local_values(EventLog::run);
+    }
+
+    /// The logging thread takes a thousand off the channel and makes their lines; writing these is not in it.
+    /// Microseconds for all are nanoseconds for each.
+    #[divan::bench]
+    fn a_thousand_logged(bencher: Bencher<'_, '_>) {
+        log(bencher, &text(512));
+    }
+
+    /// As above, with every byte to escape.
+    #[divan::bench]
+    fn a_thousand_escaped(bencher: Bencher<'_, '_>) {
+        log(bencher, &[0x1b; 512]);
+    }
 }

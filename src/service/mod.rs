@@ -2,27 +2,18 @@
 //!
 //! A handler runs on its client's worker thread and never sees the socket.
 
+mod client;
 mod echo;
 mod greet;
 mod chat;
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 
 use crate::CloseReason;
 pub use chat::{Member, Notice, Room, Seats};
+pub use client::Client;
 pub use echo::Echo;
 pub use greet::Greet;
-
-/// Who a handler is talking to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Client {
-    /// The session's number, counted from 1 in the order of arrival.
-    pub id: u64,
-    /// The client's address, in canonical form: an IPv4 client of an IPv6 socket is shown as IPv4.
-    pub peer: SocketAddr,
-}
 
 /// What is to happen after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
