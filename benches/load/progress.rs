@@ -1,6 +1,6 @@
-//! What people see while a run goes on, on standard error: a bar on a terminal, a line a second elsewhere.
+//! What people see while a run goes on, on standard error: a bar on a terminal, a line a second elsewhere
+//! and on a dumb one.
 
-use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -18,14 +18,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of a run of `load`, on a terminal or not.
+    /// Of a run of `load`.
     pub(crate) fn new(load: &Load) -> Self {
         let total = load.warmup + load.duration;
-        let bar = stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{wide_bar} {msg}").expect("a constant template is valid");
-            ProgressBar::new(total.as_millis() as u64).with_style(style)
-        });
-        Self { bar, total, next_line: SECOND }
+        let style = ProgressStyle::with_template("{wide_bar} {msg}").expect("a constant template is valid");
+        let bar = ProgressBar::new(total.as_millis() as u64).with_style(style);
+        // It is not drawn on a terminal that cannot move its cursor either.
+        Self { bar: (!bar.is_hidden()).then_some(bar), total, next_line: SECOND }
     }
 
     /// Shows a point.
