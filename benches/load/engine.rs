@@ -38,12 +38,13 @@ const TIMER: Token = Token(usize::MAX);
 pub(crate) enum News {
     /// All connections are open, or have failed.
     Connected,
-    /// A tenth of a second is over.
-    Sample(Sample),
+    /// A tenth of a second of the event loop of that number is over, or it has nobody left to measure.
+    Sample { engine: usize, sample: Sample, is_last: bool },
 }
 
 /// One event loop and its connections.
 pub(crate) struct Engine<'a> {
+    number: usize,
     connections: Vec<Connection>,
     context: Context<'a>,
     poll: Poll,
@@ -55,19 +56,20 @@ pub(crate) struct Engine<'a> {
 }
 
 impl<'a> Engine<'a> {
-    /// The event loop of every `load.threads`-th connection, from `first` on.
+    /// The event loop of every `load.threads`-th connection, from its own number on.
     pub(crate) fn new(
         load: &'a Load,
         payloads: &'a Payloads,
-        first: usize,
+        number: usize,
         news: Sender<News>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         let fd = timer.as_fd().as_raw_fd();
         poll.registry().register(&mut SourceFd(&fd), TIMER, Interest::READABLE)?;
-        let numbers = (first..load.connections).step_by(load.threads);
+        let numbers = (number..load.connections).step_by(load.threads);
         Ok(Self {
+            number,
             connections: numbers.enumerate().map(|(slot, number)| Connection::new(slot, number as u64)).collect(),
             context: Context::new(load, payloads, poll.registry().try_clone()?),
             poll,
@@ -126,11 +128,12 @@ impl<'a> Engine<'a> {
         while self.context.now < self.context.window.to && self.is_alive() {
             self.turn()?;
         }
+        self.tell_sample();
         let window = self.context.window;
         self.context.tally.elapsed = self.context.now.min(window.to).saturating_duration_since(window.from);
         self.context.tally.busy = (self::processor_time() - processor_time, start.elapsed());
         self.count_unsent();
-        // From here on no samples are taken: the cool-down is not for plots.
+        // That it is gone tells the main thread to take its last look at the server.
         self.news = None;
         while self.connections.iter().any(|connection| connection.is_waiting(&self.context)) {
             self.turn()?;
@@ -177,10 +180,15 @@ impl<'a> Engine<'a> {
         for connection in &mut self.connections {
             connection.check_time(&mut self.context);
         }
+        self.tell_sample();
+    }
+
+    /// Within the window: what comes later is not for plots.
+    fn tell_sample(&mut self) {
         let Context { now, tally, open, .. } = &self.context;
         let sample = self.context.recent.take(*now, tally.failures.total(), *open);
         if self.context.window.to > self.context.now {
-            self.tell(News::Sample(sample));
+            self.tell(News::Sample { engine: self.number, sample, is_last: !self.is_alive() });
         }
     }
 

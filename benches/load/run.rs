@@ -5,8 +5,6 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
-
 use super::adversary::Crowd;
 use super::engine::{Engine, News};
 use super::load::Load;
@@ -87,8 +85,8 @@ pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)
     thread::scope(|scope| {
         let (sender, news) = mpsc::channel();
         let mut engines = Vec::new();
-        for first in 0..load.threads {
-            let engine = Engine::new(load, payloads, first, sender.clone())?;
+        for number in 0..load.threads {
+            let engine = Engine::new(load, payloads, number, sender.clone())?;
             let (go, gone) = mpsc::channel();
             engines.push((go, scope.spawn(move || engine.run(&gone))));
         }
@@ -114,55 +112,44 @@ pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)
     })
 }
 
-/// Takes the samples until the event loops have passed the window.
+/// Takes the samples until the event loops have passed the window. A point has one of each event loop: what a
+/// loop tells before the others is part of the next point, and one that has nobody left is not waited for.
 fn follow(news: &Receiver<News>, start: Instant, load: &Load, watch: &mut dyn FnMut(Point)) -> Vec<Point> {
     let mut points = Vec::new();
-    let mut merged = Merged::new();
+    let mut samples: Vec<Option<Sample>> = (0..load.threads).map(|_| None).collect();
+    let mut ended = vec![false; load.threads];
     for news in news {
-        let News::Sample(sample) = news else { continue };
-        merged.add(&sample);
-        if merged.samples == load.threads {
-            let point = merged.point(start);
+        let News::Sample { engine, sample, is_last } = news else { continue };
+        ended[engine] |= is_last;
+        match &mut samples[engine] {
+            Some(before) => before.extend(&sample),
+            none => *none = Some(sample),
+        }
+        if samples.iter().all(Option::is_some) {
+            let point = Point::of(samples.iter().flatten(), start);
             watch(point);
             points.push(point);
-            merged = Merged::new();
+            for (sample, ended) in samples.iter_mut().zip(&ended) {
+                *sample = sample.take().filter(|_| *ended).map(|last| last.afterwards());
+            }
         }
     }
     points
 }
 
-/// A sample of each event loop, taken together.
-struct Merged {
-    samples: usize,
-    at: Option<Instant>,
-    rate: f64,
-    latencies: Histogram<u64>,
-    failures: u64,
-    open: usize,
-}
-
-impl Merged {
-    fn new() -> Self {
-        Self { samples: 0, at: None, rate: 0.0, latencies: histogram(2), failures: 0, open: 0 }
-    }
-
-    fn add(&mut self, sample: &Sample) {
-        self.samples += 1;
-        self.at = Some(sample.at);
-        self.rate += sample.answers as f64 / sample.span.as_secs_f64().max(1e-9);
-        self.latencies.add(&sample.latencies).expect("both have the same bounds");
-        self.failures += sample.failures;
-        self.open += sample.open;
-    }
-
-    fn point(&self, start: Instant) -> Point {
-        Point {
-            at: self.at.map_or(Duration::ZERO, |at| at.saturating_duration_since(start)),
-            rate: self.rate,
-            p99_us: self.latencies.value_at_quantile(0.99) as f64 / 1000.0,
-            failures: self.failures,
-            open: self.open,
+impl Point {
+    /// Of a sample of each event loop.
+    fn of<'a>(samples: impl Iterator<Item = &'a Sample>, start: Instant) -> Self {
+        let mut point = Self { at: Duration::ZERO, rate: 0.0, p99_us: 0.0, failures: 0, open: 0 };
+        let mut latencies = histogram(2);
+        for sample in samples {
+            point.at = point.at.max(sample.at.saturating_duration_since(start));
+            point.rate += sample.answers as f64 / sample.span.as_secs_f64().max(1e-9);
+            latencies.add(&sample.latencies).expect("both have the same bounds");
+            point.failures += sample.failures;
+            point.open += sample.open;
         }
+        Self { p99_us: latencies.value_at_quantile(0.99) as f64 / 1000.0, ..point }
     }
 }
 

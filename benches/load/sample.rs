@@ -22,6 +22,22 @@ pub(crate) struct Sample {
     pub(crate) open: usize,
 }
 
+impl Sample {
+    /// Goes on with the one that followed it.
+    pub(crate) fn extend(&mut self, next: &Self) {
+        let Self { at, span, answers, latencies, failures, open } = next;
+        (self.at, self.failures, self.open) = (*at, *failures, *open);
+        self.span += *span;
+        self.answers += answers;
+        self.latencies.add(latencies).expect("both have the same bounds");
+    }
+
+    /// What is left of the last one of an event loop once it is counted.
+    pub(crate) fn afterwards(self) -> Self {
+        Self { answers: 0, latencies: histogram(2), ..self }
+    }
+}
+
 /// The sample that is being taken.
 #[derive(Debug)]
 pub(crate) struct Recent {

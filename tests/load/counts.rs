@@ -1,11 +1,13 @@
 //! Its counts are the server's.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
-use hebra::{ServerConfig, Stats};
+use hebra::{Handler, Next, Server, ServerConfig, Stats};
 
 use crate::harness::load::{Adversaries, End, Load, Mode};
 use crate::harness::run::Outcome;
+use crate::harness::tally::Failure;
 use crate::support::{FUSE, address, config, start};
 use crate::{load, run};
 
@@ -36,6 +38,30 @@ fn two_event_loops_share_the_connections() {
     let (outcome, stats) = measure(|load| Load { connections: 5, threads: 2, ..load });
     assert_eq!(outcome.tally.total_answers, stats.messages);
     assert_eq!(stats.accepted, 5);
+}
+
+/// Echoes, and closes the connection of the first client to arrive.
+struct LosesTheFirst {
+    id: u64,
+}
+
+impl Handler for LosesTheFirst {
+    fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        reply.write_all(message)?;
+        Ok(if self.id == 1 { Next::Close } else { Next::Continue })
+    }
+}
+
+#[test]
+fn no_event_loop_counts_twice_once_another_one_has_nobody_left() {
+    let server =
+        Server::bind(config(), |connection| LosesTheFirst { id: connection.client().id }).expect("it binds");
+    let server = server.start().expect("it starts");
+    let duration = Duration::from_millis(500);
+    let outcome = run(&Load { connections: 2, threads: 2, duration, ..load(address(&server)) });
+    assert_eq!(outcome.tally.failures.count(Failure::Eof), 1, "{:?}", outcome.tally.failures);
+    let last = outcome.points.last().map(|point| (point.open, point.failures));
+    assert_eq!(last, Some((1, 1)), "{:?}", outcome.points);
 }
 
 #[test]
