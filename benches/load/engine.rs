@@ -113,8 +113,8 @@ impl<'a> Engine<'a> {
         let _connecting = self.context.recent.take(start, 0, 0);
         match load.rate {
             Some(rate) => {
-                let share = self.connections.len() as f64 / load.connections as f64;
-                self.context.schedule = Some(Schedule::new(start, rate * share, self.connections.len()));
+                let schedule = Schedule::new(start, rate, load.connections, load.threads, self.number);
+                self.context.schedule = Some(schedule);
             }
             None => {
                 for connection in &mut self.connections {

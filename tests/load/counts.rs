@@ -1,12 +1,13 @@
 //! Its counts are the server's.
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hebra::{Handler, Next, Server, ServerConfig, Stats};
 
 use crate::harness::load::{Adversaries, End, Load, Mode};
 use crate::harness::run::Outcome;
+use crate::harness::schedule::Schedule;
 use crate::harness::tally::Failure;
 use crate::support::{FUSE, address, config, start};
 use crate::{load, run};
@@ -71,6 +72,20 @@ fn an_open_loop_sends_what_was_asked_for() {
     assert_eq!(outcome.tally.total_answers, stats.messages);
     // What was sent late, or not at all, is in the response times too.
     assert_eq!(outcome.tally.response.len(), 200);
+}
+
+#[test]
+fn two_event_loops_take_turns_so_that_requests_are_due_at_even_intervals() {
+    let start = Instant::now();
+    let mut loops = [0, 1].map(|number| Schedule::new(start, 1000.0, 5, 2, number));
+    for turn in 0..100 {
+        let due = start + Duration::from_millis(turn);
+        let taken = loops.each_mut().map(|schedule| schedule.take_due(due));
+        // The connections of the first are 0, 2 and 4.
+        let (number, slot) = ((turn % 5 % 2) as usize, (turn % 5 / 2) as usize);
+        assert_eq!((taken[number], taken[1 - number]), (Some(slot), None), "turn {turn}");
+        assert_eq!(loops[number].intended(slot, turn / 5), due);
+    }
 }
 
 #[test]
