@@ -22,6 +22,9 @@ pub(crate) enum Command {
     /// Echoes what each client sends, until it says bye.
     #[command(allow_negative_numbers = true)]
     Serve(ServeArguments),
+
+    /// Sends what is typed or piped in to a server, and shows what comes back.
+    Connect(ConnectArguments),
 }
 
 /// The flags of `hebra serve`. Times take units (250ms, 10s, 5m), and so do sizes (64KiB).
@@ -198,6 +201,18 @@ pub(crate) enum Service {
     Chat,
 }
 
+/// The argument and the flag of `hebra connect`.
+#[derive(Debug, Args)]
+pub(crate) struct ConnectArguments {
+    /// Server to connect to, HOST:PORT; each address of the name is tried in turn
+    #[arg(value_name = "ADDR", default_value = "localhost:1234")]
+    pub(crate) address: String,
+
+    /// How long each address may take to answer, or off
+    #[arg(long, env = "HEBRA_TIMEOUT", value_name = "TIME", value_parser = units::timeout, default_value = "10s")]
+    pub(crate) timeout: Limit,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum WhenFullArgument {
     Busy,
@@ -228,16 +243,19 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_library() {
         let Arguments { command: Command::Serve(arguments) } =
-            Arguments::try_parse_from(["hebra", "serve"]).expect("every flag has a default");
+            Arguments::try_parse_from(["hebra", "serve"]).expect("every flag has a default")
+        else {
+            unreachable!("that is what was typed")
+        };
         assert_eq!(arguments.config(), ServerConfig::default());
     }
 
     #[test]
     fn every_flag_has_its_environment_variable() {
         let command = Arguments::command();
-        let serve = command.find_subcommand("serve").expect("it exists");
-        for argument in serve.get_arguments().filter(|argument| argument.get_id() != "help") {
-            let flag = argument.get_long().expect("every argument is a flag");
+        for argument in command.get_subcommands().flat_map(clap::Command::get_arguments) {
+            // A place on the command line has no variable, and help asks for nothing that one could hold.
+            let Some(flag) = argument.get_long().filter(|flag| *flag != "help") else { continue };
             let variable = format!("HEBRA_{}", flag.to_uppercase().replace('-', "_"));
             assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));
         }

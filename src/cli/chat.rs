@@ -1,6 +1,7 @@
 //! The operator of `hebra serve --service chat`: shows what happens in the room, and says what is typed.
 
-use std::io;
+use std::fmt::Display;
+use std::io::{self, IsTerminal};
 use std::sync::{Arc, Weak};
 use std::thread::Builder;
 use std::time::Duration;
@@ -19,34 +20,38 @@ const HELP: &str = "TEXT says it to all, @2 TEXT to client 2; /who, /kick 2, bye
 
 /// The operator's two threads: one shows, the other listens to what is typed.
 pub(super) struct Operator {
+    screen: Printer,
     ended: Receiver<()>,
 }
 
 impl Operator {
     /// Starts both. When the operator leaves, `stop` is asked for.
     pub(super) fn start(room: &Arc<Room>, notices: Receiver<Notice>, stop: Stop) -> Result<Self, Error> {
-        let (lines, screen) = terminal::open("");
+        let failed = |cause| Error::Thread { name: "hebra-screen".to_owned(), cause };
+        let (lines, screen) = terminal::open("> ").map_err(failed)?;
         let (alive, ended) = bounded(0);
         let (nobody, somebody) = bounded(0);
-        let answers = screen.clone();
+        let (shown, answers) = (screen.clone(), screen.clone());
         spawn("hebra-screen", move || {
-            show(&notices, screen, nobody);
+            show(&notices, &shown, nobody);
             drop(alive);
         })?;
         // It may wait for what is typed when everything else has ended, so it keeps nothing alive, and ends
         // with the process.
         let room = Arc::downgrade(room);
         spawn("hebra-operator", move || {
-            listen(lines, &room, answers, &somebody);
+            listen(lines, &room, &answers, &somebody);
             stop.ask();
         })?;
-        Ok(Self { ended })
+        Ok(Self { screen, ended })
     }
 
     /// Waits until everything is shown. The room is to be empty and dropped.
     pub(super) fn end(self) {
         // Nobody sends: it ends with the thread, or the time.
         let _ = self.ended.recv_timeout(LAST_WAIT);
+        // There is nobody to tell if it cannot be given back.
+        let _ = self.screen.close();
     }
 }
 
@@ -56,50 +61,55 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
 }
 
 /// Shows what happens until nothing can happen any more. `nobody` is dropped when the first client comes.
-fn show(notices: &Receiver<Notice>, mut screen: Printer, nobody: Sender<()>) {
+fn show(notices: &Receiver<Notice>, screen: &Printer, nobody: Sender<()>) {
     let mut nobody = Some(nobody);
     for notice in notices {
         if let Notice::Joined(_) = notice {
             nobody = None;
         }
-        screen.print_line(&notice.to_string());
+        print(screen, &notice);
     }
     drop(nobody);
 }
 
+/// Shows a line. If the screen is gone, the chat goes on without.
+fn print(screen: &Printer, line: impl Display) {
+    let _ = screen.print(&format!("{line}\n"));
+}
+
 /// Does what is typed until the operator leaves: by `bye`, or at the end of the input.
-fn listen(mut lines: LineReader, room: &Weak<Room>, mut answers: Printer, somebody: &Receiver<()>) {
-    if !lines.is_interactive() {
+fn listen(mut lines: LineReader, room: &Weak<Room>, answers: &Printer, somebody: &Receiver<()>) {
+    if !io::stdin().is_terminal() {
         // What a script says is for whoever comes first.
         let _ = somebody.recv();
     }
     loop {
-        let line = lines.next_line();
+        let line = lines.read();
         let Some(room) = room.upgrade() else { return };
         let order = match &line {
             Ok(Some(line)) => Order::from(line.trim()),
             Ok(None) => Order::Leave,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Order::Leave,
             Err(error) => {
-                answers.print_line(&format!("cannot read what is typed: {error}"));
+                print(answers, format_args!("cannot read what is typed: {error}"));
                 Order::Leave
             }
         };
         match order {
             Order::Nothing => {}
             Order::Say(text) if room.say(text) > 0 => {}
-            Order::Say(_) => answers.print_line("nobody is here"),
+            Order::Say(_) => print(answers, "nobody is here"),
             Order::SayTo(id, text) if room.say_to(id, text) => {}
             Order::Kick(id) if room.dismiss(id) => {}
-            Order::SayTo(id, _) | Order::Kick(id) => answers.print_line(&format!("<{id}> is not here")),
+            Order::SayTo(id, _) | Order::Kick(id) => print(answers, format_args!("<{id}> is not here")),
             Order::Who => {
                 let members = room.members();
-                answers.print_line(&format!("here: {}", members.len()));
+                print(answers, format_args!("here: {}", members.len()));
                 for member in members {
-                    answers.print_line(&format!("<{}> {}", member.id, member.peer));
+                    print(answers, format_args!("<{}> {}", member.id, member.peer));
                 }
             }
-            Order::Unknown => answers.print_line(HELP),
+            Order::Unknown => print(answers, HELP),
             Order::Leave => {
                 room.say("bye");
                 return;

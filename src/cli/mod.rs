@@ -2,7 +2,10 @@
 
 mod arguments;
 mod chat;
+mod connect;
+mod failure;
 mod logging;
+mod printable;
 mod serve;
 mod signals;
 mod terminal;
@@ -17,7 +20,7 @@ use clap::error::ErrorKind;
 
 use arguments::{Arguments, Command};
 
-/// The server stopped and every session had ended by itself.
+/// All went well: the server stopped and every session had ended by itself, or the client saw the end.
 pub(crate) const DRAINED: u8 = 0;
 /// It could not run; standard error says why.
 pub(crate) const FAILED: u8 = 1;
@@ -30,6 +33,7 @@ pub(crate) const CUT_OFF: u8 = 3;
 pub(crate) fn run() -> ExitCode {
     let code = match Arguments::try_parse() {
         Ok(Arguments { command: Command::Serve(arguments) }) => serve::run(arguments),
+        Ok(Arguments { command: Command::Connect(arguments) }) => connect::run(&arguments),
         Err(error) => report_usage(&error),
     };
     ExitCode::from(code)

@@ -1,26 +1,304 @@
-//! Interim.
-use std::io::{self, BufRead, IsTerminal, Write};
+//! The operator's terminal: lines are read with a prompt and line editing, and what arrives meanwhile is
+//! printed above the line being typed. In a pipe, or on a terminal that can do nothing, lines are read plainly.
+//!
+//! Any thread may print; one thread reads. The line editor redraws the prompt on the reading thread, and there,
+//! as the beginning of what is drawn, the waiting text is printed: in order, whole, and never within a line.
+//! Its own way to print from outside writes past the prompt when a line is just begun or ended; here that only
+//! wakes the editor up.
 
-pub(super) struct LineReader;
-#[derive(Clone)]
-pub(super) struct Printer;
+use std::borrow::Cow;
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{env, thread};
 
-pub(super) fn open(_prompt: &str) -> (LineReader, Printer) {
-    (LineReader, Printer)
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::Validator;
+use rustyline::{ColorMode, Config, Editor, ExternalPrinter, Helper};
+
+/// How much text may wait for the prompt to be redrawn, in bytes, before whoever prints has to wait.
+const MAX_WAITING: usize = 256 * 1024;
+
+/// How long [`Printer::close`] waits for the editor: it does not look up while it searches its history.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The message that makes the editor redraw. It goes a line up and down again, because the editor ends each
+/// message with a line feed.
+const WAKE: &str = "\x1b[A\n";
+
+/// Opens the terminal of standard input and output.
+///
+/// # Errors
+///
+/// If the terminal cannot be asked for its settings.
+pub(crate) fn open(prompt: &str) -> io::Result<(LineReader, Printer)> {
+    if !is_interactive() {
+        let screen = Arc::new(Screen::new(None, None));
+        return Ok((
+            LineReader { prompt: String::new(), editor: None, screen: Arc::clone(&screen) },
+            Printer(screen),
+        ));
+    }
+    let settings = tcgetattr(io::stdin())?;
+    // The editor asks its helper for the prompt's look only if there are colours; we have none.
+    let config = Config::builder().color_mode(ColorMode::Forced).auto_add_history(true).build();
+    let mut editor = Editor::with_config(config).map_err(io_error)?;
+    let wake = editor.create_external_printer().map_err(io_error)?;
+    let screen = Arc::new(Screen::new(Some(settings), Some(Box::new(wake))));
+    editor.set_helper(Some(Redraw(Arc::clone(&screen))));
+    let reader = LineReader { prompt: prompt.to_owned(), editor: Some(editor), screen: Arc::clone(&screen) };
+    Ok((reader, Printer(screen)))
+}
+
+/// Whether somebody types lines and sees what is printed: standard input and output are terminals, and can edit.
+pub(crate) fn is_interactive() -> bool {
+    let is_dumb = env::var_os("TERM").is_some_and(|term| term == "dumb" || term == "cons25" || term == "emacs");
+    io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb
+}
+
+/// Reads the lines that are typed.
+pub(crate) struct LineReader {
+    prompt: String,
+    editor: Option<Editor<Redraw, DefaultHistory>>,
+    screen: Arc<Screen>,
 }
 
 impl LineReader {
-    pub(super) fn is_interactive(&self) -> bool {
-        io::stdin().is_terminal()
-    }
-    pub(super) fn next_line(&mut self) -> io::Result<Option<String>> {
-        let mut line = String::new();
-        Ok((io::stdin().lock().read_line(&mut line)? > 0).then_some(line))
+    /// The next line without its end, or `None` at the end of the input (Ctrl-D).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Interrupted`] after Ctrl-C, which should end the program; else what the system says. The
+    /// terminal has its own settings back in each case.
+    pub(crate) fn read(&mut self) -> io::Result<Option<String>> {
+        let Some(editor) = &mut self.editor else {
+            let mut line = String::new();
+            let count = io::stdin().lock().read_line(&mut line)?;
+            line.truncate(line.trim_end_matches(['\r', '\n']).len());
+            return Ok((count > 0).then_some(line));
+        };
+        if !self.screen.begin() {
+            return Ok(None);
+        }
+        let result = editor.readline(&self.prompt);
+        let ended = result.is_err();
+        if !self.screen.end(ended) {
+            return Ok(None);
+        }
+        match result {
+            Ok(line) => Ok(Some(line)),
+            Err(ReadlineError::Eof) => Ok(None),
+            Err(error) => Err(io_error(error)),
+        }
     }
 }
 
+/// Prints from any thread.
+#[derive(Clone)]
+pub(crate) struct Printer(Arc<Screen>);
+
 impl Printer {
-    pub(super) fn print_line(&mut self, text: &str) {
-        let _ = writeln!(io::stdout(), "{text}");
+    /// Prints `text` above the prompt, if there is one; it is then completed to whole lines. Without a prompt it
+    /// is printed as it is. The caller sees to it that it cannot control the terminal.
+    ///
+    /// # Errors
+    ///
+    /// What the system says to a write. Text above a prompt is only accepted here.
+    pub(crate) fn print(&self, text: &str) -> io::Result<()> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut state = self.0.lock();
+        while state.is_prompting() && state.waiting.len() > MAX_WAITING {
+            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        match state.phase {
+            Phase::Closed => write(text),
+            Phase::Away => write(&whole_lines(text)),
+            Phase::Begun | Phase::Prompt => {
+                state.waiting.push_str(text);
+                let wake = state.phase == Phase::Prompt && !state.woken;
+                state.woken |= wake;
+                drop(state);
+                if wake {
+                    self.0.wake();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the prompt, for whoever ends the program while a line is being typed: prints what waits, gives the
+    /// terminal its settings back, and from then on prints text as it is. A reader that is at its prompt never
+    /// returns from there; the others find the end of the input.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let mut state = self.0.lock();
+        if state.is_prompting() {
+            state.closing = true;
+            drop(state);
+            self.0.wake();
+            let (closed, _) = self
+                .0
+                .changed
+                .wait_timeout_while(self.0.lock(), CLOSE_TIMEOUT, |state| state.is_prompting())
+                .unwrap_or_else(PoisonError::into_inner);
+            state = closed;
+            if let Some(settings) = &state.settings {
+                // It has gone if its settings cannot be set.
+                let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, settings);
+            }
+            // Pasted lines need no marks any more, and the line that was being typed stays as it is.
+            write("\x1b[?2004l\n")?;
+        }
+        state.phase = Phase::Closed;
+        write(&std::mem::take(&mut state.waiting))
+    }
+}
+
+/// What the editor is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Nothing: a line is being handled.
+    Away,
+    /// It is about to show the prompt.
+    Begun,
+    /// A line is being typed.
+    Prompt,
+    /// There is no prompt any more, or never was.
+    Closed,
+}
+
+/// What the reader and the printers share.
+struct Screen {
+    state: Mutex<State>,
+    /// Told when text was drawn and when the phase changed.
+    changed: Condvar,
+    waker: Mutex<Option<Box<dyn ExternalPrinter + Send>>>,
+}
+
+struct State {
+    phase: Phase,
+    /// What has to be printed above the prompt.
+    waiting: String,
+    /// Whether the editor was told of it.
+    woken: bool,
+    closing: bool,
+    /// What the terminal was set to, if there is a prompt.
+    settings: Option<Termios>,
+}
+
+impl State {
+    fn is_prompting(&self) -> bool {
+        matches!(self.phase, Phase::Begun | Phase::Prompt)
+    }
+}
+
+impl Screen {
+    fn new(settings: Option<Termios>, waker: Option<Box<dyn ExternalPrinter + Send>>) -> Self {
+        let phase = if waker.is_some() { Phase::Away } else { Phase::Closed };
+        Self {
+            state: Mutex::new(State { phase, waiting: String::new(), woken: false, closing: false, settings }),
+            changed: Condvar::new(),
+            waker: Mutex::new(waker),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the editor redraw. It may wait for it to have taken the last wake, so it is not called with the
+    /// state locked.
+    fn wake(&self) {
+        if let Some(waker) = &mut *self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
+            // It fails when the editor is gone, and then nobody waits for it.
+            let _ = waker.print(WAKE.to_owned());
+        }
+    }
+
+    /// A line is to be read. False if there is no prompt any more.
+    fn begin(&self) -> bool {
+        let mut state = self.lock();
+        let open = state.phase != Phase::Closed;
+        if open {
+            state.phase = Phase::Begun;
+        }
+        open
+    }
+
+    /// The prompt is about to be drawn, and everything before it has been: what has to be printed first.
+    fn draw(&self, is_own_prompt: bool) -> String {
+        let mut state = self.lock();
+        if state.closing {
+            state.phase = Phase::Closed;
+            self.changed.notify_all();
+            drop(state);
+            // The program ends; nothing may be drawn any more.
+            loop {
+                thread::park();
+            }
+        }
+        state.phase = Phase::Prompt;
+        // While it searches its history the editor takes no wake; it would fill up with them.
+        state.woken &= !is_own_prompt;
+        let text = std::mem::take(&mut state.waiting);
+        self.changed.notify_all();
+        drop(state);
+        whole_lines(&text).into_owned()
+    }
+
+    /// The editor has left the line. False if the prompt was closed meanwhile.
+    fn end(&self, ended: bool) -> bool {
+        let mut state = self.lock();
+        let open = !state.closing;
+        state.phase = if ended || !open { Phase::Closed } else { Phase::Away };
+        state.woken = false;
+        let text = std::mem::take(&mut state.waiting);
+        // Whoever prints next learns that nobody sees it.
+        let _ = if state.phase == Phase::Closed { write(&text) } else { write(&whole_lines(&text)) };
+        self.changed.notify_all();
+        open
+    }
+}
+
+/// Draws what waits before the prompt.
+struct Redraw(Arc<Screen>);
+
+impl Helper for Redraw {}
+impl Completer for Redraw {
+    type Candidate = String;
+}
+impl Hinter for Redraw {
+    type Hint = String;
+}
+impl Validator for Redraw {}
+impl Highlighter for Redraw {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, is_own: bool) -> Cow<'b, str> {
+        let text = self.0.draw(is_own);
+        if text.is_empty() { Cow::Borrowed(prompt) } else { Cow::Owned(text + prompt) }
+    }
+}
+
+/// `text` with a line feed at its end, unless it is empty.
+fn whole_lines(text: &str) -> Cow<'_, str> {
+    if text.is_empty() || text.ends_with('\n') { Cow::Borrowed(text) } else { Cow::Owned(format!("{text}\n")) }
+}
+
+fn write(text: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    output.write_all(text.as_bytes())?;
+    output.flush()
+}
+
+fn io_error(error: ReadlineError) -> io::Error {
+    match error {
+        ReadlineError::Io(error) => error,
+        ReadlineError::Interrupted => ErrorKind::Interrupted.into(),
+        error => io::Error::other(error),
     }
 }

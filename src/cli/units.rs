@@ -35,6 +35,14 @@ impl FromStr for Count {
     }
 }
 
+/// A time limit that a socket can have: not zero.
+pub(crate) fn timeout(text: &str) -> Result<Limit, String> {
+    match text.parse()? {
+        Limit(Some(Duration::ZERO)) => Err("a timeout must be longer than zero, or off".to_owned()),
+        limit => Ok(limit),
+    }
+}
+
 /// A duration such as `250ms` or `5m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a duration looks like 250ms, 10s or 5m".to_owned())

@@ -18,4 +18,5 @@ mod crowd;
 mod program;
 mod greet;
 mod chat;
+mod connect;
 mod usage;

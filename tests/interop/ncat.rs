@@ -1,7 +1,7 @@
 //! ncat in a pipe: it closes its sending side when its input ends and prints what still comes.
 
-use crate::support::{Program, connect_served, random_bytes};
-use crate::{assert_same, client, pipe};
+use crate::support::{Program, assert_same, connect_served, random_bytes};
+use crate::{client, pipe};
 
 #[test]
 fn what_ncat_sends_comes_back_and_bye_closes() {

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::support::{Program, random_bytes};
-use crate::{assert_same, pipe, tool};
+use crate::support::{Program, assert_same, random_bytes};
+use crate::{pipe, tool};
 
 /// socat that waits for the server's end of stream when its input has ended, instead of half a second.
 fn socat(server: &Program) -> Command {

@@ -6,14 +6,15 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use hebra::{Echo, RunningServer, Server, ServerConfig};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rexpect::session::{PtySession, spawn_command};
 
 /// How long a test waits for what must happen before it fails. Never what decides.
 pub const FUSE: Duration = Duration::from_secs(60);
@@ -131,6 +132,55 @@ pub fn random_bytes(length: usize) -> Vec<u8> {
     let mut bytes: Vec<u8> = (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).collect();
     bytes.truncate(length);
     bytes
+}
+
+/// Asserts that `output` is `input`, without printing megabytes if it is not.
+pub fn assert_same(output: &[u8], input: &[u8]) {
+    assert_eq!(output.len(), input.len());
+    assert!(output == input, "the bytes differ from {:?} on", output.iter().zip(input).position(|(a, b)| a != b));
+}
+
+/// Runs a program in a pipe, with `input` and then an end of file. One that does not end is killed.
+pub fn run(program: &mut Command, input: &[u8]) -> Output {
+    let mut child = program
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program:?}: {error}"));
+    let id = Pid::from_raw(child.id().try_into().expect("a process id"));
+    let mut stdin = child.stdin.take().expect("piped");
+    thread::scope(|scope| {
+        let (ended, end) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if end.recv_timeout(FUSE) == Err(RecvTimeoutError::Timeout) {
+                kill(id, Signal::SIGKILL).expect("it runs");
+            }
+        });
+        scope.spawn(move || {
+            // A client that was told goodbye takes no more; what it printed tells.
+            let _ = stdin.write_all(input);
+        });
+        let output = child.wait_with_output().expect("it was started");
+        drop(ended);
+        output
+    })
+}
+
+/// `hebra connect` with further arguments, and nothing of the environment that would change its defaults.
+pub fn connect_command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hebra"));
+    command.arg("connect").args(arguments).env_remove("HEBRA_TIMEOUT").env("TERM", "xterm");
+    command
+}
+
+/// `hebra connect` on a terminal, connected and at its prompt.
+pub fn connect_on_terminal(server: SocketAddr) -> PtySession {
+    let command = connect_command(&[&server.to_string()]);
+    let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
+    terminal.exp_string(&format!("connected to {server}; Ctrl-D ends")).expect("a connection");
+    terminal.exp_string("> ").expect("a prompt");
+    terminal
 }
 
 /// `hebra serve` on a free loopback port, whose standard error is the caller's to read or not. Returns its

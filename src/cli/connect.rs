@@ -1,0 +1,255 @@
+//! `hebra connect`: what is typed or piped in goes to a server, what comes back is shown as it comes.
+//!
+//! The main thread prints until the server closes, which ends the program; another sends, and ends with it
+//! wherever it is, because nothing can interrupt a read of standard input. In a pipe every byte passes as it is.
+//! On a terminal lines are edited, and what comes is escaped: a server has no business with a terminal's settings.
+
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use signal_hook::consts::SIGINT;
+use signal_hook::low_level::emulate_default_handler;
+
+use super::arguments::ConnectArguments;
+use super::failure::{self, Failure};
+use super::printable::Printable;
+use super::terminal::{self, LineReader, Printer};
+use super::{DRAINED, FAILED, complain};
+
+/// How much is copied at once, in bytes.
+const BUFFER: usize = 64 * 1024;
+
+/// Connects and talks until the server closes; the exit code.
+pub(crate) fn run(arguments: &ConnectArguments) -> u8 {
+    match talk(arguments) {
+        Ok(()) => DRAINED,
+        Err(failure) => {
+            complain(failure.message);
+            failure.code
+        }
+    }
+}
+
+fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
+    let addresses = failure::resolve(&arguments.address)?;
+    let (stream, server) = connect(&addresses, arguments.timeout.0)?;
+    let stream = Arc::new(stream);
+    let local = |cause: &io::Error| Failure { code: FAILED, message: format!("cannot use the terminal: {cause}") };
+    let (input, mut output) = if terminal::is_interactive() {
+        let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
+        printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
+        (Input::Lines(lines), Output::Screen(printer, Printable::default()))
+    } else if io::stdout().is_terminal() {
+        let (_, printer) = terminal::open("").map_err(|cause| local(&cause))?;
+        (Input::Bytes, Output::Screen(printer, Printable::default()))
+    } else {
+        (Input::Bytes, Output::Bytes)
+    };
+    let sender = Arc::new(Sender { stream: Arc::clone(&stream), failed: Mutex::new(None) });
+    let sending = Arc::clone(&sender);
+    thread::Builder::new()
+        .name("hebra-input".to_owned())
+        .spawn(move || sending.send(input))
+        .map_err(|cause| Failure::new("cannot start thread hebra-input", &cause))?;
+    let ended = output.receive(&stream);
+    output.close();
+    // A write that is stuck ends, so that its error, if it met the one that a read then does not, is known.
+    let _ = stream.shutdown(Shutdown::Both);
+    let cannot_send = sender.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match ended {
+        Err(Broken::Read(cause)) => Err(Failure::new(format_args!("connection to {server} broke"), &cause)),
+        // Whoever reads our output has seen enough.
+        Err(Broken::Write(cause)) if cause.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(Broken::Write(cause)) => {
+            Err(Failure { code: FAILED, message: format!("cannot write to standard output: {cause}") })
+        }
+        Ok(()) => match cannot_send {
+            Some(Broken::Read(cause)) => {
+                Err(Failure { code: FAILED, message: format!("cannot read standard input: {cause}") })
+            }
+            // A server may close before it has read all that it is sent.
+            Some(Broken::Write(cause)) if cause.kind() != ErrorKind::BrokenPipe => {
+                Err(Failure::new(format_args!("connection to {server} broke"), &cause))
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+/// Connects to the first of `addresses` that answers; each may take up to `timeout`.
+///
+/// # Errors
+///
+/// The last failure that says something of the server, rather than of this machine (which may lack IPv6).
+fn connect(addresses: &[SocketAddr], timeout: Option<Duration>) -> Result<(TcpStream, SocketAddr), Failure> {
+    let mut told = Failure { code: FAILED, message: "there is no address to connect to".to_owned() };
+    for address in addresses {
+        let attempt = match timeout {
+            Some(timeout) => TcpStream::connect_timeout(address, timeout),
+            None => TcpStream::connect(address),
+        };
+        match attempt {
+            Ok(stream) => {
+                // A line goes out as it is typed. Without the option it only goes later.
+                let _ = stream.set_nodelay(true);
+                return Ok((stream, *address));
+            }
+            Err(cause) => {
+                let failure = Failure::new(format_args!("cannot connect to {address}"), &cause);
+                if failure.code != FAILED || told.code == FAILED {
+                    told = failure;
+                }
+            }
+        }
+    }
+    Err(told)
+}
+
+/// What stopped a copy.
+#[derive(Debug)]
+enum Broken {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+enum Input {
+    Lines(LineReader),
+    Bytes,
+}
+
+/// The sending direction.
+struct Sender {
+    stream: Arc<TcpStream>,
+    /// Why it ended early. Locked during each write, so that whoever sees the connection's end and then looks
+    /// here misses nothing.
+    failed: Mutex<Option<Broken>>,
+}
+
+impl Sender {
+    /// Sends all input, then closes the sending side.
+    fn send(&self, input: Input) {
+        let result = match input {
+            Input::Lines(reader) => self.send_lines(reader),
+            Input::Bytes => self.send_bytes(io::stdin().lock()),
+        };
+        if let Err(cause) = result {
+            *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Broken::Read(cause));
+        }
+        // It fails if the connection is gone, which the other direction tells.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    fn send_lines(&self, mut reader: LineReader) -> io::Result<()> {
+        loop {
+            match reader.read() {
+                Ok(Some(line)) if self.write(format!("{line}\n").as_bytes()) => {}
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    // As Ctrl-C ends any other program, which is what the shell is to see.
+                    emulate_default_handler(SIGINT)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn send_bytes(&self, mut input: impl Read) -> io::Result<()> {
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            match input.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) if self.write(&buffer[..count]) => {}
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends `bytes`; false if the server takes no more.
+    fn write(&self, bytes: &[u8]) -> bool {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        *failed = (&*self.stream).write_all(bytes).map_err(Broken::Write).err();
+        failed.is_none()
+    }
+}
+
+/// The receiving direction.
+enum Output {
+    Screen(Printer, Printable),
+    Bytes,
+}
+
+impl Output {
+    /// Prints what comes, as it comes, until the server closes.
+    fn receive(&mut self, mut stream: &TcpStream) -> Result<(), Broken> {
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            match stream.read(&mut buffer) {
+                Ok(0) => return Ok(()),
+                Ok(count) => self.print(&buffer[..count]).map_err(Broken::Write)?,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Broken::Read(error)),
+            }
+        }
+    }
+
+    fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Screen(printer, printable) => printer.print(&printable.feed(bytes)),
+            Self::Bytes => {
+                let mut output = io::stdout().lock();
+                output.write_all(bytes)?;
+                output.flush()
+            }
+        }
+    }
+
+    /// Prints what is left, and gives the terminal back.
+    fn close(&mut self) {
+        if let Self::Screen(printer, printable) = self {
+            // There is nobody to tell if it cannot be printed.
+            let _ = printer.print(&printable.finish());
+            let _ = printer.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::cli::failure::REFUSED;
+
+    /// A listener that took a free port, and an address at which nobody listens.
+    fn listener_and_nobody() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+        let nobody = ([127, 0, 3, 7], listener.local_addr().expect("a socket").port()).into();
+        (listener, nobody)
+    }
+
+    #[test]
+    fn every_address_is_tried_in_turn() {
+        let (listener, nobody) = listener_and_nobody();
+        let address = listener.local_addr().expect("a socket");
+        let (_stream, server) =
+            connect(&[nobody, address], Some(Duration::from_secs(60))).expect("the second answers");
+        assert_eq!(server, address);
+    }
+
+    #[test]
+    fn what_is_told_is_the_failure_that_says_something_of_the_server() {
+        let (_listener, nobody) = listener_and_nobody();
+        // For documentation (RFC 3849): nobody has it, and there is no way there.
+        let unreachable = "[2001:db8::1]:1".parse().expect("an address");
+        let failure = connect(&[nobody, unreachable], Some(Duration::from_millis(10))).expect_err("nobody answers");
+        // Where packets to it vanish, silence is the last answer.
+        if failure.code == REFUSED {
+            assert_eq!(failure.message, format!("cannot connect to {nobody}: connection refused"));
+        }
+    }
+}

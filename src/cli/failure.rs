@@ -1,0 +1,87 @@
+//! Why a client failed: one line, and an exit code that scripts can tell apart.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use super::{FAILED, USAGE};
+
+/// The name has no address, or nobody could be asked for it.
+pub(crate) const UNRESOLVED: u8 = 4;
+/// Nobody listens there.
+pub(crate) const REFUSED: u8 = 5;
+/// No answer came in time.
+pub(crate) const TIMED_OUT: u8 = 6;
+/// The connection broke.
+pub(crate) const RESET: u8 = 7;
+
+/// A failure as it is told.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The exit code.
+    pub(crate) code: u8,
+    /// One line that names what was tried, and the cause.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// The failure to do what `attempt` says, such as `cannot connect to 127.0.0.1:1234`.
+    pub(crate) fn new(attempt: impl Display, cause: &io::Error) -> Self {
+        let told = |code, words: &str| Self { code, message: format!("{attempt}: {words}") };
+        match cause.kind() {
+            ErrorKind::ConnectionRefused => told(REFUSED, "connection refused"),
+            // A read timeout is `WouldBlock` on Linux.
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => told(TIMED_OUT, "timed out"),
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => told(RESET, "connection reset"),
+            _ => told(FAILED, &cause.to_string()),
+        }
+    }
+}
+
+/// The addresses of `name` (`HOST:PORT`), each once, in the resolver's order; at least one.
+///
+/// # Errors
+///
+/// [`UNRESOLVED`]; a name without a port, or with a wrong one, is wrong [`USAGE`].
+pub(crate) fn resolve(name: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let failed = |code, cause: &dyn Display| Failure { code, message: format!("cannot resolve {name:?}: {cause}") };
+    let mut addresses = Vec::new();
+    for address in name.to_socket_addrs().map_err(|cause| match cause.kind() {
+        ErrorKind::InvalidInput => failed(USAGE, &"an address looks like localhost:1234"),
+        _ => failed(UNRESOLVED, &cause),
+    })? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(failed(UNRESOLVED, &"the name has no address"));
+    }
+    Ok(addresses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_of_failure_has_its_exit_code_and_words() {
+        for (kind, code, message) in [
+            (ErrorKind::ConnectionRefused, 5, "cannot sing: connection refused"),
+            (ErrorKind::TimedOut, 6, "cannot sing: timed out"),
+            (ErrorKind::WouldBlock, 6, "cannot sing: timed out"),
+            (ErrorKind::ConnectionReset, 7, "cannot sing: connection reset"),
+            (ErrorKind::AddrNotAvailable, 1, "cannot sing: address not available"),
+        ] {
+            let failure = Failure::new("cannot sing", &kind.into());
+            assert_eq!((failure.code, failure.message.as_str()), (code, message));
+        }
+    }
+
+    #[test]
+    fn an_address_without_a_port_is_wrong_usage_and_a_name_of_nobody_is_unresolved() {
+        for (name, code) in [("localhost", USAGE), ("localhost:65536", USAGE), ("nowhere.invalid:1", UNRESOLVED)] {
+            assert_eq!(resolve(name).expect_err(name).code, code, "{name}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The interactive client: on a terminal, in a pipe, and with each kind of failure.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use hebra::{Framing, ServerConfig};
+use rexpect::process::wait::WaitStatus;
+use rexpect::session::PtySession;
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::support::{
+    address, assert_same, config, connect_command, connect_on_terminal, connect_served, random_bytes, run, start,
+};
+
+/// A server that a test plays itself, and where it listens.
+fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+    let address = listener.local_addr().expect("a socket");
+    (listener, address)
+}
+
+/// Runs the client in a pipe: its exit code, output and standard error.
+fn talk(arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
+    let Output { status, stdout, stderr } = run(&mut connect_command(arguments), input);
+    (status.code(), stdout, String::from_utf8(stderr).expect("text"))
+}
+
+/// What the client says when it fails, with its exit code.
+fn failure(arguments: &[&str]) -> (Option<i32>, String) {
+    let (code, stdout, stderr) = talk(arguments, b"hello\n");
+    assert!(stdout.is_empty(), "{}", stdout.escape_ascii());
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    (code, stderr.trim_end().to_owned())
+}
+
+#[test]
+fn sixteen_mebibytes_pass_through_a_pipe_unchanged() {
+    let server = start(ServerConfig { framing: Framing::Raw, ..config() });
+    let input = random_bytes(16 << 20);
+    let (code, output, stderr) = talk(&[&address(&server).to_string()], &input);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""));
+    assert_same(&output, &input);
+}
+
+#[test]
+fn a_server_that_closes_first_ends_the_client_although_its_input_is_open() {
+    let server = start(ServerConfig { workers: 1, max_pending: 0, ..config() });
+    let mut command = connect_command(&[&address(&server).to_string()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it is built");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"hello\n").expect("it runs");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("an echo");
+    assert_eq!(line, "hello\n");
+    // Its place is taken, so another is told so and ends.
+    let refused =
+        command.stdin(Stdio::piped()).spawn().and_then(|child| child.wait_with_output()).expect("it ends");
+    assert!(refused.stdout.starts_with(b"busy: "), "{}", refused.stdout.escape_ascii());
+    assert_eq!(refused.status.code(), Some(0));
+    stdin.write_all(b"bye\n").expect("it runs");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    drop(stdin);
+}
+
+#[test]
+fn what_a_server_sends_by_itself_is_printed_as_it_comes() {
+    let (listener, address) = listen();
+    let mut command = connect_command(&[&address.to_string()]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is built");
+    let (mut server, _) = listener.accept().expect("it connects");
+    let mut stdout = child.stdout.take().expect("piped");
+    for sent in [&b"hola"[..], b"\x1b[2J\xff\r\n\0"] {
+        server.write_all(sent).expect("it is sent");
+        let mut printed = vec![0; sent.len()];
+        stdout.read_exact(&mut printed).expect("it is printed");
+        assert_eq!(printed, sent);
+    }
+    drop(server);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_the_client_quietly() {
+    let (listener, address) = listen();
+    let mut command = connect_command(&[&address.to_string()]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it is built");
+    let (mut server, _) = listener.accept().expect("it connects");
+    drop(child.stdout.take());
+    server.write_all(b"hola\n").expect("it is sent");
+    let stdin = child.stdin.take();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+    drop(stdin);
+}
+
+#[test]
+fn a_refused_connection_is_exit_code_5() {
+    // An address of which no other test takes a port, so that the one given back stays free.
+    let free = TcpListener::bind("127.0.1.11:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let told = format!("hebra: cannot connect to {free}: connection refused");
+    assert_eq!(failure(&[&free.to_string()]), (Some(5), told));
+}
+
+#[test]
+fn a_name_of_nobody_is_exit_code_4_and_an_address_without_a_port_2() {
+    let (code, told) = failure(&["nowhere.invalid:1"]);
+    assert_eq!(code, Some(4), "{told}");
+    assert!(told.starts_with("hebra: cannot resolve \"nowhere.invalid:1\": "), "{told}");
+    let told = "hebra: cannot resolve \"\\u{1b}[2J\": an address looks like localhost:1234".to_owned();
+    assert_eq!(failure(&["\u{1b}[2J"]), (Some(2), told));
+    assert_eq!(failure(&["--timeout", "0s"]).0, Some(2));
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_exit_code_6() {
+    // A listener that accepts nobody, with a queue that is full: the kernel leaves further clients without an
+    // answer.
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
+    listener.listen(0).expect("it listens");
+    let address = listener.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
+    let mut queued = Vec::new();
+    while let Ok(client) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+        queued.push(client);
+    }
+    let told = format!("hebra: cannot connect to {address}: timed out");
+    assert_eq!(failure(&["--timeout", "50ms", &address.to_string()]), (Some(6), told));
+}
+
+#[test]
+fn a_connection_that_is_reset_is_exit_code_7() {
+    let (listener, address) = listen();
+    let server = std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("it connects");
+        client.read_exact(&mut [0; 6]).expect("it sends a line");
+        SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("a socket");
+    });
+    let told = format!("hebra: connection to {address} broke: connection reset");
+    assert_eq!(failure(&[&address.to_string()]), (Some(7), told));
+    server.join().expect("it only resets");
+}
+
+/// Waits for the client's end: its exit code.
+fn code(terminal: &PtySession) -> i32 {
+    match terminal.process().wait().expect("it ends") {
+        WaitStatus::Exited(_, code) => code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn lines_typed_on_a_terminal_come_back_and_bye_ends() {
+    let server = start(config());
+    let mut terminal = connect_on_terminal(address(&server));
+    for line in ["hello", "está bien, ¿no?"] {
+        terminal.send_line(line).expect("it runs");
+        // The terminal's reader takes each byte for a character. What is typed is drawn, then what comes back.
+        let shown: String = line.bytes().map(char::from).collect();
+        terminal.exp_string(&format!("{shown}\r\n")).expect("the line");
+        terminal.exp_string(&format!("{shown}\r\n")).expect("its echo");
+        terminal.exp_string("> ").expect("a prompt");
+    }
+    terminal.send_line("bye").expect("it runs");
+    terminal.exp_eof().expect("it ends");
+    assert_eq!(code(&terminal), 0);
+}
+
+#[test]
+fn two_lines_typed_at_once_are_both_sent() {
+    let (listener, address) = listen();
+    let mut terminal = connect_on_terminal(address);
+    let (server, _) = listener.accept().expect("it connects");
+    terminal.send("one\rtwo\r").expect("it runs");
+    terminal.flush().expect("it runs");
+    let lines: Vec<String> = BufReader::new(&server).lines().take(2).map_while(Result::ok).collect();
+    assert_eq!(lines, ["one", "two"]);
+}
+
+#[test]
+fn what_comes_while_a_line_is_typed_is_shown_above_it_and_cannot_control_the_terminal() {
+    let (listener, address) = listen();
+    let mut terminal = connect_on_terminal(address);
+    let (mut server, _) = listener.accept().expect("it connects");
+    terminal.send("half a l").expect("it runs");
+    terminal.flush().expect("it runs");
+    terminal.exp_string("half a l").expect("what is typed is shown");
+    server.write_all(b"hola \x1b[2J").expect("it is sent");
+    terminal.exp_string("hola \\u{1b}[2J\r\n> half a l").expect("it is above the line");
+    terminal.send_line("ine").expect("it runs");
+    let mut line = String::new();
+    BufReader::new(&server).read_line(&mut line).expect("the whole line");
+    assert_eq!(line, "half a line\n");
+}
+
+#[test]
+fn ctrl_d_closes_the_sending_side_and_the_rest_is_printed() {
+    let (listener, address) = listen();
+    let mut terminal = connect_on_terminal(address);
+    let (mut server, _) = listener.accept().expect("it connects");
+    terminal.send_control('d').expect("it runs");
+    assert_eq!(server.read(&mut [0]).expect("a clean end of stream"), 0);
+    server.write_all(b"the rest").expect("it is sent");
+    terminal.exp_string("the rest").expect("it is shown");
+    drop(server);
+    terminal.exp_eof().expect("it ends");
+    assert_eq!(code(&terminal), 0);
+}
+
+#[test]
+fn ctrl_c_at_the_prompt_ends_the_client_as_the_signal_would() {
+    let (listener, address) = listen();
+    let mut terminal = connect_on_terminal(address);
+    let (mut server, _) = listener.accept().expect("it connects");
+    terminal.send_control('c').expect("it runs");
+    assert_eq!(server.read(&mut [0]).expect("a clean end of stream"), 0);
+    let status = terminal.process().wait().expect("it ends");
+    assert!(matches!(status, WaitStatus::Signaled(_, signal, _) if signal as i32 == 2), "{status:?}");
+}
+
+#[test]
+fn a_server_that_closes_at_the_prompt_loses_no_reply() {
+    let (listener, address) = listen();
+    let mut terminal = connect_on_terminal(address);
+    let (mut server, _) = listener.accept().expect("it connects");
+    server.write_all(b"idle: goodbye\r\n").expect("it is sent");
+    drop(server);
+    let rest = terminal.exp_eof().expect("it ends");
+    assert!(rest.contains("idle: goodbye\r\n"), "{rest:?}");
+    assert_eq!(code(&terminal), 0);
+    connect_served(crate::support::address(&start(config())));
+}
