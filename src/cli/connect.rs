@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crossbeam_channel::{self as channel, RecvTimeoutError};
 use signal_hook::consts::SIGINT;
 use signal_hook::low_level::emulate_default_handler;
 
@@ -21,6 +22,10 @@ use super::{DRAINED, FAILED, complain};
 
 /// How much is copied at once, in bytes.
 const BUFFER: usize = 64 * 1024;
+
+/// How long a pipe may have nothing to send after the server closed its sending side. It may still read; whether
+/// it does only a write can tell.
+const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Connects and talks until the server closes; the exit code.
 pub(crate) fn run(arguments: &ConnectArguments) -> u8 {
@@ -48,14 +53,19 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
     } else {
         (Input::Bytes, Output::Bytes)
     };
+    let is_typed = matches!(input, Input::Lines(_));
     let sender = Arc::new(Sender { stream: Arc::clone(&stream), failed: Mutex::new(None) });
     let sending = Arc::clone(&sender);
+    let (sent, progress) = channel::bounded(1);
     thread::Builder::new()
         .name("hebra-input".to_owned())
-        .spawn(move || sending.send(input))
+        .spawn(move || sending.send(input, &sent))
         .map_err(|cause| Failure::new("cannot start thread hebra-input", &cause))?;
     let ended = output.receive(&stream);
     output.close();
+    if ended.is_ok() && !is_typed {
+        sender.wait(&progress);
+    }
     // A write that is stuck ends, so that its error, if it met the one that a read then does not, is known.
     let _ = stream.shutdown(Shutdown::Both);
     let cannot_send = sender.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -130,10 +140,10 @@ struct Sender {
 
 impl Sender {
     /// Sends all input, then closes the sending side.
-    fn send(&self, input: Input) {
+    fn send(&self, input: Input, sent: &channel::Sender<()>) {
         let result = match input {
             Input::Lines(reader) => self.send_lines(reader),
-            Input::Bytes => self.send_bytes(io::stdin().lock()),
+            Input::Bytes => self.send_bytes(io::stdin().lock(), sent),
         };
         if let Err(cause) = result {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Broken::Read(cause));
@@ -156,15 +166,30 @@ impl Sender {
         }
     }
 
-    fn send_bytes(&self, mut input: impl Read) -> io::Result<()> {
+    fn send_bytes(&self, mut input: impl Read, sent: &channel::Sender<()>) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
         loop {
             match input.read(&mut buffer) {
                 Ok(0) => return Ok(()),
-                Ok(count) if self.write(&buffer[..count]) => {}
+                Ok(count) if self.write(&buffer[..count]) => {
+                    // One that was not taken yet tells as much.
+                    let _ = sent.try_send(());
+                }
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until all input is sent, the server takes no more, or no input has come for [`IDLE_TIMEOUT`].
+    fn wait(&self, progress: &channel::Receiver<()>) {
+        loop {
+            match progress.recv_timeout(IDLE_TIMEOUT) {
+                Ok(()) => {}
+                // A write that takes long is one to a server that is slow to read.
+                Err(RecvTimeoutError::Timeout) if self.failed.try_lock().is_err() => {}
+                Err(_) => return,
             }
         }
     }

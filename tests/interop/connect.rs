@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Program, assert_same, connect_command, connect_on_terminal, random_bytes};
+use rexpect::session::spawn_command;
+
+use crate::support::{FUSE, Program, assert_same, connect_command, connect_on_terminal, random_bytes};
 use crate::{pipe, tool};
 
 const LENGTH: usize = 16 << 20;
@@ -62,7 +64,7 @@ fn a_line_comes_back_from_ncat_on_a_terminal_and_ctrl_d_ends() {
     let (mut server, address) = ncat("127.0.2.3", &["--exec", "/bin/cat"], Stdio::null());
     let mut terminal = connect_on_terminal(address);
     terminal.send_line("hola").expect("it runs");
-    terminal.exp_string("hola\r\n").expect("the line");
+    terminal.exp_string("hola").expect("the line");
     terminal.exp_string("hola\r\n").expect("its echo");
     terminal.send_control('d').expect("it runs");
     terminal.exp_eof().expect("it ends");
@@ -74,9 +76,25 @@ fn a_line_comes_back_from_hebra_on_a_terminal_and_bye_ends() {
     let server = Program::serve(&[]);
     let mut terminal = connect_on_terminal(server.address());
     terminal.send_line("hola").expect("it runs");
-    terminal.exp_string("hola\r\n").expect("the line");
+    terminal.exp_string("hola").expect("the line");
     terminal.exp_string("hola\r\n").expect("its echo");
     terminal.send_line("bye").expect("it runs");
     terminal.exp_eof().expect("it ends");
     server.wait_for("disconnected: bye");
+}
+
+#[test]
+fn a_terminal_has_its_settings_back_when_the_server_closes_while_a_line_is_typed() {
+    let server = Program::serve(&["--idle-timeout", "100ms"]);
+    let connect = connect_command(&[&server.address().to_string()]);
+    let mut command = Command::new("sh");
+    command.args(["-c", "\"$0\" \"$@\"; stty -a"]).arg(connect.get_program()).args(connect.get_args());
+    command.env("TERM", "xterm");
+    let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
+    terminal.exp_string("> ").expect("a prompt");
+    terminal.send("half a l").expect("it runs");
+    terminal.flush().expect("it runs");
+    let settings = terminal.exp_eof().expect("it ends");
+    assert!(settings.contains("idle: "), "{settings}");
+    assert!(settings.contains(" icanon"), "{settings}");
 }
