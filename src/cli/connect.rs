@@ -46,7 +46,7 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
     let (input, mut output) = if terminal::is_interactive() {
         let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
         printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
-        (Input::Lines(lines), Output::Screen(printer, Printable::default()))
+        (Input::Lines(Box::new(lines)), Output::Screen(printer, Printable::default()))
     } else if io::stdout().is_terminal() {
         let (_, printer) = terminal::open("").map_err(|cause| local(&cause))?;
         (Input::Bytes, Output::Screen(printer, Printable::default()))
@@ -126,7 +126,7 @@ enum Broken {
 }
 
 enum Input {
-    Lines(LineReader),
+    Lines(Box<LineReader>),
     Bytes,
 }
 
@@ -152,7 +152,7 @@ impl Sender {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    fn send_lines(&self, mut reader: LineReader) -> io::Result<()> {
+    fn send_lines(&self, mut reader: Box<LineReader>) -> io::Result<()> {
         loop {
             match reader.read() {
                 Ok(Some(line)) if self.write(format!("{line}\n").as_bytes()) => {}

@@ -4,7 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chat;
 mod connect;
+mod greet;
 mod make;
 mod ncat;
 mod python;

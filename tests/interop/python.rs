@@ -6,7 +6,7 @@ use crate::support::Program;
 use crate::{pipe, tool};
 
 /// Python with `script` and where the server listens as its arguments.
-fn python(script: &[&str], server: &Program) -> Command {
+pub(crate) fn python(script: &[&str], server: &Program) -> Command {
     let address = server.address();
     let mut command = Command::new(tool("python3"));
     command.args(script).args([address.ip().to_string(), address.port().to_string()]);

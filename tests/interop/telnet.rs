@@ -12,10 +12,15 @@ const CLOSED: &str = "Connection closed by foreign host.\r\n";
 
 /// telnet on a terminal of its own, connected at its first try.
 fn telnet(host: &str, server: &Program) -> PtySession {
+    telnet_to(host, server.address().port())
+}
+
+/// The same, to a server that is known by its port.
+pub(crate) fn telnet_to(host: &str, port: u16) -> PtySession {
     let mut command = Command::new("sh");
     // The terminal comes with its echo off, and people have theirs on.
     command.args(["-c", "stty echo && exec \"$0\" \"$@\""]).arg(tool("telnet"));
-    command.args([host, &server.address().port().to_string()]);
+    command.args([host, &port.to_string()]);
     let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
     let tries = terminal.exp_string("Connected to ").expect("a connection");
     assert_eq!(tries.matches("Trying").count(), 1, "{tries}");
