@@ -30,8 +30,20 @@
 //! ```
 //!
 //! [`ServerConfig`] is everything that can be set; [`Server::bind`] takes it and a factory of handlers;
-//! [`Server::start`] begins to accept; [`RunningServer::shutdown`] drains. Your own service is a [`Handler`];
+//! [`Server::start`] begins to accept; [`RunningServer::shutdown`] drains.
+//!
+//! # A service of your own
+//!
+//! is a [`Handler`]: it takes each message and writes the answer, and says whether the session goes on. It may
+//! speak first, and learns why its session ended. [`Echo`] and [`Greet`] are the shortest ones;
 //! [`ClientThread`] runs one against a scripted stream, without any server.
+//!
+//! The factory sees each [`Connection`] before it is served. A service whose clients hear of each other, or of
+//! anything but their own messages, asks it for a [`ClientHandle`], which any thread may clone and push to:
+//! [`Room`] is made of those. Pushing never waits; a client that does not read is dropped.
+//!
+//! What happens can be watched: [`RunningServer::subscribe`] gives each [`Event`], [`RunningServer::stats`] the
+//! totals.
 //!
 //! # Threads
 //!
@@ -39,6 +51,7 @@
 //! | --- | --- | --- |
 //! | `hebra-accept` | one for each listening socket | the server stops |
 //! | `hebra-worker` | [`workers`](ServerConfig::workers) | the server has stopped |
+//! | `hebra-writer` | one for each session that was asked for a [`ClientHandle`] | its session ends |
 //! | `hebra-reaper` | one, for the limits of waiting, silence and lifetime | the server stops |
 //! | `hebra-linger` | one | the last connection is closed |
 //! | `hebra-log` | one | the last event is logged |
