@@ -131,9 +131,9 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                 conversation.handler.closed(reason);
                 return reason;
             }
-            around.pulse.wait(conversation.replies.heard);
+            let silent_since = around.pulse.wait();
             let read = conversation.replies.stream.read(&mut buffer);
-            let finished = !around.pulse.wake(conversation.replies.heard);
+            let finished = !around.pulse.wake(silent_since);
             conversation.replies.heard = around.pulse.now();
             step = match read {
                 // The client was told the end; what it still sends has no answer.
@@ -303,7 +303,7 @@ struct Replies<'a, S> {
     stream: S,
     held: Option<Vec<u8>>,
     write_timeout: Option<Duration>,
-    /// When the client was last heard of: where the time for the reply begins.
+    /// When the message arrived: where the time for the reply begins.
     heard: u64,
     around: Surroundings<'a>,
     /// Why nothing can be written any more.

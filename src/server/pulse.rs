@@ -12,7 +12,7 @@ use crate::CloseReason;
 pub(crate) struct Pulse {
     /// Where the times of this server begin; they are nanoseconds since.
     epoch: Instant,
-    /// When the client was last heard of, while the worker waits for it; else [`BUSY`] or [`FINISHED`].
+    /// When the worker began to wait for the client, while it does; else [`BUSY`] or [`FINISHED`].
     silent_since: AtomicU64,
     order: AtomicU8,
 }
@@ -39,6 +39,8 @@ pub(crate) enum Order {
     WriteTimeout = 5,
     /// Its client cannot be written to.
     Broken = 6,
+    /// Its client has been silent for too long.
+    Idle = 7,
 }
 
 impl Pulse {
@@ -49,7 +51,7 @@ impl Pulse {
 
     /// The time.
     ///
-    /// A message costs one look at the clock, which is no system call where the kernel maps the clock into
+    /// A message costs two looks at the clock, which are no system calls where the kernel maps the clock into
     /// the process, as Linux does.
     pub(crate) fn now(&self) -> u64 {
         nanos(self.epoch.elapsed())
@@ -60,9 +62,11 @@ impl Pulse {
         Duration::from_nanos(self.now().saturating_sub(time))
     }
 
-    /// The worker begins to wait for the client, which was last heard of at `time`.
-    pub(crate) fn wait(&self, time: u64) {
+    /// The worker begins to wait for the client; the time.
+    pub(crate) fn wait(&self) -> u64 {
+        let time = self.now();
         self.silent_since.store(time, Relaxed);
+        time
     }
 
     /// The worker, which began to wait with `time`, waits no more; false if the session was finished meanwhile.
@@ -105,6 +109,7 @@ impl Pulse {
             4 => Some(CloseReason::TooSlow),
             5 => Some(CloseReason::WriteTimeout),
             6 => Some(CloseReason::Failed(ErrorKind::BrokenPipe)),
+            7 => Some(CloseReason::IdleTimeout),
             _ => None,
         }
     }
@@ -125,15 +130,15 @@ mod tests {
         let mut told = 0;
         pulse.finish(|| told += 1);
         assert_eq!((told, pulse.is_finished()), (0, false));
-        pulse.wait(1);
-        assert!(pulse.wake(1));
+        let since = pulse.wait();
+        assert!(pulse.wake(since));
         pulse.finish(|| told += 1);
         assert_eq!(told, 0);
-        pulse.wait(2);
+        let since = pulse.wait();
         for _ in 0..2 {
             pulse.finish(|| told += 1);
             assert_eq!((told, pulse.is_finished()), (1, true));
-            assert!(!pulse.wake(2));
+            assert!(!pulse.wake(since));
         }
     }
 }

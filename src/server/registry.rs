@@ -82,7 +82,7 @@ impl Registry {
     }
 
     /// Asks the session that has been silent longest to end, if it has been for longer than `limit`.
-    pub(crate) fn order_yield(&self, limit: Duration) -> Candidate {
+    pub(crate) fn order_silent(&self, limit: Duration, order: Order) -> Candidate {
         let mut sessions = self.lock();
         let now = self.now();
         while let Some(((noted, _), session)) = sessions.silent.pop_first() {
@@ -93,7 +93,7 @@ impl Registry {
                 sessions.note_silence(&session, since);
                 return Candidate::NotBefore(self.epoch + Duration::from_nanos(since) + limit);
             } else {
-                session.end(Order::Yield);
+                session.end(order);
                 return Candidate::Ordered;
             }
         }
