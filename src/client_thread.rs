@@ -10,11 +10,9 @@ use std::{fmt, mem};
 
 use crate::events::{EventSink, SessionCounters};
 use crate::protocol::{ByeDetector, Found, LineFraming, escape_into};
+use crate::read_buffer::ReadBuffer;
 use crate::server::{Pulse, ShutdownToken};
 use crate::{Client, CloseReason, Framing, Handler, Next, ServerConfig};
-
-/// What one read can return at most, and so the longest message in message and raw framing.
-const READ_SIZE: usize = 16 * 1024;
 
 /// Replies of the line framing are gathered and sent when a read's lines are all answered, or at this size.
 const HELD_REPLIES: usize = 64 * 1024;
@@ -121,7 +119,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
         let heard = around.pulse.now();
         let replies = Replies { stream, held, write_timeout, heard, around, failure: None };
         let mut conversation = Conversation { handler, replies, around };
-        let mut buffer = vec![0; READ_SIZE];
+        let mut buffer = ReadBuffer::default();
         // What can still be unread of what had arrived when the server was seen to stop.
         let mut last_reads = None;
         let mut step = conversation.open();
@@ -132,7 +130,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                 return reason;
             }
             let silent_since = around.pulse.wait();
-            let read = conversation.replies.stream.read(&mut buffer);
+            let read = conversation.replies.stream.read(buffer.bytes());
             let finished = !around.pulse.wake(silent_since);
             conversation.replies.heard = around.pulse.now();
             step = match read {
@@ -141,9 +139,13 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                 Ok(0) => conversation.end_of_stream(&mut framing),
                 Ok(count) => {
                     around.counters.add_in(count);
-                    conversation.take(&buffer[..count], &mut framing).and_then(|()| {
-                        if around.token.is_set() { around.go_on(&mut last_reads, count) } else { Ok(()) }
-                    })
+                    let bytes = buffer.bytes();
+                    let full = count == bytes.len();
+                    let step = conversation.take(&bytes[..count], &mut framing).and_then(|()| {
+                        if around.token.is_set() { around.go_on(&mut last_reads, count, full) } else { Ok(()) }
+                    });
+                    buffer.adapt(count);
+                    step
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
                 Err(error) if last_reads.is_some() => Err(around.reason(&error, CloseReason::Shutdown)),
@@ -154,9 +156,9 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
 }
 
 impl Surroundings<'_> {
-    /// Whether a session of a stopping server, which has just answered `count` bytes, goes on: until it has
-    /// answered all that had arrived before.
-    fn go_on(&self, last_reads: &mut Option<usize>, count: usize) -> Step {
+    /// Whether a session of a stopping server, which has just answered a read of `count` bytes, goes on: until it
+    /// has answered all that had arrived before.
+    fn go_on(&self, last_reads: &mut Option<usize>, count: usize, full: bool) -> Step {
         match last_reads {
             // It may have been read before the stop, so that more was there then.
             None => {
@@ -164,7 +166,7 @@ impl Surroundings<'_> {
                 Ok(())
             }
             // A read that was not full has left nothing behind.
-            Some(left) if count == READ_SIZE && *left > count => {
+            Some(left) if full && *left > count => {
                 *left -= count;
                 Ok(())
             }

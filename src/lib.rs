@@ -90,6 +90,7 @@ mod config;
 mod error;
 mod server;
 mod client_thread;
+mod read_buffer;
 pub mod protocol;
 mod service;
 mod events;
