@@ -137,6 +137,10 @@ pub(crate) struct ServeArguments {
     )]
     stack_size: usize,
 
+    /// How long a session looks for the next message of a quick client before it sleeps, or off
+    #[arg(long, env = "HEBRA_BUSY_POLL", value_name = "TIME", default_value = "off")]
+    busy_poll: Limit,
+
     /// Messages logged a second, all or off; the others are counted
     #[arg(
         long,
@@ -188,6 +192,7 @@ impl ServeArguments {
             max_outgoing: self.max_outgoing,
             backlog: self.backlog,
             stack_size: self.stack_size,
+            busy_poll: self.busy_poll.0,
             log_messages: self.log_messages,
             stats_interval: self.stats_interval.0,
         }

@@ -14,6 +14,7 @@ use threadpool::ThreadPool;
 
 use super::HandlerFactory;
 use super::admission::{Admission, Admitted};
+use super::busy_poll::{BusyPoll, Polled};
 use super::connection::Connection;
 use super::linger::{self, LINGER, Linger};
 use super::outbox::Outbox;
@@ -42,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) token: ShutdownToken,
     pub(crate) linger: Linger,
     pub(crate) sink: EventSink,
+    pub(crate) busy_poll: Option<BusyPoll>,
 }
 
 impl Core {
@@ -143,7 +145,13 @@ impl Core {
             write_what_fits: &|| session.write_what_fits(),
         };
         match session.outbox() {
-            None => ClientThread::new(Counted(session), handler, &self.config).run_in(surroundings),
+            None => match &self.busy_poll {
+                None => ClientThread::new(Counted(session), handler, &self.config).run_in(surroundings),
+                Some(busy_poll) => {
+                    let stream = Polled::new(session, busy_poll);
+                    ClientThread::new(stream, handler, &self.config).run_in(surroundings)
+                }
+            },
             Some(outbox) => self.converse_both_ways(session, outbox, |stream| {
                 ClientThread::new(stream, handler, &self.config).run_in(surroundings)
             }),

@@ -18,6 +18,7 @@ mod core;
 mod session;
 mod outbox;
 mod connection;
+mod busy_poll;
 mod registry;
 mod pulse;
 mod peers;
@@ -36,6 +37,7 @@ use threadpool::ThreadPool;
 
 use self::addresses::Sockets;
 use self::admission::Admission;
+use self::busy_poll::BusyPoll;
 pub use self::connection::{ClientHandle, Connection};
 use self::core::Core;
 pub(crate) use self::linger::LINGERING;
@@ -103,6 +105,7 @@ impl Server {
             peers: config.max_per_ip.map(|limit| Arc::new(Peers::new(limit))),
             registry: Arc::default(),
             token: ShutdownToken::default(),
+            busy_poll: config.busy_poll.map(BusyPoll::new),
             factory,
             config,
             linger,

@@ -69,6 +69,11 @@ impl Pulse {
         time
     }
 
+    /// How long the worker has been waiting for the client.
+    pub(crate) fn waited(&self) -> Duration {
+        self.since(self.silent_since.load(Relaxed))
+    }
+
     /// The worker, which began to wait with `time`, waits no more; false if the session was finished meanwhile.
     pub(crate) fn wake(&self, time: u64) -> bool {
         // One step, so that nobody can finish a session that has begun to answer.

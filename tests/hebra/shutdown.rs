@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hebra::{Handler, Next, Server, ServerConfig};
 
-use crate::support::{FUSE, address, clog, config, connect, connect_served, read_to_end, start};
+use crate::support::{FUSE, address, clog, config, connect, connect_served, exchange, read_to_end, start};
 
 #[test]
 fn idle_sessions_end_with_a_clean_end_of_stream() {
@@ -19,6 +19,19 @@ fn idle_sessions_end_with_a_clean_end_of_stream() {
     for client in &mut clients {
         assert_eq!(read_to_end(client), b"");
     }
+}
+
+#[test]
+fn a_session_that_is_polled_ends_like_any_other() {
+    let server = start(ServerConfig { busy_poll: Some(Duration::from_millis(1)), ..config() });
+    let mut client = connect(address(&server));
+    // By then it is polled, if there is a core to do that on.
+    for _ in 0..100 {
+        assert_eq!(exchange(&mut client, b"quick\n"), b"quick\n");
+    }
+    let report = server.shutdown(FUSE);
+    assert_eq!((report.cut_off, report.abandoned, report.stats.finished), (0, 0, 1));
+    assert_eq!(read_to_end(&mut client), b"");
 }
 
 #[test]
