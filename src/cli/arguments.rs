@@ -21,7 +21,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Echoes what each client sends, until it says bye.
     #[command(allow_negative_numbers = true)]
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
 
     /// Sends what is typed or piped in to a server, and shows what comes back.
     Connect(ConnectArguments),

@@ -32,7 +32,7 @@ pub(crate) const CUT_OFF: u8 = 3;
 /// Runs the command that the process was started with.
 pub(crate) fn run() -> ExitCode {
     let code = match Arguments::try_parse() {
-        Ok(Arguments { command: Command::Serve(arguments) }) => serve::run(arguments),
+        Ok(Arguments { command: Command::Serve(arguments) }) => serve::run(&arguments),
         Ok(Arguments { command: Command::Connect(arguments) }) => connect::run(&arguments),
         Err(error) => report_usage(&error),
     };

@@ -13,13 +13,13 @@ use super::signals::Signals;
 use super::{CUT_OFF, DRAINED, FAILED, USAGE, complain, logging};
 
 /// Serves until a signal; the exit code.
-pub(crate) fn run(arguments: ServeArguments) -> u8 {
+pub(crate) fn run(arguments: &ServeArguments) -> u8 {
     logging::init(match arguments.service {
         // The operator's screen shows the same.
         Service::Chat => LevelFilter::Warn,
         Service::Echo | Service::Greet => LevelFilter::Info,
     });
-    exit_code(serve(&arguments))
+    exit_code(serve(arguments))
 }
 
 /// How a server ended, or why it could not run, which is told in one line.

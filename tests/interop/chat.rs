@@ -11,7 +11,11 @@ use crate::telnet::telnet_to;
 /// The operator's terminal, and the port that the chat listens on.
 fn operator(flags: &[&str]) -> (PtySession, u16) {
     let mut command = Program::command();
-    command.env("TERM", "xterm").stdin(Stdio::inherit()).args(["--listen", "127.0.0.1:0", "--service", "chat"]).args(flags);
+    command
+        .env("TERM", "xterm")
+        .stdin(Stdio::inherit())
+        .args(["--listen", "127.0.0.1:0", "--service", "chat"])
+        .args(flags);
     let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
     terminal.exp_string("listening on 127.0.0.1:").expect("it listens");
     let port = terminal.read_line().expect("a port").trim().parse().expect("a number");
