@@ -63,8 +63,10 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
         .map_err(|cause| Failure::new("cannot start thread hebra-input", &cause))?;
     let ended = output.receive(&stream);
     output.close();
-    if ended.is_ok() && !is_typed {
-        sender.wait(&progress);
+    match ended {
+        Ok(()) if is_typed => complain(format_args!("connection to {server} closed")),
+        Ok(()) => sender.wait(&progress),
+        Err(_) => {}
     }
     // A write that is stuck ends, so that its error, if it met the one that a read then does not, is known.
     let _ = stream.shutdown(Shutdown::Both);

@@ -31,6 +31,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// message with a line feed.
 const WAKE: &str = "\x1b[A\n";
 
+/// Ends what the editor began: marks around pasted text, a drawing shown at once, the prompt's line.
+const LEAVE: &str = "\x1b[?2004l\x1b[?2026l\r\x1b[K";
+
 /// Opens the terminal of standard input and output.
 ///
 /// # Errors
@@ -152,8 +155,7 @@ impl Printer {
                 // It has gone if its settings cannot be set.
                 let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, settings);
             }
-            // Pasted lines need no marks any more, and the line that was being typed stays as it is.
-            write("\x1b[?2004l\n")?;
+            write(LEAVE)?;
         }
         state.phase = Phase::Closed;
         write(&std::mem::take(&mut state.waiting))
