@@ -43,23 +43,23 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
     let (stream, server) = connect(&addresses, arguments.timeout.0)?;
     let stream = Arc::new(stream);
     let local = |cause: &io::Error| Failure { code: FAILED, message: format!("cannot use the terminal: {cause}") };
-    let (input, mut output) = if terminal::is_interactive() {
+    let (lines, mut output) = if terminal::is_interactive() {
         let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
         printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
-        (Input::Lines(Box::new(lines)), Output::Screen(printer, Printable::default()))
+        (Some(lines), Output::Screen(printer, Printable::default()))
     } else if io::stdout().is_terminal() {
         let (_, printer) = terminal::open("").map_err(|cause| local(&cause))?;
-        (Input::Bytes, Output::Screen(printer, Printable::default()))
+        (None, Output::Screen(printer, Printable::default()))
     } else {
-        (Input::Bytes, Output::Bytes)
+        (None, Output::Bytes)
     };
-    let is_typed = matches!(input, Input::Lines(_));
+    let is_typed = lines.is_some();
     let sender = Arc::new(Sender { stream: Arc::clone(&stream), failed: Mutex::new(None) });
     let sending = Arc::clone(&sender);
     let (sent, progress) = channel::bounded(1);
     thread::Builder::new()
         .name("hebra-input".to_owned())
-        .spawn(move || sending.send(input, &sent))
+        .spawn(move || sending.send(lines, &sent))
         .map_err(|cause| Failure::new("cannot start thread hebra-input", &cause))?;
     let ended = output.receive(&stream);
     output.close();
@@ -127,11 +127,6 @@ enum Broken {
     Write(io::Error),
 }
 
-enum Input {
-    Lines(Box<LineReader>),
-    Bytes,
-}
-
 /// The sending direction.
 struct Sender {
     stream: Arc<TcpStream>,
@@ -141,11 +136,11 @@ struct Sender {
 }
 
 impl Sender {
-    /// Sends all input, then closes the sending side.
-    fn send(&self, input: Input, sent: &channel::Sender<()>) {
-        let result = match input {
-            Input::Lines(reader) => self.send_lines(reader),
-            Input::Bytes => self.send_bytes(io::stdin().lock(), sent),
+    /// Sends the lines that are typed, or else all of standard input, then closes the sending side.
+    fn send(&self, lines: Option<LineReader>, sent: &channel::Sender<()>) {
+        let result = match lines {
+            Some(lines) => self.send_lines(lines),
+            None => self.send_bytes(io::stdin().lock(), sent),
         };
         if let Err(cause) = result {
             *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Broken::Read(cause));
@@ -154,9 +149,9 @@ impl Sender {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    fn send_lines(&self, mut reader: Box<LineReader>) -> io::Result<()> {
+    fn send_lines(&self, mut lines: LineReader) -> io::Result<()> {
         loop {
-            match reader.read() {
+            match lines.read() {
                 Ok(Some(line)) if self.write(format!("{line}\n").as_bytes()) => {}
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {

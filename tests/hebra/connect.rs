@@ -145,6 +145,13 @@ fn a_connection_that_is_reset_is_exit_code_7() {
     server.join().expect("it only resets");
 }
 
+/// The client at its prompt, and the connection that a test answers itself.
+fn terminal_and_server() -> (PtySession, TcpStream) {
+    let (listener, address) = listen();
+    let terminal = connect_on_terminal(address);
+    (terminal, listener.accept().expect("it connects").0)
+}
+
 /// Waits for the client's end: its exit code.
 fn code(terminal: &PtySession) -> i32 {
     match terminal.process().wait().expect("it ends") {
@@ -172,9 +179,7 @@ fn lines_typed_on_a_terminal_come_back_and_bye_ends() {
 
 #[test]
 fn two_lines_typed_at_once_are_both_sent() {
-    let (listener, address) = listen();
-    let mut terminal = connect_on_terminal(address);
-    let (server, _) = listener.accept().expect("it connects");
+    let (mut terminal, server) = terminal_and_server();
     terminal.send("one\rtwo\r").expect("it runs");
     terminal.flush().expect("it runs");
     let lines: Vec<String> = BufReader::new(&server).lines().take(2).map_while(Result::ok).collect();
@@ -183,9 +188,7 @@ fn two_lines_typed_at_once_are_both_sent() {
 
 #[test]
 fn what_comes_while_a_line_is_typed_is_shown_above_it_and_cannot_control_the_terminal() {
-    let (listener, address) = listen();
-    let mut terminal = connect_on_terminal(address);
-    let (mut server, _) = listener.accept().expect("it connects");
+    let (mut terminal, mut server) = terminal_and_server();
     terminal.send("half a l").expect("it runs");
     terminal.flush().expect("it runs");
     terminal.exp_string("half a l").expect("what is typed is shown");
@@ -199,9 +202,7 @@ fn what_comes_while_a_line_is_typed_is_shown_above_it_and_cannot_control_the_ter
 
 #[test]
 fn ctrl_d_closes_the_sending_side_and_the_rest_is_printed() {
-    let (listener, address) = listen();
-    let mut terminal = connect_on_terminal(address);
-    let (mut server, _) = listener.accept().expect("it connects");
+    let (mut terminal, mut server) = terminal_and_server();
     terminal.send_control('d').expect("it runs");
     assert_eq!(server.read(&mut [0]).expect("a clean end of stream"), 0);
     server.write_all(b"the rest").expect("it is sent");
@@ -213,9 +214,7 @@ fn ctrl_d_closes_the_sending_side_and_the_rest_is_printed() {
 
 #[test]
 fn ctrl_c_at_the_prompt_ends_the_client_as_the_signal_would() {
-    let (listener, address) = listen();
-    let mut terminal = connect_on_terminal(address);
-    let (mut server, _) = listener.accept().expect("it connects");
+    let (mut terminal, mut server) = terminal_and_server();
     terminal.send_control('c').expect("it runs");
     assert_eq!(server.read(&mut [0]).expect("a clean end of stream"), 0);
     let status = terminal.process().wait().expect("it ends");
@@ -224,9 +223,7 @@ fn ctrl_c_at_the_prompt_ends_the_client_as_the_signal_would() {
 
 #[test]
 fn a_server_that_closes_at_the_prompt_loses_no_reply() {
-    let (listener, address) = listen();
-    let mut terminal = connect_on_terminal(address);
-    let (mut server, _) = listener.accept().expect("it connects");
+    let (mut terminal, mut server) = terminal_and_server();
     server.write_all(b"idle: goodbye\r\n").expect("it is sent");
     drop(server);
     let rest = terminal.exp_eof().expect("it ends");
