@@ -56,6 +56,8 @@
 //! | `hebra-linger` | one | the last connection is closed |
 //! | `hebra-log` | one | the last event is logged |
 //!
+//! A [`UdpServer`] has `hebra-udp`, one for each socket, and a `hebra-log` of its own.
+//!
 //! # Stopping
 //!
 //! [`RunningServer::shutdown`] goes in this order: nobody is accepted or queued any more and those who wait
@@ -69,12 +71,12 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | accepting fails; a handler panicked |
-//! | warn | an address is not listened on; a limit is too low; accepting works again; events were lost; sessions were cut off |
-//! | info | clients connected, messages, clients disconnected or refused, totals, the stop |
+//! | error | accepting or receiving fails; a handler panicked |
+//! | warn | an address is not listened on; a limit is too low; accepting or receiving works again; events were lost; sessions were cut off |
+//! | info | clients connected, messages, datagrams, clients disconnected or refused, totals, the stop |
 //! | debug | connections that sent nothing and left at once, as health probes do |
 //!
-//! A session never waits for the log. What a client sent is shortened, and escaped so that it can neither
+//! A session never waits for the log. What a client sent is shortened (a datagram is not), and escaped so that it can neither
 //! control a terminal nor pass for a line of its own. Messages are sampled by
 //! [`log_messages`](ServerConfig::log_messages); [`Stats`] are exact whatever the log leaves out.
 //!
@@ -93,11 +95,13 @@ mod client_thread;
 mod read_buffer;
 pub mod protocol;
 mod service;
+mod udp;
 mod events;
 
 pub use client_thread::ClientThread;
 pub use config::{Framing, LogMessages, ServerConfig, WhenFull};
 pub use error::Error;
-pub use events::{CloseReason, Event, Excerpt, RefuseReason, Stats};
+pub use events::{CloseReason, Event, Excerpt, Payload, RefuseReason, Stats};
 pub use server::{ClientHandle, Connection, PushError, RunningServer, Server, ShutdownReport};
 pub use service::{Client, Echo, Greet, Handler, Member, Next, Notice, Room, Seats};
+pub use udp::{RunningUdpServer, UdpConfig, UdpServer, UdpStats};

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::{Excerpt, Stats};
-use crate::Client;
+use super::{Excerpt, Payload, Stats};
+use crate::{Client, UdpStats};
 
 /// Something that happened in a running server.
 ///
@@ -24,6 +24,14 @@ pub enum Event {
         client: Client,
         /// How it begins.
         excerpt: Excerpt,
+    },
+    /// A datagram arrived. These are sampled as messages are. Events hold 4 MiB of datagrams in all: while
+    /// whoever keeps them keeps that much, no more are told.
+    Datagram {
+        /// Who sent it, in canonical form.
+        peer: SocketAddr,
+        /// What it carried.
+        payload: Payload,
     },
     /// A session ended. If its client sent nothing and left at once, as health probes do, this and its
     /// [`Event::Connected`] are logged at level debug.
@@ -87,7 +95,21 @@ pub enum Event {
         /// How many attempts had failed.
         failures: u64,
     },
-    /// So many messages were not sent as [`Event::Message`] since this was last told.
+    /// Receiving datagrams fails and is retried with growing pauses. Told once until it works again.
+    ReceiveFailing {
+        /// The socket.
+        address: SocketAddr,
+        /// The cause, in the system's words.
+        cause: String,
+    },
+    /// Receiving works again.
+    ReceiveRecovered {
+        /// The socket.
+        address: SocketAddr,
+        /// How many attempts had failed.
+        failures: u64,
+    },
+    /// So many messages were not sent as [`Event::Message`] or [`Event::Datagram`] since this was last told.
     MessagesNotLogged {
         /// How many.
         messages: u64,
@@ -101,6 +123,11 @@ pub enum Event {
     Totals {
         /// The totals.
         stats: Stats,
+    },
+    /// The totals of a [`UdpServer`](crate::UdpServer), told like the others.
+    UdpTotals {
+        /// The totals.
+        stats: UdpStats,
     },
     /// The server stops: nobody is accepted any more.
     Draining {
@@ -132,17 +159,20 @@ impl Event {
         match self {
             Self::Connected { .. }
             | Self::Message { .. }
+            | Self::Datagram { .. }
             | Self::Disconnected { .. }
             | Self::Refused { .. }
             | Self::MessagesNotLogged { .. }
             | Self::Totals { .. }
+            | Self::UdpTotals { .. }
             | Self::Draining { .. } => log::Level::Info,
             Self::LimitTooLow { .. }
             | Self::AddressSkipped { .. }
             | Self::AcceptRecovered { .. }
+            | Self::ReceiveRecovered { .. }
             | Self::EventsDropped { .. }
             | Self::CutOff { .. } => log::Level::Warn,
-            Self::Panicked { .. } | Self::AcceptFailing { .. } => log::Level::Error,
+            Self::Panicked { .. } | Self::AcceptFailing { .. } | Self::ReceiveFailing { .. } => log::Level::Error,
         }
     }
 }
@@ -152,6 +182,7 @@ impl fmt::Display for Event {
         match self {
             Self::Connected { client } => write!(f, "{client} connected"),
             Self::Message { client, excerpt } => write!(f, "{client} says {excerpt}"),
+            Self::Datagram { peer, payload } => write!(f, "datagram from {peer}: {payload}"),
             Self::Disconnected { client, reason, messages, bytes_in, bytes_out, duration } => write!(
                 f,
                 "{client} disconnected: {reason}; messages={messages} bytes_in={bytes_in} \
@@ -169,9 +200,16 @@ impl fmt::Display for Event {
             Self::AcceptRecovered { address, failures } => {
                 write!(f, "accepting on {address} again; failed attempts: {failures}")
             }
+            Self::ReceiveFailing { address, cause } => {
+                write!(f, "cannot receive on {address}, retrying with pauses: {cause}")
+            }
+            Self::ReceiveRecovered { address, failures } => {
+                write!(f, "receiving on {address} again; failed attempts: {failures}")
+            }
             Self::MessagesNotLogged { messages } => write!(f, "messages not logged: {messages}"),
             Self::EventsDropped { events } => write!(f, "events lost because the log is too slow: {events}"),
             Self::Totals { stats } => write!(f, "totals: {stats}"),
+            Self::UdpTotals { stats } => write!(f, "totals: {stats}"),
             Self::Draining { sessions } => write!(f, "stopping; sessions to end: {sessions}"),
             Self::CutOff { sessions } => write!(f, "drain deadline passed; sessions cut off: {sessions}"),
         }

@@ -102,7 +102,7 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
                 }
             }
             _ => {
-                if let Event::Message { .. } = event {
+                if let Event::Message { .. } | Event::Datagram { .. } = event {
                     self.messages_logged += 1;
                     self.window_end.get_or_insert_with(|| Instant::now() + WINDOW);
                 }

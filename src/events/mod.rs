@@ -5,6 +5,7 @@
 
 mod event;
 mod excerpt;
+mod payload;
 mod sink;
 mod log;
 mod subscribers;
@@ -12,6 +13,7 @@ mod stats;
 
 pub use event::{CloseReason, Event, RefuseReason};
 pub use excerpt::Excerpt;
+pub use payload::Payload;
 pub use stats::Stats;
 
 pub(crate) use excerpt::Printable;

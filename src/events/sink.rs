@@ -1,15 +1,20 @@
 //! The end of the event channel that workers and acceptors hold. It never blocks.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::{Event, Excerpt};
+use super::{Event, Excerpt, Payload};
 use crate::{Client, LogMessages};
 
 /// Events that may wait for the logging thread. At about 130 bytes each they take half a megabyte.
 const QUEUE: usize = 4096;
+
+/// Bytes of datagrams that events may hold, in the queue or with subscribers, give or take a datagram for each
+/// socket. As many events as fit the queue could hold 256 MiB.
+const PAYLOADS: usize = 4 * 1024 * 1024;
 
 /// Sends events without ever waiting: what does not fit is dropped and counted.
 ///
@@ -29,6 +34,8 @@ pub(crate) struct SinkCounts {
     /// Messages that may still be sent before the budget is renewed; below zero when raced for.
     budget: AtomicI64,
     dropped: AtomicU64,
+    /// Bytes of datagrams that events hold.
+    held: AtomicUsize,
 }
 
 impl EventSink {
@@ -40,7 +47,12 @@ impl EventSink {
             LogMessages::PerSecond(lines) => lines.into(),
             LogMessages::Off => 0,
         };
-        let counts = SinkCounts { full_budget, budget: AtomicI64::new(0), dropped: AtomicU64::new(0) };
+        let counts = SinkCounts {
+            full_budget,
+            budget: AtomicI64::new(0),
+            dropped: AtomicU64::new(0),
+            held: AtomicUsize::new(0),
+        };
         (Self { sender, counts: Arc::new(counts) }, receiver)
     }
 
@@ -58,13 +70,26 @@ impl EventSink {
 
     /// Sends a message event if the budget allows. One relaxed load if it does not.
     pub(crate) fn message(&self, client: Client, message: &[u8]) {
-        if self.counts.budget.load(Relaxed) <= 0 {
-            return;
-        }
-        if self.sender.len() < QUEUE / 2 && self.counts.budget.fetch_sub(1, Relaxed) > 0 {
+        if self.takes_message() {
             // Not counted here: what was not logged is the total less what was.
             let _ = self.sender.try_send(Event::Message { client, excerpt: Excerpt::new(message) });
         }
+    }
+
+    /// Sends a datagram, all of it, if the budget and the memory for them allow.
+    pub(crate) fn datagram(&self, peer: SocketAddr, datagram: &[u8]) {
+        if self.counts.held.load(Relaxed) + datagram.len() <= PAYLOADS && self.takes_message() {
+            let payload = Payload::new(datagram, &self.counts);
+            // Not counted, like a message.
+            let _ = self.sender.try_send(Event::Datagram { peer, payload });
+        }
+    }
+
+    /// Whether there is budget, some of which is then taken, and half a queue.
+    fn takes_message(&self) -> bool {
+        self.counts.budget.load(Relaxed) > 0
+            && self.sender.len() < QUEUE / 2
+            && self.counts.budget.fetch_sub(1, Relaxed) > 0
     }
 
     pub(crate) fn counts(&self) -> &Arc<SinkCounts> {
@@ -81,6 +106,16 @@ impl SinkCounts {
     /// Fills the budget again.
     pub(crate) fn renew_budget(&self) {
         self.budget.store(self.full_budget, Relaxed);
+    }
+
+    /// Counts bytes that a datagram's event begins to hold.
+    pub(super) fn hold(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Relaxed);
+    }
+
+    /// Counts bytes that nobody holds any more.
+    pub(super) fn release(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Relaxed);
     }
 
     /// Events lost so far, sampled messages not counted.
@@ -127,5 +162,25 @@ mod tests {
         }
         assert_eq!(events.len(), QUEUE);
         assert_eq!(sink.counts().dropped(), QUEUE as u64 / 2);
+    }
+
+    #[test]
+    fn datagrams_hold_no_more_memory_than_they_may_and_give_it_back() {
+        const LARGEST: [u8; 65_507] = [b'x'; 65_507];
+        let (sink, events) = EventSink::new(LogMessages::All);
+        sink.counts().renew_budget();
+        let fill = || {
+            for _ in 0..QUEUE {
+                sink.datagram(client().peer, &LARGEST);
+            }
+            events.len()
+        };
+        let fitting = PAYLOADS / LARGEST.len();
+        assert_eq!(fill(), fitting);
+        let copies: Vec<Event> = events.try_iter().collect();
+        // Whoever keeps a copy keeps the memory.
+        assert_eq!(fill(), 0);
+        drop(copies);
+        assert_eq!(fill(), fitting);
     }
 }

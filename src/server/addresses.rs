@@ -17,6 +17,13 @@ pub(crate) struct Sockets<S> {
     pub(crate) skipped: Vec<(SocketAddr, ErrorKind)>,
 }
 
+impl<S> Sockets<S> {
+    /// Where the sockets are bound.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        self.bound.iter().map(|(address, _)| *address).collect()
+    }
+}
+
 /// Opens a socket that is bound to the address, and says which one it really has; with `true`, one that
 /// leaves IPv4 to another socket.
 pub(crate) type Open<'a, S> = &'a dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>;

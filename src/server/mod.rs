@@ -3,12 +3,12 @@
 //! The threads of a running server, all named `hebra-...`: an acceptor for each listener, the workers of the
 //! pool, the lingering thread, the reaper, the logging thread. Only this module starts and ends them.
 
-mod addresses;
+pub(crate) mod addresses;
 mod listener;
 mod workers;
 mod limits;
 mod acceptor;
-mod failures;
+pub(crate) mod failures;
 mod admission;
 // Not inside `admission`, which `tests/model` builds a second time.
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod peers;
 mod reaper;
 mod linger;
 mod shutdown;
-mod threads;
+pub(crate) mod threads;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -44,6 +44,7 @@ pub(crate) use self::linger::LINGERING;
 use self::linger::{LINGER, Linger};
 pub use self::outbox::PushError;
 use self::peers::Peers;
+pub(crate) use self::peers::peer_of;
 pub(crate) use self::pulse::Pulse;
 pub(crate) use self::shutdown::ShutdownToken;
 use self::threads::{LAST_WAIT, LogThread, join, spawn};
@@ -82,7 +83,7 @@ impl Server {
         let pool = workers::start(config.workers, config.stack_size)?;
         let factory =
             Box::new(move |connection: &Connection<'_>| -> Box<dyn Handler> { Box::new(factory(connection)) });
-        let addresses = listeners.bound.iter().map(|(address, _)| *address).collect();
+        let addresses = listeners.addresses();
         Ok(Self { config, factory, listeners, addresses, pool })
     }
 

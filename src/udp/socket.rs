@@ -1,0 +1,40 @@
+//! UDP sockets: options, and how a blocked one is woken.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::server::addresses;
+
+/// One socket, and the address it really has.
+pub(super) fn open(address: SocketAddr, only_v6: bool) -> io::Result<(SocketAddr, UdpSocket)> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
+    // The address is not reused: two sockets on one port would share its datagrams.
+    socket.bind(&address.into())?;
+    let socket = UdpSocket::from(socket);
+    // The shortest there is. Answers that wait for a neighbour's address fill the send buffer, and whoever
+    // forges senders can have many of them; others are not to wait for that.
+    socket.set_write_timeout(Some(Duration::from_millis(1)))?;
+    Ok((socket.local_addr()?, socket))
+}
+
+/// Ends a blocked `recv_from` on `socket`, now or when it comes to it.
+pub(super) fn wake(socket: &UdpSocket, address: SocketAddr) {
+    if cfg!(target_os = "linux") {
+        // Linux says that the socket is not connected, and ends the wait all the same.
+        let _ = SockRef::from(socket).shutdown(Shutdown::Both);
+    } else {
+        // Elsewhere a datagram must come. If it does not fit the receive buffer, nobody waits.
+        let target = addresses::reachable(address);
+        let any: SocketAddr = match target {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let _ = UdpSocket::bind(any).and_then(|sender| sender.send_to(&[], target));
+    }
+}

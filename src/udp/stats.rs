@@ -1,0 +1,77 @@
+//! Counters of datagrams and answers.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::Event;
+use crate::events::Reckoning;
+
+/// What the receivers count.
+#[derive(Debug, Default)]
+pub(crate) struct UdpCounters {
+    pub(super) datagrams: AtomicU64,
+    pub(super) bytes_in: AtomicU64,
+    pub(super) answers: AtomicU64,
+    pub(super) bytes_out: AtomicU64,
+    pub(super) withheld: AtomicU64,
+    pub(super) rate_limited: AtomicU64,
+    pub(super) unsent: AtomicU64,
+}
+
+impl UdpCounters {
+    pub(super) fn totals(&self, events_dropped: u64) -> UdpStats {
+        UdpStats {
+            datagrams: self.datagrams.load(Relaxed),
+            bytes_in: self.bytes_in.load(Relaxed),
+            answers: self.answers.load(Relaxed),
+            bytes_out: self.bytes_out.load(Relaxed),
+            withheld: self.withheld.load(Relaxed),
+            rate_limited: self.rate_limited.load(Relaxed),
+            unsent: self.unsent.load(Relaxed),
+            events_dropped,
+        }
+    }
+}
+
+/// A UDP server's totals at one moment. [`Display`](fmt::Display) gives the line that is logged at the end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UdpStats {
+    /// Datagrams received.
+    pub datagrams: u64,
+    /// Bytes they carried.
+    pub bytes_in: u64,
+    /// Answers sent.
+    pub answers: u64,
+    /// Bytes they carried.
+    pub bytes_out: u64,
+    /// Datagrams not answered because of where they said they came from.
+    pub withheld: u64,
+    /// Datagrams not answered because their sender had had its share of answers.
+    pub rate_limited: u64,
+    /// Answers that the system did not take. They are not sent again.
+    pub unsent: u64,
+    /// Events lost because the log was too slow, sampled datagrams not counted.
+    pub events_dropped: u64,
+}
+
+impl Reckoning for UdpStats {
+    fn messages(&self) -> u64 {
+        self.datagrams
+    }
+
+    fn told(self) -> Event {
+        Event::UdpTotals { stats: self }
+    }
+}
+
+impl fmt::Display for UdpStats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { datagrams, bytes_in, answers, bytes_out, withheld, rate_limited, unsent, events_dropped } = self;
+        write!(
+            f,
+            "datagrams={datagrams} bytes_in={bytes_in} answers={answers} bytes_out={bytes_out} withheld={withheld} \
+             rate_limited={rate_limited} unsent={unsent} events_dropped={events_dropped}"
+        )
+    }
+}
