@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hebra::{Framing, Greet, LogMessages, ServerConfig, WhenFull};
 
+use super::udp::UdpCommand;
 use super::units::{self, Count, Limit};
 
 /// A thread-based, blocking TCP message server.
@@ -25,6 +26,42 @@ pub(crate) enum Command {
 
     /// Sends what is typed or piped in to a server, and shows what comes back.
     Connect(ConnectArguments),
+
+    /// Receives datagrams, and echoes them if asked to; or sends one.
+    #[command(subcommand, allow_negative_numbers = true)]
+    Udp(UdpCommand),
+}
+
+/// Where a server listens.
+#[derive(Debug, Args)]
+pub(crate) struct ListenArguments {
+    /// Address to listen on, HOST:PORT, every address of the name. Give it again for more
+    #[arg(
+        long,
+        env = "HEBRA_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        default_value = "localhost:1234"
+    )]
+    pub(crate) listen: Vec<String>,
+}
+
+/// What a server logs.
+#[derive(Debug, Args)]
+pub(crate) struct LogArguments {
+    /// Messages logged a second, all or off; the others are counted
+    #[arg(
+        long,
+        env = "HEBRA_LOG_MESSAGES",
+        value_name = "N|all|off",
+        value_parser = log_messages,
+        default_value = "1000"
+    )]
+    pub(crate) log_messages: LogMessages,
+
+    /// How often totals are logged, or off
+    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_name = "TIME", default_value = "off")]
+    pub(crate) stats_interval: Limit,
 }
 
 /// The flags of `hebra serve`. Times take units (250ms, 10s, 5m), and so do sizes (64KiB).
@@ -42,15 +79,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_ROOM")]
     pub(crate) room: bool,
 
-    /// Address to listen on, HOST:PORT, every address of the name. Give it again for more
-    #[arg(
-        long,
-        env = "HEBRA_LISTEN",
-        value_name = "ADDR",
-        value_delimiter = ',',
-        default_value = "localhost:1234"
-    )]
-    listen: Vec<String>,
+    #[command(flatten)]
+    sockets: ListenArguments,
 
     /// Clients served at once
     #[arg(long, env = "HEBRA_WORKERS", value_name = "N", default_value_t = 512)]
@@ -141,19 +171,8 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_BUSY_POLL", value_name = "TIME", default_value = "off")]
     busy_poll: Limit,
 
-    /// Messages logged a second, all or off; the others are counted
-    #[arg(
-        long,
-        env = "HEBRA_LOG_MESSAGES",
-        value_name = "N|all|off",
-        value_parser = log_messages,
-        default_value = "1000"
-    )]
-    log_messages: LogMessages,
-
-    /// How often totals are logged, or off
-    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_name = "TIME", default_value = "off")]
-    stats_interval: Limit,
+    #[command(flatten)]
+    log: LogArguments,
 }
 
 impl ServeArguments {
@@ -169,7 +188,7 @@ impl ServeArguments {
             Service::Chat => (None, default.framing),
         };
         ServerConfig {
-            listen: self.listen.clone(),
+            listen: self.sockets.listen.clone(),
             workers: self.workers,
             max_pending: self.max_pending,
             when_full: match self.when_full {
@@ -193,8 +212,8 @@ impl ServeArguments {
             backlog: self.backlog,
             stack_size: self.stack_size,
             busy_poll: self.busy_poll.0,
-            log_messages: self.log_messages,
-            stats_interval: self.stats_interval.0,
+            log_messages: self.log.log_messages,
+            stats_interval: self.log.stats_interval.0,
         }
     }
 }
@@ -247,22 +266,27 @@ mod tests {
 
     #[test]
     fn the_defaults_are_those_of_the_library() {
-        let Arguments { command: Command::Serve(arguments) } =
-            Arguments::try_parse_from(["hebra", "serve"]).expect("every flag has a default")
-        else {
-            unreachable!("that is what was typed")
-        };
+        let arguments = Arguments::try_parse_from(["hebra", "serve"]).expect("every flag has a default");
+        let Command::Serve(arguments) = arguments.command else { panic!("that was typed") };
         assert_eq!(arguments.config(), ServerConfig::default());
+    }
+
+    /// Asserts it for the flags of a command and of those below it: how many flags there are.
+    fn assert_environment(command: &clap::Command) -> usize {
+        let mut flags = command.get_subcommands().map(assert_environment).sum();
+        for argument in command.get_arguments() {
+            // A place on the command line has no variable, and help asks for nothing that one could hold.
+            let ours = |flag: &&str| !["help", "version"].contains(flag);
+            let Some(flag) = argument.get_long().filter(ours) else { continue };
+            let variable = format!("HEBRA_{}", flag.to_uppercase().replace('-', "_"));
+            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));
+            flags += 1;
+        }
+        flags
     }
 
     #[test]
     fn every_flag_has_its_environment_variable() {
-        let command = Arguments::command();
-        for argument in command.get_subcommands().flat_map(clap::Command::get_arguments) {
-            // A place on the command line has no variable, and help asks for nothing that one could hold.
-            let Some(flag) = argument.get_long().filter(|flag| *flag != "help") else { continue };
-            let variable = format!("HEBRA_{}", flag.to_uppercase().replace('-', "_"));
-            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(variable.as_str()));
-        }
+        assert!(assert_environment(&Arguments::command()) > 20);
     }
 }

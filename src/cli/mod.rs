@@ -9,6 +9,7 @@ mod printable;
 mod serve;
 mod signals;
 mod terminal;
+mod udp;
 mod units;
 
 use std::fmt::Display;
@@ -32,8 +33,11 @@ pub(crate) const CUT_OFF: u8 = 3;
 /// Runs the command that the process was started with.
 pub(crate) fn run() -> ExitCode {
     let code = match Arguments::try_parse() {
-        Ok(Arguments { command: Command::Serve(arguments) }) => serve::run(&arguments),
-        Ok(Arguments { command: Command::Connect(arguments) }) => connect::run(&arguments),
+        Ok(Arguments { command }) => match command {
+            Command::Serve(arguments) => serve::run(&arguments),
+            Command::Connect(arguments) => connect::run(&arguments),
+            Command::Udp(command) => udp::run(command),
+        },
         Err(error) => report_usage(&error),
     };
     ExitCode::from(code)

@@ -48,6 +48,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a duration looks like 250ms, 10s or 5m".to_owned())
 }
 
+/// How long `--wait` waits. Written without a time it takes the next word for one.
+pub(crate) fn wait(text: &str) -> Result<Duration, String> {
+    let duration = duration(text).map_err(|reason| format!("{reason}; without one, --wait comes last"))?;
+    if duration.is_zero() { Err("no time is too short".to_owned()) } else { Ok(duration) }
+}
+
 /// A size in bytes such as `65536` or `64KiB`.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let bytes = text.parse::<ByteSize>().map_err(|_| "a size looks like 65536 or 64KiB".to_owned())?;

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::{Excerpt, Payload, Stats};
-use crate::{Client, UdpStats};
+use super::{Excerpt, Payload, Stats, UdpStats};
+use crate::Client;
 
 /// Something that happened in a running server.
 ///

@@ -10,14 +10,17 @@ mod sink;
 mod log;
 mod subscribers;
 mod stats;
+mod udp_stats;
 
 pub use event::{CloseReason, Event, RefuseReason};
 pub use excerpt::Excerpt;
 pub use payload::Payload;
 pub use stats::Stats;
+pub use udp_stats::UdpStats;
 
 pub(crate) use excerpt::Printable;
 pub(crate) use log::EventLog;
 pub(crate) use sink::{EventSink, SinkCounts};
 pub(crate) use stats::{Reckoning, SessionCounters, Totals};
 pub(crate) use subscribers::Subscribers;
+pub(crate) use udp_stats::UdpCounters;

@@ -166,16 +166,16 @@ mod tests {
 
     #[test]
     fn datagrams_hold_no_more_memory_than_they_may_and_give_it_back() {
-        const LARGEST: [u8; 65_507] = [b'x'; 65_507];
+        let largest = vec![b'x'; 65_507];
         let (sink, events) = EventSink::new(LogMessages::All);
         sink.counts().renew_budget();
         let fill = || {
             for _ in 0..QUEUE {
-                sink.datagram(client().peer, &LARGEST);
+                sink.datagram(client().peer, &largest);
             }
             events.len()
         };
-        let fitting = PAYLOADS / LARGEST.len();
+        let fitting = PAYLOADS / largest.len();
         assert_eq!(fill(), fitting);
         let copies: Vec<Event> = events.try_iter().collect();
         // Whoever keeps a copy keeps the memory.

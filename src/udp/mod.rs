@@ -8,7 +8,6 @@ mod receiver;
 mod echo;
 mod rate;
 mod socket;
-mod stats;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
@@ -19,12 +18,11 @@ use crossbeam_channel::Receiver;
 pub use self::config::UdpConfig;
 use self::rate::RateLimit;
 use self::receiver::{Echo, Shared};
-pub use self::stats::UdpStats;
 use crate::events::{EventLog, EventSink, Subscribers};
 use crate::server::ShutdownToken;
 use crate::server::addresses::{self, Sockets};
 use crate::server::threads::{LogThread, join, spawn};
-use crate::{Error, Event};
+use crate::{Error, Event, UdpStats};
 
 /// A UDP server that listens and does not receive yet: the kernel holds what arrives, as far as it fits.
 ///

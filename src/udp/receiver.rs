@@ -10,11 +10,10 @@ use std::time::Instant;
 
 use super::echo::may_answer;
 use super::rate::RateLimit;
-use super::stats::{UdpCounters, UdpStats};
-use crate::Event;
-use crate::events::EventSink;
+use crate::events::{EventSink, UdpCounters};
 use crate::server::ShutdownToken;
 use crate::server::failures::{Failures, is_about_one_peer};
+use crate::{Event, UdpStats};
 
 /// No datagram is longer: its length has 16 bits.
 const LONGEST: usize = u16::MAX as usize;

@@ -3,23 +3,22 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::Event;
-use crate::events::Reckoning;
+use super::{Event, Reckoning};
 
 /// What the receivers count.
 #[derive(Debug, Default)]
 pub(crate) struct UdpCounters {
-    pub(super) datagrams: AtomicU64,
-    pub(super) bytes_in: AtomicU64,
-    pub(super) answers: AtomicU64,
-    pub(super) bytes_out: AtomicU64,
-    pub(super) withheld: AtomicU64,
-    pub(super) rate_limited: AtomicU64,
-    pub(super) unsent: AtomicU64,
+    pub(crate) datagrams: AtomicU64,
+    pub(crate) bytes_in: AtomicU64,
+    pub(crate) answers: AtomicU64,
+    pub(crate) bytes_out: AtomicU64,
+    pub(crate) withheld: AtomicU64,
+    pub(crate) rate_limited: AtomicU64,
+    pub(crate) unsent: AtomicU64,
 }
 
 impl UdpCounters {
-    pub(super) fn totals(&self, events_dropped: u64) -> UdpStats {
+    pub(crate) fn totals(&self, events_dropped: u64) -> UdpStats {
         UdpStats {
             datagrams: self.datagrams.load(Relaxed),
             bytes_in: self.bytes_in.load(Relaxed),

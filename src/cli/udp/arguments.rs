@@ -1,0 +1,88 @@
+//! What was typed after `hebra udp`.
+//!
+//! The defaults are those of [`UdpConfig`], spelt here for `--help`; a test keeps the two equal.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use hebra::UdpConfig;
+
+use crate::cli::arguments::{ListenArguments, LogArguments};
+use crate::cli::units::{self, Count};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UdpCommand {
+    /// Prints each datagram with its sender, and echoes it if asked to.
+    Serve(ServeArguments),
+    /// Sends one datagram, and can wait for the answer.
+    Send(SendArguments),
+}
+
+/// The flags of `hebra udp serve`. Times take units (250ms, 10s, 5m).
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    sockets: ListenArguments,
+
+    /// Send each datagram back
+    #[arg(long, env = "HEBRA_ECHO")]
+    echo: bool,
+
+    /// Answers a second to one IPv4 address or IPv6 /64, or off
+    #[arg(long, env = "HEBRA_RATE", value_name = "N|off", default_value = "1000")]
+    rate: Count,
+
+    #[command(flatten)]
+    log: LogArguments,
+}
+
+impl ServeArguments {
+    /// What the flags mean.
+    pub(super) fn config(&self) -> UdpConfig {
+        UdpConfig {
+            listen: self.sockets.listen.clone(),
+            echo: self.echo,
+            rate: self.rate.0,
+            log_messages: self.log.log_messages,
+            stats_interval: self.log.stats_interval.0,
+        }
+    }
+}
+
+/// The datagram of `hebra udp send`. Times take units (250ms, 10s, 5m).
+#[derive(Debug, Args)]
+pub(crate) struct SendArguments {
+    /// Where to, HOST:PORT; the addresses of the name are tried until none is refused
+    #[arg(value_name = "ADDR")]
+    pub(super) address: String,
+
+    /// What to send: the words, joined by spaces
+    #[arg(value_name = "TEXT", required = true)]
+    pub(super) text: Vec<String>,
+
+    /// Wait for an answer, 1s or the TIME given, and print it
+    #[arg(
+        long,
+        env = "HEBRA_WAIT",
+        value_name = "TIME",
+        value_parser = units::wait,
+        num_args = 0..=1,
+        default_missing_value = "1s"
+    )]
+    pub(super) wait: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::arguments::{Arguments, Command};
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let arguments = Arguments::try_parse_from(["hebra", "udp", "serve"]).expect("every flag has a default");
+        let Command::Udp(UdpCommand::Serve(arguments)) = arguments.command else { panic!("that was typed") };
+        assert_eq!(arguments.config(), UdpConfig::default());
+    }
+}

@@ -1,0 +1,102 @@
+//! `hebra udp send`: one datagram to a connected socket, and its answer.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use super::arguments::SendArguments;
+use crate::cli::failure::{self, Failure, TIMED_OUT};
+use crate::cli::{DRAINED, USAGE, complain};
+
+/// What a datagram holds at most over IPv4: 65,535 bytes less the headers of IP (20) and UDP (8).
+const LONGEST: usize = 65_507;
+
+/// Sends; the exit code.
+pub(super) fn run(arguments: SendArguments) -> u8 {
+    let text = arguments.text.join(" ");
+    if text.len() > LONGEST {
+        complain(format_args!("TEXT has {} bytes, and a datagram holds at most 65,507", text.len()));
+        return USAGE;
+    }
+    match send(&arguments.address, text.as_bytes(), arguments.wait) {
+        Ok(answer) => {
+            print(answer);
+            DRAINED
+        }
+        Err(failure) => {
+            complain(&failure.message);
+            failure.code
+        }
+    }
+}
+
+/// Tries the addresses of the name until one is not known to have failed; the answer, if one was waited for.
+fn send(address: &str, text: &[u8], wait: Option<Duration>) -> Result<Option<Vec<u8>>, Failure> {
+    let mut result = Ok(None);
+    for target in failure::resolve(address)? {
+        result = exchange(target, text, wait);
+        if !result.as_ref().is_err_and(|failure| failure.code != TIMED_OUT) {
+            break;
+        }
+    }
+    result
+}
+
+/// Sends `text` to `target` and waits for the answer if asked to.
+fn exchange(target: SocketAddr, text: &[u8], wait: Option<Duration>) -> Result<Option<Vec<u8>>, Failure> {
+    let failed = |cause| Failure::new(format_args!("cannot send to {target}"), &cause);
+    let socket = open(target).map_err(failed)?;
+    socket.send(text).map_err(failed)?;
+    match wait {
+        // On this machine it has been told by now that nobody listens there.
+        None => socket.take_error().and_then(|cause| cause.map_or(Ok(None), Err)).map_err(failed),
+        Some(wait) => match receive(&socket, wait) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(cause) => Err(Failure::new(format_args!("no answer from {target}"), &cause)),
+        },
+    }
+}
+
+/// A socket that sends to `target` and gets answers from there only, and is told when nobody listens there.
+fn open(target: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match target {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any)?;
+    socket.connect(target)?;
+    Ok(socket)
+}
+
+/// The next datagram, if it comes in time.
+fn receive(socket: &UdpSocket, wait: Duration) -> io::Result<Vec<u8>> {
+    let began = Instant::now();
+    let mut buffer = vec![0; u16::MAX.into()];
+    loop {
+        let left = wait.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        socket.set_read_timeout(Some(left))?;
+        match socket.recv(&mut buffer) {
+            Ok(length) => {
+                buffer.truncate(length);
+                return Ok(buffer);
+            }
+            // A signal came, such as one that continues a stopped process.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Prints an answer as it came, on a line of its own.
+fn print(answer: Option<Vec<u8>>) {
+    let Some(mut answer) = answer else { return };
+    if answer.last() != Some(&b'\n') {
+        answer.push(b'\n');
+    }
+    let mut output = io::stdout().lock();
+    // Whoever closed standard output does not want to know.
+    let _ = output.write_all(&answer).and_then(|()| output.flush());
+}
