@@ -19,4 +19,5 @@ mod program;
 mod greet;
 mod chat;
 mod connect;
+mod udp;
 mod usage;

@@ -13,6 +13,7 @@ mod python;
 mod socat;
 mod strace;
 mod telnet;
+mod udp;
 
 use std::env;
 use std::net::SocketAddr;

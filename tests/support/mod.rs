@@ -206,7 +206,7 @@ fn listening(line: &str) -> SocketAddr {
 }
 
 /// The lines of a pipe, which is read whether anybody is interested or not.
-fn lines(pipe: impl Read + Send + 'static) -> (Receiver<String>, JoinHandle<()>) {
+pub fn lines(pipe: impl Read + Send + 'static) -> (Receiver<String>, JoinHandle<()>) {
     let (sender, receiver) = mpsc::channel();
     let reader = thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {

@@ -1,0 +1,319 @@
+//! UDP: what is echoed, what is not, what is told, and how it stops.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use hebra::{Event, LogMessages, RunningUdpServer, UdpConfig, UdpServer, UdpStats};
+use nix::sys::signal::Signal;
+
+use crate::support::{FUSE, Program, random_bytes};
+
+/// The most that a datagram holds over IPv4.
+const LONGEST: usize = 65_507;
+
+/// A server that echoes, on a free loopback port.
+fn echoing() -> UdpConfig {
+    UdpConfig { listen: vec!["127.0.0.1:0".to_owned()], echo: true, ..UdpConfig::default() }
+}
+
+fn start(config: UdpConfig) -> RunningUdpServer {
+    UdpServer::bind(config).expect("it binds").start().expect("it starts")
+}
+
+/// A client that fails rather than hangs, and gets datagrams from the server only.
+fn client(server: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind((server.ip(), 0)).expect("a free port");
+    socket.connect(server).expect("a server");
+    socket.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+    socket
+}
+
+fn receive(socket: &UdpSocket) -> Vec<u8> {
+    let mut buffer = vec![0; 65_535];
+    let length = socket.recv(&mut buffer).expect("a datagram");
+    buffer.truncate(length);
+    buffer
+}
+
+fn exchange(socket: &UdpSocket, datagram: &[u8]) -> Vec<u8> {
+    assert_eq!(socket.send(datagram).expect("it is sent"), datagram.len());
+    receive(socket)
+}
+
+/// Waits until the server has counted what is expected.
+fn wait_until(server: &RunningUdpServer, holds: impl Fn(UdpStats) -> bool) {
+    let began = Instant::now();
+    while !holds(server.stats()) {
+        assert!(began.elapsed() < FUSE, "{:?}", server.stats());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn datagrams_of_every_length_come_back_as_they_were_and_only_once() {
+    let server = start(echoing());
+    let client = client(server.local_addrs()[0]);
+    let lengths = [0, 1, 2, 1_472, 1_473, 8_192, LONGEST];
+    for length in lengths {
+        let datagram = random_bytes(length);
+        assert!(exchange(&client, &datagram) == datagram, "{length}");
+    }
+    let (count, bytes) = (lengths.len() as u64, lengths.iter().sum::<usize>() as u64);
+    let stats = server.shutdown();
+    assert_eq!((stats.datagrams, stats.bytes_in), (count, bytes));
+    assert_eq!((stats.answers, stats.bytes_out), (count, bytes));
+    assert_eq!((stats.withheld, stats.rate_limited, stats.unsent, stats.events_dropped), (0, 0, 0, 0));
+    client.set_nonblocking(true).expect("a socket");
+    assert!(client.recv(&mut [0]).is_err(), "an answer too many");
+}
+
+#[test]
+fn without_echo_datagrams_are_told_and_not_answered() {
+    let server = start(UdpConfig { echo: false, ..echoing() });
+    let events = server.subscribe();
+    let client = client(server.local_addrs()[0]);
+    client.send("Hola, señor".as_bytes()).expect("it is sent");
+    let Ok(Event::Datagram { peer, payload }) = events.recv_timeout(FUSE) else { panic!("it is told") };
+    assert_eq!((peer, payload.as_bytes()), (client.local_addr().expect("bound"), "Hola, señor".as_bytes()));
+    let stats = server.shutdown();
+    assert_eq!((stats.datagrams, stats.answers, stats.withheld), (1, 0, 0));
+}
+
+#[test]
+fn a_port_below_1024_and_the_servers_own_ports_are_not_answered() {
+    let config = UdpConfig { listen: vec!["127.0.0.1:0".to_owned(), "127.0.0.2:0".to_owned()], ..echoing() };
+    let server = start(config);
+    let target = server.local_addrs()[0];
+    // The port of the server's other socket, on an address where it is free.
+    let own = UdpSocket::bind((Ipv4Addr::new(127, 0, 1, 20), server.local_addrs()[1].port())).expect("a free port");
+    own.send_to(b"loop?", target).expect("it is sent");
+    let mut withheld = 1;
+    // Only some may bind such a port; the rule itself has a unit test.
+    if let Some(service) = (512..1024).find_map(|port| UdpSocket::bind((Ipv4Addr::new(127, 0, 1, 21), port)).ok()) {
+        service.send_to(b"reflect?", target).expect("it is sent");
+        withheld += 1;
+    }
+    wait_until(&server, |stats| stats.withheld == withheld);
+    // The server goes on.
+    assert_eq!(exchange(&client(target), b"hello"), b"hello");
+    assert_eq!(server.shutdown().answers, 1);
+}
+
+#[test]
+fn a_sender_gets_its_share_of_answers_and_others_theirs() {
+    const SENT: u64 = 30;
+    let server = start(UdpConfig { rate: Some(3), ..echoing() });
+    let target = server.local_addrs()[0];
+    let greedy = client(target);
+    for _ in 0..SENT {
+        greedy.send(b"more").expect("it is sent");
+    }
+    wait_until(&server, |stats| stats.datagrams == SENT && stats.answers + stats.rate_limited == SENT);
+    assert!(server.stats().rate_limited > 0, "{:?}", server.stats());
+    // Another address is another sender.
+    let other = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a free port");
+    other.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+    other.send_to(b"hello", target).expect("it is sent");
+    assert_eq!(receive(&other), b"hello");
+}
+
+#[test]
+fn two_echo_servers_pointed_at_each_other_fall_silent() {
+    const RATE: u64 = 10;
+    let config = |address: SocketAddr| UdpConfig {
+        listen: vec![address.to_string()],
+        rate: Some(RATE as usize),
+        log_messages: LogMessages::Off,
+        ..echoing()
+    };
+    // Addresses that no other test takes a free port of.
+    let one = UdpServer::bind(config(([127, 0, 1, 22], 0).into())).expect("it binds");
+    let decoy = UdpSocket::bind((Ipv4Addr::new(127, 0, 1, 23), 0)).expect("a free port");
+    let address = decoy.local_addr().expect("bound");
+    // The first server does not receive yet: by the time it answers, the second is where the question came from.
+    decoy.send_to(b"ping", one.local_addrs()[0]).expect("it is sent");
+    drop(decoy);
+    let other = start(config(address));
+    let one = one.start().expect("it starts");
+    let began = Instant::now();
+    while one.stats().rate_limited + other.stats().rate_limited == 0 {
+        assert!(began.elapsed() < FUSE, "{:?} {:?}", one.stats(), other.stats());
+        std::thread::yield_now();
+    }
+    // There was one datagram on its way, and it was not answered: nothing is left that could be.
+    let (one, other) = (one.shutdown(), other.shutdown());
+    assert_eq!(one.rate_limited + other.rate_limited, 1);
+    assert_eq!(one.datagrams + other.datagrams, one.answers + other.answers + 1);
+    assert!(other.answers >= RATE || one.answers >= RATE, "{one:?} {other:?}");
+}
+
+#[test]
+fn ipv4_senders_of_an_ipv6_socket_are_told_as_ipv4_and_answered() {
+    let server = start(UdpConfig { listen: vec!["[::]:0".to_owned()], ..echoing() });
+    let events = server.subscribe();
+    let port = server.local_addrs()[0].port();
+    for target in ["127.0.0.1", "::1"] {
+        let client = client((target.parse::<std::net::IpAddr>().expect("an address"), port).into());
+        assert_eq!(exchange(&client, b"hello"), b"hello");
+        let Ok(Event::Datagram { peer, .. }) = events.recv_timeout(FUSE) else { panic!("it is told") };
+        assert_eq!(peer, client.local_addr().expect("bound"));
+    }
+}
+
+#[test]
+fn a_flood_is_counted_exactly_and_what_is_not_told_is_counted_too() {
+    const SENT: u64 = 2_000;
+    let server = start(UdpConfig { rate: None, log_messages: LogMessages::PerSecond(10), ..echoing() });
+    let events = server.subscribe();
+    let client = client(server.local_addrs()[0]);
+    for _ in 0..SENT {
+        assert_eq!(exchange(&client, b"flood"), b"flood");
+    }
+    let stats = server.shutdown();
+    assert_eq!((stats.datagrams, stats.answers, stats.bytes_out), (SENT, SENT, 5 * SENT));
+    let (mut told, mut counted, mut at_the_end) = (0, 0, None);
+    for event in events {
+        match event {
+            Event::Datagram { .. } => told += 1,
+            Event::MessagesNotLogged { messages } => counted += messages,
+            Event::UdpTotals { stats } => at_the_end = Some(stats),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(told >= 10, "{told}");
+    assert_eq!((told + counted, at_the_end), (SENT, Some(stats)));
+}
+
+#[test]
+fn a_server_that_waits_for_a_datagram_stops_at_once_and_leaves_its_port() {
+    let listen = vec!["127.0.1.24:0".to_owned(), "127.0.1.25:0".to_owned()];
+    let server = start(UdpConfig { listen, ..echoing() });
+    let addresses = server.local_addrs().to_vec();
+    let asked = Instant::now();
+    server.shutdown();
+    assert!(asked.elapsed() < Duration::from_millis(500), "{:?}", asked.elapsed());
+    for address in addresses {
+        UdpSocket::bind(address).expect("the port is free");
+    }
+}
+
+/// `hebra udp serve` on a free loopback port.
+fn serve(flags: &[&str]) -> Program {
+    Program::spawn(udp("serve").args(["--listen", "127.0.0.1:0"]).args(flags), 1)
+}
+
+fn udp(command: &str) -> Command {
+    let mut hebra = Command::new(Program::command().get_program());
+    hebra.args(["udp", command]).env_remove("RUST_LOG");
+    hebra
+}
+
+/// What `hebra udp send` printed, and its exit code.
+fn send(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = udp("send").args(arguments).output().expect("it is built");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn datagrams_read_on_the_console_as_they_were_sent_and_forge_no_line() {
+    let program = serve(&["--echo"]);
+    let client = client(program.address());
+    exchange(&client, "¡Hola, señor!".as_bytes());
+    exchange(&client, b"\x1b[2J\n[2026-01-01T00:00:00Z INFO  hebra] totals: \xff");
+    let longest = "ñ".repeat(LONGEST / 2);
+    exchange(&client, longest.as_bytes());
+    program.signal(Signal::SIGTERM);
+    let (code, lines) = program.finish();
+    let peer = client.local_addr().expect("bound");
+    let expected = [
+        format!("INFO  hebra] datagram from {peer}: \"¡Hola, señor!\" (15 bytes)"),
+        format!(
+            "INFO  hebra] datagram from {peer}: \"\\u{{1b}}[2J\\n[2026-01-01T00:00:00Z INFO  hebra] totals: \\xff\" \
+             (49 bytes)"
+        ),
+        format!("INFO  hebra] datagram from {peer}: \"{longest}\" (65506 bytes)"),
+        "INFO  hebra] totals: datagrams=3 bytes_in=65570 answers=3 bytes_out=65570 withheld=0 rate_limited=0 \
+         unsent=0 events_dropped=0"
+            .to_owned(),
+    ];
+    assert_eq!((code, lines.len()), (Some(0), expected.len()));
+    for (line, expected) in lines.iter().zip(&expected) {
+        assert!(line.ends_with(expected), "{line} is not {expected}");
+    }
+}
+
+#[test]
+fn what_is_sent_comes_back_and_is_printed_on_a_line() {
+    let program = serve(&["--echo"]);
+    let address = program.address().to_string();
+    let answered = |stdout: &str| (Some(0), stdout.to_owned(), String::new());
+    assert_eq!(send(&[&address, "¡Hola,", "señor!", "--wait"]), answered("¡Hola, señor!\n"));
+    assert_eq!(send(&[&address, "a line\n", "--wait", "1m"]), answered("a line\n"));
+    assert_eq!(send(&[&address, "not waited for"]), answered(""));
+    program.wait_for("\"not waited for\" (14 bytes)");
+    let longest = "é".repeat(LONGEST / 2);
+    assert_eq!(send(&[&address, &longest, "--wait", "1m"]), answered(&format!("{longest}\n")));
+}
+
+#[test]
+fn whoever_does_not_answer_is_told_by_the_exit_code() {
+    let told = |arguments: &[&str]| {
+        let (code, stdout, stderr) = send(arguments);
+        assert_eq!((stdout.as_str(), stderr.lines().count()), ("", 1), "{stderr}");
+        (code, stderr)
+    };
+    // An address that no other test takes a free port of, so that nobody takes the place of this server.
+    let silent = Program::spawn(udp("serve").args(["--listen", "127.0.1.26:0"]), 1).address().to_string();
+    let program = serve(&[]);
+    let address = program.address().to_string();
+    let (code, line) = told(&[&address, "anybody?", "--wait", "50ms"]);
+    assert_eq!((code, line), (Some(6), format!("hebra: no answer from {address}: timed out\n")));
+    for arguments in [&[&silent, "anybody?"][..], &[&silent, "anybody?", "--wait", "1m"]] {
+        let (code, line) = told(arguments);
+        assert_eq!(code, Some(5), "{line}");
+        assert!(line.contains(&silent) && line.ends_with(": connection refused\n"), "{line}");
+    }
+    let (code, line) = told(&["no-such-name.invalid:1234", "anybody?"]);
+    assert_eq!(code, Some(4), "{line}");
+    let too_long = "x".repeat(LONGEST + 1);
+    let (code, line) = told(&[&address, &too_long]);
+    assert_eq!((code, line.contains("65,507")), (Some(2), true), "{line}");
+    for (arguments, named) in [
+        (&[address.as_str()][..], "<TEXT>"),
+        (&[&address, "--wait", "hello"], "'hello' for '--wait [<TIME>]'"),
+        (&[&address, "hello", "--wait", "0s"], "'0s' for '--wait [<TIME>]'"),
+    ] {
+        let (code, line) = told(arguments);
+        assert_eq!((code, line.contains(named)), (Some(2), true), "{line}");
+    }
+}
+
+#[test]
+fn every_address_of_a_name_is_listened_on_and_each_signal_stops_the_program() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let program = Program::spawn(udp("serve").env("HEBRA_LISTEN", "localhost:0,127.0.0.2:0").arg("--echo"), 2);
+        for address in program.addresses() {
+            assert_eq!(exchange(&client(*address), b"hello"), b"hello");
+        }
+        program.signal(signal);
+        assert_eq!(program.finish().0, Some(0));
+    }
+}
+
+#[test]
+fn a_wrong_flag_or_address_is_named() {
+    let program = serve(&[]);
+    let taken = program.address().to_string();
+    for (flags, code, named) in [
+        (&["--rate", "0"][..], 2, "--rate must be at least 1, or off".to_owned()),
+        (&["--rate", "few"], 2, "'few' for '--rate <N|off>'".to_owned()),
+        (&["--listen", &taken], 1, format!("cannot listen on {taken}: Address already in use")),
+    ] {
+        let output = udp("serve").args(flags).output().expect("it is built");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(code), 1), "{stderr}");
+        assert!(stderr.starts_with("hebra: ") && stderr.contains(&named), "{stderr}");
+    }
+}
