@@ -47,7 +47,7 @@ use self::peers::Peers;
 pub(crate) use self::peers::peer_of;
 pub(crate) use self::pulse::Pulse;
 pub(crate) use self::shutdown::ShutdownToken;
-use self::threads::{LAST_WAIT, LogThread, join, spawn};
+use self::threads::{LAST_WAIT, LimitedThread, join, spawn};
 use crate::events::{EventLog, EventSink, Subscribers};
 use crate::{Error, Event, Handler, RefuseReason, ServerConfig, Stats};
 
@@ -132,7 +132,7 @@ impl Server {
             acceptors: Vec::new(),
             reaper: None,
             linger: spawn("hebra-linger", move || linger::run(&leaving))?,
-            log: LogThread::start(log)?,
+            log: LimitedThread::start("hebra-log", move || log.run())?,
             core,
             pool,
         };
@@ -211,7 +211,7 @@ struct Threads {
     acceptors: Vec<(SocketAddr, Arc<TcpListener>, JoinHandle<()>)>,
     reaper: Option<JoinHandle<()>>,
     linger: JoinHandle<()>,
-    log: LogThread,
+    log: LimitedThread,
 }
 
 impl Threads {

@@ -1,4 +1,4 @@
-//! Starting and joining the threads of a server, and the logging thread, whose join needs a time limit.
+//! Starting and joining the threads of a server.
 
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -6,29 +6,34 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::Error;
-use crate::events::{EventLog, Reckoning};
 
-/// How long a stopping server waits for sessions that were cut off, and for a log that is stalled.
+/// How long a stopping server waits for sessions that were cut off, and for a thread that may be stuck.
 pub(crate) const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// The logging thread. It may be stuck in a log that nobody reads.
-pub(crate) struct LogThread {
+/// A thread that may be stuck when the server stops, because nobody reads the log or nothing wakes it: its join
+/// has a time limit.
+pub(crate) struct LimitedThread {
     thread: JoinHandle<()>,
     ended: Receiver<()>,
 }
 
-impl LogThread {
-    /// Starts it. It ends when the last sink is gone, so `log` must hold none.
-    pub(crate) fn start<S: Reckoning>(log: EventLog<impl Fn() -> S + Send + 'static>) -> Result<Self, Error> {
+impl LimitedThread {
+    /// Starts it.
+    pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Self, Error> {
         let (alive, ended): (Sender<()>, _) = bounded(0);
-        let thread = spawn("hebra-log", move || {
-            log.run();
+        let thread = spawn(name, move || {
+            run();
             drop(alive);
         })?;
         Ok(Self { thread, ended })
     }
 
-    /// Waits until all is logged, or for as long as a stalled log deserves.
+    /// Ends its [`park_timeout`](std::thread::park_timeout).
+    pub(crate) fn unpark(&self) {
+        self.thread.thread().unpark();
+    }
+
+    /// Joins it, or leaves it to itself if it takes too long.
     pub(crate) fn end(self) {
         if self.ended.recv_timeout(LAST_WAIT) == Err(RecvTimeoutError::Disconnected) {
             join(self.thread);

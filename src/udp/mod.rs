@@ -11,7 +11,6 @@ mod socket;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use crossbeam_channel::Receiver;
 
@@ -21,7 +20,7 @@ use self::receiver::{Echo, Shared};
 use crate::events::{EventLog, EventSink, Subscribers};
 use crate::server::ShutdownToken;
 use crate::server::addresses::{self, Sockets};
-use crate::server::threads::{LogThread, join, spawn};
+use crate::server::threads::LimitedThread;
 use crate::{Error, Event, UdpStats};
 
 /// A UDP server that listens and does not receive yet: the kernel holds what arrives, as far as it fits.
@@ -97,7 +96,8 @@ impl UdpServer {
             move || counters.totals(counts.dropped())
         };
         let log = EventLog::new(events, counts, subscribers.clone(), config.stats_interval, stats);
-        let mut threads = Threads { receivers: Vec::new(), log: LogThread::start(log)?, shared };
+        let mut threads =
+            Threads { receivers: Vec::new(), log: LimitedThread::start("hebra-log", move || log.run())?, shared };
         match threads.receive_on(sockets.bound) {
             Ok(()) => Ok(RunningUdpServer { addresses, subscribers, threads: Some(threads) }),
             Err(error) => {
@@ -152,17 +152,16 @@ impl Drop for RunningUdpServer {
 /// The threads of a running UDP server, and what it takes to end them.
 struct Threads {
     shared: Arc<Shared>,
-    receivers: Vec<(SocketAddr, Arc<UdpSocket>, JoinHandle<()>)>,
-    log: LogThread,
+    receivers: Vec<(SocketAddr, LimitedThread)>,
+    log: LimitedThread,
 }
 
 impl Threads {
     fn receive_on(&mut self, sockets: Vec<(SocketAddr, UdpSocket)>) -> Result<(), Error> {
         for (address, socket) in sockets {
-            let socket = Arc::new(socket);
-            let (receiving, shared) = (Arc::clone(&socket), Arc::clone(&self.shared));
-            let thread = spawn("hebra-udp", move || receiver::run(&receiving, address, &shared))?;
-            self.receivers.push((address, socket, thread));
+            let shared = Arc::clone(&self.shared);
+            let thread = LimitedThread::start("hebra-udp", move || receiver::run(&socket, address, &shared))?;
+            self.receivers.push((address, thread));
         }
         Ok(())
     }
@@ -171,13 +170,13 @@ impl Threads {
     fn stop(self) -> UdpStats {
         let Self { shared, receivers, log } = self;
         shared.token.trigger();
-        for (address, socket, thread) in receivers {
-            socket::wake(&socket, address);
-            thread.thread().unpark();
-            join(thread);
+        for (address, thread) in receivers {
+            socket::wake(address);
+            thread.unpark();
+            thread.end();
         }
         let stats = shared.stats();
-        // The last sink.
+        // The last sink, unless a receiver could not be woken.
         drop(shared);
         log.end();
         stats

@@ -1,10 +1,10 @@
 //! UDP sockets: options, and how a blocked one is woken.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::server::addresses;
 
@@ -23,18 +23,17 @@ pub(super) fn open(address: SocketAddr, only_v6: bool) -> io::Result<(SocketAddr
     Ok((socket.local_addr()?, socket))
 }
 
-/// Ends a blocked `recv_from` on `socket`, now or when it comes to it.
-pub(super) fn wake(socket: &UdpSocket, address: SocketAddr) {
-    if cfg!(target_os = "linux") {
-        // Linux says that the socket is not connected, and ends the wait all the same.
-        let _ = SockRef::from(socket).shutdown(Shutdown::Both);
-    } else {
-        // Elsewhere a datagram must come. If it does not fit the receive buffer, nobody waits.
-        let target = addresses::reachable(address);
-        let any: SocketAddr = match target {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let _ = UdpSocket::bind(any).and_then(|sender| sender.send_to(&[], target));
-    }
+/// Ends a blocked `recv_from` on the socket bound to `address`: a datagram comes. If it does not fit the receive
+/// buffer, nobody waits.
+///
+/// Shutting the socket wakes it too on Linux, but then `recv_from` of std panics at times, because it finds no
+/// sender.
+pub(super) fn wake(address: SocketAddr) {
+    let target = addresses::reachable(address);
+    let any: SocketAddr = match target {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    // What is in the way of it, out of descriptors for one, makes the stop a second longer.
+    let _ = UdpSocket::bind(any).and_then(|sender| sender.send_to(&[], target));
 }

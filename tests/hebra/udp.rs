@@ -1,13 +1,13 @@
 //! UDP: what is echoed, what is not, what is told, and how it stops.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use hebra::{Event, LogMessages, RunningUdpServer, UdpConfig, UdpServer, UdpStats};
 use nix::sys::signal::Signal;
 
-use crate::support::{FUSE, Program, random_bytes};
+use crate::support::{FUSE, Program, random_bytes, signal, spawn_apart, status};
 
 /// The most that a datagram holds over IPv4.
 const LONGEST: usize = 65_507;
@@ -245,6 +245,24 @@ fn datagrams_read_on_the_console_as_they_were_sent_and_forge_no_line() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_costs_neither_memory_nor_answers_and_does_not_hold_up_the_stop() {
+    let mut hebra = udp("serve");
+    hebra.args(["--listen", "127.0.0.1:0", "--echo", "--rate", "off", "--log-messages", "all"]);
+    let (mut child, _stdout, address) = spawn_apart(&mut hebra, Stdio::piped());
+    let client = client(address);
+    // Escaped they are six times as long; unread they would be 32 MiB.
+    let datagram = vec![b'\x1b'; LONGEST];
+    for _ in 0..500 {
+        assert_eq!(exchange(&client, &datagram).len(), LONGEST);
+    }
+    let most = status(child.id(), "VmHWM");
+    assert!(most < 24 * 1024, "{most} KiB");
+    signal(&child, Signal::SIGTERM);
+    // Standard error is still open and unread.
+    assert_eq!(child.wait().expect("it was started").code(), Some(0));
+}
+
+#[test]
 fn what_is_sent_comes_back_and_is_printed_on_a_line() {
     let program = serve(&["--echo"]);
     let address = program.address().to_string();
@@ -292,12 +310,12 @@ fn whoever_does_not_answer_is_told_by_the_exit_code() {
 
 #[test]
 fn every_address_of_a_name_is_listened_on_and_each_signal_stops_the_program() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for stop in [Signal::SIGINT, Signal::SIGTERM] {
         let program = Program::spawn(udp("serve").env("HEBRA_LISTEN", "localhost:0,127.0.0.2:0").arg("--echo"), 2);
         for address in program.addresses() {
             assert_eq!(exchange(&client(*address), b"hello"), b"hello");
         }
-        program.signal(signal);
+        program.signal(stop);
         assert_eq!(program.finish().0, Some(0));
     }
 }

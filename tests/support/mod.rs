@@ -186,13 +186,24 @@ pub fn connect_on_terminal(server: SocketAddr) -> PtySession {
 /// `hebra serve` on a free loopback port, whose standard error is the caller's to read or not. Returns its
 /// standard output too, of which the first line was read, and where it listens.
 pub fn serve_apart(flags: &[&str], stderr: impl Into<Stdio>) -> (Child, BufReader<ChildStdout>, SocketAddr) {
-    let mut command = Program::command();
-    command.args(["--listen", "127.0.0.1:0"]).args(flags).stdout(Stdio::piped()).stderr(stderr);
-    let mut child = command.spawn().expect("it is built");
+    spawn_apart(Program::command().args(["--listen", "127.0.0.1:0"]).args(flags), stderr)
+}
+
+/// A server that `command` starts, like [`serve_apart`].
+pub fn spawn_apart(command: &mut Command, stderr: impl Into<Stdio>) -> (Child, BufReader<ChildStdout>, SocketAddr) {
+    let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("it is built");
     let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
     let mut line = String::new();
     stdout.read_line(&mut line).expect("it listens");
     (child, stdout, listening(line.trim_end()))
+}
+
+/// A number that Linux tells of a process, such as `VmRSS` in KiB.
+pub fn status(id: u32, name: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).expect("it runs");
+    let mut lines = status.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("Linux tells it");
+    value.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
 }
 
 /// Sends a process that was started here a signal.
@@ -267,12 +278,9 @@ impl Program {
         self.child.id()
     }
 
-    /// A number that Linux tells of the process, such as `VmRSS` in KiB.
+    /// A number that Linux tells of it, such as `VmRSS` in KiB.
     pub fn status(&self, name: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
-        let mut lines = status.lines();
-        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("Linux tells it");
-        value.split_whitespace().next().and_then(|value| value.parse().ok()).expect("a number")
+        status(self.id(), name)
     }
 
     /// Sends it a signal.
