@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::time::Instant;
 
-use hebra::ServerConfig;
+use hebra::{ServerConfig, UdpConfig, UdpServer};
 
 use support::{FUSE, address, config, connect, connect_served, read_to_end, start};
 
@@ -22,6 +22,8 @@ fn two_hundred_servers_leave_no_thread_and_no_descriptor() {
     let server = || start(ServerConfig { workers: 8, max_pending: 1, ..config() });
     let (threads, descriptors) = (count("task"), count("fd"));
     for round in 0..200 {
+        let datagrams = UdpConfig { listen: vec!["127.0.0.1:0".to_owned()], ..UdpConfig::default() };
+        let datagrams = UdpServer::bind(datagrams).expect("it binds").start().expect("it starts");
         let server = server();
         let address = address(&server);
         let mut leaver = connect_served(address);
@@ -29,7 +31,7 @@ fn two_hundred_servers_leave_no_thread_and_no_descriptor() {
         assert_eq!(read_to_end(&mut leaver), b"");
         let idle = connect_served(address);
         let fresh = connect(address);
-        drop(leaver);
+        drop((leaver, datagrams));
         match round % 3 {
             0 => drop(server),
             1 => drop((idle, fresh, server)),
