@@ -1,11 +1,12 @@
 //! `hebra udp send`: one datagram to a connected socket, and its answer.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use super::arguments::SendArguments;
 use crate::cli::failure::{self, Failure, TIMED_OUT};
+use crate::cli::printable::Printable;
 use crate::cli::{DRAINED, USAGE, complain};
 
 /// What a datagram holds at most over IPv4: 65,535 bytes less the headers of IP (20) and UDP (8).
@@ -90,13 +91,17 @@ fn receive(socket: &UdpSocket, wait: Duration) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Prints an answer as it came, on a line of its own.
+/// Prints an answer on a line of its own: as it came, or made safe for a terminal.
 fn print(answer: Option<Vec<u8>>) {
     let Some(mut answer) = answer else { return };
+    let mut output = io::stdout().lock();
+    if output.is_terminal() {
+        let mut printable = Printable::default();
+        answer = [printable.feed(&answer), printable.finish()].concat().into_bytes();
+    }
     if answer.last() != Some(&b'\n') {
         answer.push(b'\n');
     }
-    let mut output = io::stdout().lock();
     // Whoever closed standard output does not want to know.
     let _ = output.write_all(&answer).and_then(|()| output.flush());
 }
