@@ -179,7 +179,11 @@ impl Surroundings<'_> {
         match error.kind() {
             _ if self.token.is_cutting() => CloseReason::CutOff,
             _ if is_timeout(error) => timeout,
-            kind => CloseReason::Failed(kind),
+            // The connection was broken off, and this is how the worker notices.
+            kind => match self.pulse.order() {
+                Some(reason @ (CloseReason::TooSlow | CloseReason::WriteTimeout)) => reason,
+                _ => CloseReason::Failed(kind),
+            },
         }
     }
 }

@@ -15,6 +15,9 @@ use super::terminal::{self, LineReader, Printer};
 /// How long a screen that shows nothing any more is waited for: a terminal can be paused.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
+/// How long giving the terminal back may take: it waits for the line editor itself.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+
 /// What the operator may type, for whoever typed something else.
 const HELP: &str = "TEXT says it to all, @2 TEXT to client 2; /who, /kick 2, bye";
 
@@ -50,8 +53,16 @@ impl Operator {
     pub(super) fn end(self) {
         // Nobody sends: it ends with the thread, or the time.
         let _ = self.ended.recv_timeout(LAST_WAIT);
-        // There is nobody to tell if it cannot be given back.
-        let _ = self.screen.close();
+        let (alive, closed) = bounded::<()>(0);
+        // A screen that takes nothing holds whoever closes it too.
+        let closing = spawn("hebra-screen", move || {
+            // There is nobody to tell if it cannot be given back.
+            let _ = self.screen.close();
+            drop(alive);
+        });
+        if closing.is_ok() {
+            let _ = closed.recv_timeout(CLOSE_WAIT);
+        }
     }
 }
 

@@ -80,8 +80,10 @@ impl LineReader {
     /// terminal has its own settings back in each case.
     pub(crate) fn read(&mut self) -> io::Result<Option<String>> {
         let Some(editor) = &mut self.editor else {
-            let mut line = String::new();
-            let count = io::stdin().lock().read_line(&mut line)?;
+            let mut line = Vec::new();
+            let count = io::stdin().lock().read_until(b'\n', &mut line)?;
+            // One odd byte is no reason to end the conversation.
+            let mut line = String::from_utf8_lossy(&line).into_owned();
             line.truncate(line.trim_end_matches(['\r', '\n']).len());
             return Ok((count > 0).then_some(line));
         };

@@ -100,7 +100,7 @@ impl Outbox {
             return Err(PushError::TooSlow);
         }
         state.queue.extend_from_slice(bytes);
-        if state.writer == Writer::Idle {
+        if state.writer == Writer::Idle || self.is_half_full(&state) {
             self.wake_writer(&mut state);
         }
         Ok(())
@@ -198,7 +198,7 @@ impl Outbox {
                 state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             let gathered = sent.map_or(GATHERING, |sent: Instant| sent.elapsed());
-            if !state.urgent && !state.closed && gathered < GATHERING {
+            if !state.urgent && !state.closed && gathered < GATHERING && !self.is_half_full(&state) {
                 state.writer = Writer::Gathering;
                 let woken = self.filled.wait_timeout(state, GATHERING - gathered);
                 state = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -221,6 +221,11 @@ impl Outbox {
             // One burst is not to cost its memory for the rest of the session.
             batch.shrink_to(KEPT);
         }
+    }
+
+    /// Whether a burst may soon find no room: it does not gather any longer.
+    fn is_half_full(&self, state: &State) -> bool {
+        state.queue.len() >= self.bound.div_ceil(2)
     }
 
     /// Lets the worker sleep until something has moved, `limit` at most.

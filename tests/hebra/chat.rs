@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hebra::{CloseReason, Framing, Notice, Room, Seats, Server, ServerConfig};
 use nix::sys::signal::Signal;
@@ -185,4 +187,41 @@ fn whoever_does_not_read_is_dropped_and_the_others_miss_nothing() {
     speaker.hears_the_end();
     drop(reader);
     assert_eq!(server.shutdown(FUSE).cut_off, 0);
+}
+
+#[test]
+fn an_odd_byte_of_the_operators_ends_nothing() {
+    let mut program = chat(&["--room"]);
+    let mut guest = Guest::join(&program, 1);
+    program.type_bytes(b"caf\xe9\n");
+    guest.hears("<operator> caf\u{fffd}");
+    program.type_line("still here");
+    guest.hears("<operator> still here");
+}
+
+#[test]
+fn a_screen_that_nobody_reads_does_not_hold_up_the_end() {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it is built");
+    let mut stdout = BufReader::with_capacity(64, child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("it listens");
+    let address = line.trim_end().strip_prefix("listening on ").expect("where").parse().expect("an address");
+    let mut guest = Guest::new(address);
+    // More than a pipe takes.
+    for _ in 0..200 {
+        guest.say(&format!("{}\n", "x".repeat(1000)));
+    }
+    thread::sleep(Duration::from_millis(500));
+    crate::support::signal(&child, Signal::SIGTERM);
+    let began = Instant::now();
+    while child.try_wait().expect("it was started").is_none() {
+        if began.elapsed() > Duration::from_secs(20) {
+            child.kill().expect("it runs");
+            panic!("it does not end");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
 }

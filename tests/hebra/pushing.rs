@@ -4,10 +4,10 @@
 use std::io::{self, Read, Write};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hebra::{
-    Client, ClientHandle, CloseReason, Connection, Handler, Next, PushError, RunningServer, Server, ServerConfig,
+    Client, ClientHandle, CloseReason, Connection, Framing, Handler, Next, PushError, RunningServer, Server, ServerConfig,
 };
 
 use crate::support::{FUSE, address, config, connect, exchange, random_bytes, read_to_end, send_and_finish};
@@ -219,4 +219,63 @@ fn a_service_may_speak_first_and_turn_a_client_away() {
     second.write_all(&[b'x'; 100_000]).expect("it is sent");
     assert_eq!(read_to_end(&mut second), b"not today\n");
     assert_eq!(exchange(&mut first, b"hello"), b"hello");
+}
+
+#[test]
+fn a_burst_does_not_gather_until_there_is_no_room() {
+    let (server, heard) = start(ServerConfig { max_outgoing: 64 * 1024, ..config() });
+    let mut client = connect(address(&server));
+    let handle = heard.next_handle();
+    let reader = thread::spawn(move || read_to_end(&mut client));
+    // The first is sent at once, and what follows is gathered.
+    handle.push(b"1").expect("there is room");
+    thread::sleep(Duration::from_millis(1));
+    for _ in 0..4 {
+        handle.push(&[b'x'; 40 * 1024]).expect("the client reads all the time");
+        thread::sleep(Duration::from_millis(3));
+    }
+    handle.close();
+    assert_eq!(reader.join().expect("it reads").len(), 4 * 40 * 1024 + 1);
+}
+
+/// Pushes more than fits to its own client, and answers.
+struct Overflowing(Reachable);
+
+impl Handler for Overflowing {
+    fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        assert_eq!(self.0.handle.push(&[0; 2000]), Err(PushError::TooSlow));
+        self.0.message(message, reply)
+    }
+
+    fn closed(&mut self, reason: CloseReason) {
+        self.0.closed(reason);
+    }
+}
+
+#[test]
+fn an_answer_after_a_push_without_room_does_not_hide_the_reason() {
+    for framing in [Framing::Message, Framing::Line] {
+        let (told, heard) = channel();
+        let factory = move |connection: &Connection<'_>| {
+            Overflowing(Reachable { handle: connection.handle(), told: told.clone() })
+        };
+        let config = ServerConfig { max_outgoing: 1000, framing, ..config() };
+        let server = Server::bind(config, factory).expect("it binds").start().expect("it starts");
+        connect(address(&server)).write_all(b"hello\n").expect("it is sent");
+        assert_eq!(Heard(heard).next_reason(), CloseReason::TooSlow);
+    }
+}
+
+#[test]
+fn a_client_that_reads_gets_megabytes_at_once() {
+    let (server, heard) = start(ServerConfig { max_outgoing: 1 << 30, ..config() });
+    let mut client = connect(address(&server));
+    let handle = heard.next_handle();
+    let pushed = random_bytes(16 * 1024 * 1024);
+    let began = Instant::now();
+    handle.push(&pushed).expect("there is room");
+    handle.close();
+    assert!(read_to_end(&mut client) == pushed);
+    // It takes milliseconds; with a wait for each acknowledgement it took ten seconds.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }

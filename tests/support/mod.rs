@@ -300,8 +300,12 @@ impl Program {
 
     /// Types a line at its standard input, which is to be piped.
     pub fn type_line(&mut self, line: &str) {
-        let input = self.child.stdin.as_mut().expect("it is piped and open");
-        input.write_all(format!("{line}\n").as_bytes()).expect("it reads");
+        self.type_bytes(format!("{line}\n").as_bytes());
+    }
+
+    /// Types anything at its standard input, which is to be piped.
+    pub fn type_bytes(&mut self, bytes: &[u8]) {
+        self.child.stdin.as_mut().expect("it is piped and open").write_all(bytes).expect("it reads");
     }
 
     /// Ends its standard input.
