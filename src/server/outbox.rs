@@ -140,6 +140,14 @@ impl Outbox {
         self.lock().impatient = true;
     }
 
+    /// Does something about the session unless its end has begun; that waits until it is done.
+    pub(crate) fn unless_closed(&self, act: impl FnOnce()) {
+        let state = self.lock();
+        if !state.closed {
+            act();
+        }
+    }
+
     /// Takes nothing any more; what is queued is still sent.
     pub(crate) fn close(&self) {
         self.close_and(|_| {});

@@ -2,6 +2,7 @@
 //! read is dropped, and a stop loses nothing.
 
 use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -278,4 +279,45 @@ fn a_client_that_reads_gets_megabytes_at_once() {
     assert!(read_to_end(&mut client) == pushed);
     // It takes milliseconds; with a wait for each acknowledgement it took ten seconds.
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+}
+
+/// Answers more than the client's buffer holds, and ends the session.
+struct Farewell(Reachable);
+
+impl Handler for Farewell {
+    fn open(&mut self, reply: &mut dyn Write) -> io::Result<Next> {
+        self.0.open(reply)
+    }
+
+    fn message(&mut self, _message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        reply.write_all(&[b'x'; 40_000])?;
+        Ok(Next::Close)
+    }
+
+    fn closed(&mut self, reason: CloseReason) {
+        self.0.closed(reason);
+    }
+}
+
+#[test]
+fn a_session_that_has_ended_is_not_ended_again() {
+    let (told, heard) = channel();
+    let factory =
+        move |connection: &Connection<'_>| Farewell(Reachable { handle: connection.handle(), told: told.clone() });
+    let server = Server::bind(config(), factory).expect("it binds").start().expect("it starts");
+    let heard = Heard(heard);
+    let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    client.set_recv_buffer_size(4096).expect("a small one");
+    client.connect(&address(&server).into()).expect("it connects");
+    let mut client = TcpStream::from(client);
+    let handle = heard.next_handle();
+    client.write_all(b"hello").expect("it is sent");
+    assert_eq!(heard.next_reason(), CloseReason::ServiceClosed);
+    // Its last answer is on the way, and it still types.
+    thread::sleep(Duration::from_millis(50));
+    handle.close();
+    thread::sleep(Duration::from_millis(50));
+    client.write_all(b"typing").expect("it is sent");
+    thread::sleep(Duration::from_millis(50));
+    assert_eq!(read_to_end(&mut client).len(), 40_000);
 }
