@@ -107,7 +107,8 @@ impl Outbox {
     }
 
     /// Queues as much of `bytes` as there is room for; how much. Waits for room. The client waits for this, so
-    /// it is sent at once.
+    /// it is sent at once. It may fill half the queue: a client that is being sent a long answer is not too slow
+    /// for what others push meanwhile.
     ///
     /// # Errors
     ///
@@ -121,7 +122,7 @@ impl Outbox {
             if state.closed {
                 return Err(ErrorKind::BrokenPipe.into());
             }
-            let count = bytes.len().min(self.bound.saturating_sub(state.queue.len()));
+            let count = bytes.len().min(self.half().saturating_sub(state.queue.len()));
             if count > 0 {
                 state.queue.extend_from_slice(&bytes[..count]);
                 state.urgent = true;
@@ -233,7 +234,11 @@ impl Outbox {
 
     /// Whether a burst may soon find no room: it does not gather any longer.
     fn is_half_full(&self, state: &State) -> bool {
-        state.queue.len() >= self.bound.div_ceil(2)
+        state.queue.len() >= self.half()
+    }
+
+    fn half(&self) -> usize {
+        self.bound.div_ceil(2)
     }
 
     /// Lets the worker sleep until something has moved, `limit` at most.
@@ -325,6 +330,13 @@ mod tests {
         assert!(outbox.write(b"12").is_ok_and(|count| count == 1));
         assert!(outbox.write(b"2").is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
         assert!(!outbox.wait_sent(Some(Duration::from_millis(1))));
+    }
+
+    #[test]
+    fn a_long_answer_leaves_room_for_pushes() {
+        let outbox = Outbox::new(8);
+        assert!(outbox.write(b"a long answer").is_ok());
+        assert_eq!(outbox.push(b"1234"), Ok(()));
     }
 
     #[test]
