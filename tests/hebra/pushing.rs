@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hebra::{
-    Client, ClientHandle, CloseReason, Connection, Framing, Handler, Next, PushError, RunningServer, Server, ServerConfig,
+    Client, ClientHandle, CloseReason, Connection, Framing, Handler, Next, PushError, RunningServer, Server,
+    ServerConfig,
 };
 
 use crate::support::{FUSE, address, config, connect, exchange, random_bytes, read_to_end, send_and_finish};
