@@ -181,7 +181,9 @@ impl Surroundings<'_> {
             _ if is_timeout(error) => timeout,
             // The connection was broken off, and this is how the worker notices.
             kind => match self.pulse.order() {
-                Some(reason @ (CloseReason::TooSlow | CloseReason::WriteTimeout)) => reason,
+                Some(reason @ (CloseReason::TooSlow | CloseReason::WriteTimeout | CloseReason::ServiceClosed)) => {
+                    reason
+                }
                 _ => CloseReason::Failed(kind),
             },
         }

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 
 use super::outbox::PushError;
-use super::pulse::Order;
 use super::session::Session;
 use crate::Client;
 
@@ -68,12 +67,8 @@ impl ClientHandle {
     ///
     /// The session has not ended when this returns; [`Handler::closed`](crate::Handler::closed) tells.
     pub fn close(&self) {
-        if let Some(session) = self.session.upgrade()
-            && let Some(outbox) = session.outbox()
-        {
-            // A client that is being let go may still be sending: with the read side shut, that would reset the
-            // connection and destroy its last answer.
-            outbox.unless_closed(|| session.end(Order::Dismiss));
+        if let Some(session) = self.session.upgrade() {
+            session.dismiss();
         }
     }
 }

@@ -4,9 +4,8 @@
 use std::any::Any;
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
@@ -17,11 +16,11 @@ use super::admission::{Admission, Admitted};
 use super::busy_poll::{BusyPoll, Polled};
 use super::connection::Connection;
 use super::linger::{self, LINGER, Linger};
-use super::outbox::Outbox;
 use super::peers::{PeerPlace, Peers};
 use super::registry::Registry;
-use super::session::{BothWays, Counted, Session};
+use super::session::{Counted, Session};
 use super::shutdown::ShutdownToken;
+use super::writer::Writers;
 use crate::client_thread::{ClientThread, Surroundings};
 use crate::events::{EventSink, SinkCounts};
 use crate::{CloseReason, Event, Excerpt, RefuseReason, ServerConfig, Stats, WhenFull};
@@ -44,6 +43,7 @@ pub(crate) struct Core {
     pub(crate) linger: Linger,
     pub(crate) sink: EventSink,
     pub(crate) busy_poll: Option<BusyPoll>,
+    pub(crate) writers: Writers,
 }
 
 impl Core {
@@ -152,43 +152,8 @@ impl Core {
                     ClientThread::new(stream, handler, &self.config).run_in(surroundings)
                 }
             },
-            Some(outbox) => self.converse_both_ways(session, outbox, |stream| {
-                ClientThread::new(stream, handler, &self.config).run_in(surroundings)
-            }),
+            Some(outbox) => self.writers.converse(session, outbox, handler, &self.config, surroundings),
         }
-    }
-
-    /// Runs a session whose client is pushed to. It has a thread of its own for what is sent, which has ended
-    /// when this returns.
-    fn converse_both_ways(
-        &self,
-        session: &Session,
-        outbox: &Outbox,
-        converse: impl FnOnce(BothWays<'_>) -> CloseReason,
-    ) -> CloseReason {
-        thread::scope(|scope| {
-            let writer = Builder::new().name("hebra-writer".to_owned()).stack_size(self.config.stack_size);
-            let writer = writer.spawn_scoped(scope, || session.send_queued(outbox, self.config.write_timeout));
-            if let Err(error) = writer {
-                return CloseReason::ServiceFailed(error.kind());
-            }
-            // A panic is passed on when the writer has ended.
-            let ending = catch_unwind(AssertUnwindSafe(|| converse(BothWays { stream: &session.stream, outbox })));
-            outbox.close();
-            let patience = match ending {
-                // Nobody waits for this client any more.
-                Ok(
-                    CloseReason::TooSlow | CloseReason::WriteTimeout | CloseReason::CutOff | CloseReason::Failed(_),
-                ) => Some(Duration::ZERO),
-                Ok(CloseReason::IdleTimeout | CloseReason::Yielded | CloseReason::Expired) => Some(LINGER),
-                // As long as the write timeout lets it.
-                _ => None,
-            };
-            if !outbox.wait_sent(patience) {
-                session.shut(Shutdown::Both);
-            }
-            ending.unwrap_or_else(|panic| resume_unwind(panic))
-        })
     }
 
     /// Closes a session's connection so that what was sent arrives. Never blocks.

@@ -17,6 +17,7 @@ mod sync;
 mod core;
 mod session;
 mod outbox;
+mod writer;
 mod connection;
 mod busy_poll;
 mod registry;
@@ -48,6 +49,7 @@ pub(crate) use self::peers::peer_of;
 pub(crate) use self::pulse::Pulse;
 pub(crate) use self::shutdown::ShutdownToken;
 use self::threads::{LAST_WAIT, LimitedThread, join, spawn};
+use self::writer::Writers;
 use crate::events::{EventLog, EventSink, Subscribers};
 use crate::{Error, Event, Handler, RefuseReason, ServerConfig, Stats};
 
@@ -107,6 +109,7 @@ impl Server {
             registry: Arc::default(),
             token: ShutdownToken::default(),
             busy_poll: config.busy_poll.map(BusyPoll::new),
+            writers: Writers::new(config.workers),
             factory,
             config,
             linger,

@@ -41,6 +41,8 @@ struct State {
     closed: bool,
     /// The writer says the end when it has sent what there is.
     tells_end: bool,
+    /// The session has ended.
+    ended: bool,
     /// Why the writer has given up.
     failure: Option<ErrorKind>,
     /// The worker does not wait for room any more.
@@ -141,30 +143,32 @@ impl Outbox {
         self.lock().impatient = true;
     }
 
-    /// Does something about the session unless its end has begun; that waits until it is done.
-    pub(crate) fn unless_closed(&self, act: impl FnOnce()) {
-        let state = self.lock();
-        if !state.closed {
-            act();
-        }
-    }
-
-    /// Takes nothing any more; what is queued is still sent.
-    pub(crate) fn close(&self) {
-        self.close_and(|_| {});
-    }
-
     /// Takes nothing any more; the writer tells the client the end when it has sent what is queued.
-    pub(crate) fn close_and_tell_end(&self) {
-        self.close_and(|state| state.tells_end = true);
+    pub(crate) fn close(&self) {
+        self.change(|state| state.tells_end |= !state.closed);
     }
 
-    fn close_and(&self, change: impl FnOnce(&mut State)) {
+    /// The session has ended: takes nothing any more; what is queued is still sent.
+    pub(crate) fn end(&self) {
+        self.change(|state| state.ended = true);
+        // Whatever the writer was told before, it may be waiting for this.
+        self.filled.notify_one();
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.lock();
-        state.closed = true;
         change(&mut state);
+        state.closed = true;
         self.wake_writer(&mut state);
         self.wake_worker(&mut state);
+    }
+
+    /// Lets the writer sleep until the session has ended, `limit` at most; whether it has.
+    pub(crate) fn wait_ended(&self, limit: Duration) -> bool {
+        let mut state = self.lock();
+        state.writer = Writer::Idle;
+        let waited = self.filled.wait_timeout_while(state, limit, |state| !state.ended);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Sleeps until everything is sent or never will be, `limit` at most; whether that came about.
@@ -288,15 +292,30 @@ mod tests {
         assert_eq!(outbox.push(b"678"), Ok(()));
         assert_eq!(outbox.push(b"9"), Err(PushError::TooSlow));
         assert_eq!(outbox.push(b""), Err(PushError::Closed));
-        outbox.close_and_tell_end();
         let mut sent = Vec::new();
         let tells_end = outbox.run(|batch| {
             sent.extend_from_slice(batch);
             Ok(())
         });
-        assert!(tells_end.is_ok_and(|tells_end| tells_end));
+        assert!(tells_end.is_ok_and(|tells_end| !tells_end));
         assert_eq!(sent, b"12345678");
         assert!(outbox.wait_sent(None));
+    }
+
+    #[test]
+    fn the_end_is_told_after_what_is_queued_unless_the_session_has_ended() {
+        for (end, told) in [(Outbox::close as fn(&Outbox), true), (Outbox::end, false)] {
+            let outbox = Outbox::new(8);
+            assert_eq!(outbox.push(b"hello"), Ok(()));
+            end(&outbox);
+            outbox.close();
+            let mut sent = 0;
+            let tells_end = outbox.run(|batch| {
+                sent += batch.len();
+                Ok(())
+            });
+            assert_eq!((sent, tells_end.ok()), (5, Some(told)));
+        }
     }
 
     #[test]
@@ -312,7 +331,7 @@ mod tests {
                     rest = &rest[count..];
                 }
                 assert!(outbox.wait_sent(None));
-                outbox.close();
+                outbox.end();
             });
             let tells_end = outbox.run(|batch| {
                 sent.extend_from_slice(batch);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
+use super::linger::LINGER;
 use super::outbox::{Outbox, PushError};
 use super::pulse::{Order, Pulse};
 use crate::Client;
@@ -54,7 +55,7 @@ impl Session {
         // A worker that waits although something is there has not come to run yet.
         if !self.has_unread() {
             self.pulse.finish(|| match self.outbox() {
-                Some(outbox) => outbox.close_and_tell_end(),
+                Some(outbox) => outbox.close(),
                 None => self.shut(Shutdown::Write),
             });
         }
@@ -107,6 +108,14 @@ impl Session {
         pushed
     }
 
+    /// Lets the service end the session: what is queued is still sent.
+    pub(crate) fn dismiss(&self) {
+        if let Some(outbox) = self.outbox() {
+            self.pulse.give(Order::Dismiss);
+            outbox.close();
+        }
+    }
+
     /// Sends what is queued, until the queue is closed. Runs on the session's writer.
     pub(crate) fn send_queued(&self, outbox: &Outbox, write_timeout: Option<Duration>) {
         let sent = outbox.run(|batch| {
@@ -114,7 +123,14 @@ impl Session {
             write_whole(&mut Counted(self), batch, || write_timeout.is_some_and(|limit| began.elapsed() >= limit))
         });
         match sent {
-            Ok(true) => self.shut(Shutdown::Write),
+            Ok(true) => {
+                self.shut(Shutdown::Write);
+                // A client that closes ends its session by that. With the read side shut at once, what it still
+                // sends would reset the connection, and destroy what was sent to it last.
+                if !outbox.wait_ended(LINGER) {
+                    self.shut(Shutdown::Read);
+                }
+            }
             Ok(false) => {}
             Err(error) if is_timeout(&error) => self.break_off(Order::WriteTimeout),
             Err(_) => self.break_off(Order::Broken),

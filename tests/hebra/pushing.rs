@@ -11,6 +11,7 @@ use hebra::{
     Client, ClientHandle, CloseReason, Connection, Framing, Handler, Next, PushError, RunningServer, Server,
     ServerConfig,
 };
+use socket2::SockRef;
 
 use crate::support::{FUSE, address, config, connect, exchange, random_bytes, read_to_end, send_and_finish};
 
@@ -321,4 +322,31 @@ fn a_session_that_has_ended_is_not_ended_again() {
     client.write_all(b"typing").expect("it is sent");
     thread::sleep(Duration::from_millis(50));
     assert_eq!(read_to_end(&mut client).len(), 40_000);
+}
+
+#[test]
+fn who_is_dismissed_while_it_sends_gets_what_was_pushed_before() {
+    let (server, heard) = start(config());
+    let mut client = connect(address(&server));
+    SockRef::from(&client).set_recv_buffer_size(4096).expect("a socket");
+    // More than the client's kernel takes before it reads.
+    let pushed = random_bytes(40_000);
+    let handle = heard.next_handle();
+    handle.push(&pushed).expect("there is room");
+    handle.close();
+    client.write_all(b"wait").expect("it is sent");
+    assert!(read_to_end(&mut client) == pushed);
+    drop(client);
+    assert_eq!(heard.next_reason(), CloseReason::ServiceClosed);
+}
+
+#[test]
+fn who_is_dismissed_and_does_not_leave_holds_no_worker() {
+    let (server, heard) = start(config());
+    let mut client = connect(address(&server));
+    heard.next_handle().close();
+    assert_eq!(read_to_end(&mut client), b"");
+    // The client does not close; the server does.
+    assert_eq!(heard.next_reason(), CloseReason::ServiceClosed);
+    assert_eq!(server.shutdown(FUSE).cut_off, 0);
 }

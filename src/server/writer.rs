@@ -1,0 +1,93 @@
+//! The second thread of a session whose client is pushed to: it sends, while the worker reads.
+
+use std::net::Shutdown;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::{self, Builder};
+use std::time::Duration;
+
+use super::linger::LINGER;
+use super::outbox::Outbox;
+use super::session::{BothWays, Session};
+use super::workers;
+use crate::client_thread::{ClientThread, Surroundings};
+use crate::{CloseReason, Handler, ServerConfig};
+
+/// The writers of a server.
+#[derive(Debug)]
+pub(crate) struct Writers {
+    /// How many more may be started before the system's limit on mappings aborts the process.
+    free: AtomicU64,
+}
+
+/// The right to have a writer, given back on drop.
+struct Place<'a>(&'a Writers);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.free.fetch_add(1, Relaxed);
+    }
+}
+
+impl Writers {
+    /// What `workers` workers leave.
+    pub(crate) fn new(workers: usize) -> Self {
+        let most = workers::max_threads().unwrap_or(u64::MAX);
+        Self { free: AtomicU64::new(most.saturating_sub(workers as u64)) }
+    }
+
+    fn take(&self) -> Option<Place<'_>> {
+        let taken = self.free.fetch_update(Relaxed, Relaxed, |free| free.checked_sub(1));
+        taken.is_ok().then(|| Place(self))
+    }
+
+    /// Runs a session with a writer, which has ended when this returns.
+    pub(crate) fn converse(
+        &self,
+        session: &Session,
+        outbox: &Outbox,
+        mut handler: Box<dyn Handler>,
+        config: &ServerConfig,
+        surroundings: Surroundings<'_>,
+    ) -> CloseReason {
+        thread::scope(|scope| {
+            let place = self.take();
+            let writer = Builder::new().name("hebra-writer".to_owned()).stack_size(config.stack_size);
+            let started = match place {
+                Some(_) => {
+                    writer.spawn_scoped(scope, || session.send_queued(outbox, config.write_timeout)).map(drop)
+                }
+                None => Err(std::io::ErrorKind::OutOfMemory.into()),
+            };
+            if let Err(error) = started {
+                outbox.end();
+                let reason = CloseReason::ServiceFailed(error.kind());
+                handler.closed(reason);
+                return reason;
+            }
+            // A panic is passed on when the writer has ended.
+            let ending = catch_unwind(AssertUnwindSafe(|| {
+                let stream = BothWays { stream: &session.stream, outbox };
+                ClientThread::new(stream, handler, config).run_in(surroundings)
+            }));
+            outbox.end();
+            if !outbox.wait_sent(patience(&ending)) {
+                session.shut(Shutdown::Both);
+            }
+            ending.unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+}
+
+/// How long a client may take for what is still queued for it when its session ends.
+fn patience(ending: &thread::Result<CloseReason>) -> Option<Duration> {
+    match ending {
+        // Nobody waits for this client any more.
+        Ok(CloseReason::TooSlow | CloseReason::WriteTimeout | CloseReason::CutOff | CloseReason::Failed(_)) => {
+            Some(Duration::ZERO)
+        }
+        Ok(CloseReason::IdleTimeout | CloseReason::Yielded | CloseReason::Expired) => Some(LINGER),
+        // As long as the write timeout lets it.
+        _ => None,
+    }
+}
