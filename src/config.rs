@@ -45,7 +45,8 @@ pub struct ServerConfig {
     /// Connections that one peer may have at a time, waiting ones included: one IPv4 address, or one IPv6
     /// network of 64 bits. Default: `None`, as many as there are.
     pub max_per_ip: Option<usize>,
-    /// How long the client may take to accept one reply, however often it reads a little. Default: 30 s.
+    /// How long the client may take to accept one reply, however often it reads a little. Without a limit a
+    /// client that does not read can hold its worker until the server stops. Default: 30 s.
     pub write_timeout: Option<Duration>,
     /// What a message is. Default: [`Framing::Message`].
     pub framing: Framing,
@@ -59,7 +60,7 @@ pub struct ServerConfig {
     /// Connections the kernel may hold that were not accepted yet; it may cap this silently
     /// (`net.core.somaxconn` on Linux). Default: 1,024.
     pub backlog: u32,
-    /// Stack of each worker, in bytes. Handlers that recurse or keep large arrays need more.
+    /// Stack of each worker, and of each writer beside one, in bytes. Handlers that recurse or keep large arrays need more.
     /// Default: 64 KiB.
     pub stack_size: usize,
     /// How long a session looks for its next message again and again before it sleeps: busy-polling. It saves

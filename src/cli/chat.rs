@@ -19,7 +19,7 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// What the operator may type, for whoever typed something else.
-const HELP: &str = "TEXT says it to all, @2 TEXT to client 2; /who, /kick 2, bye";
+const HELP: &str = "* TEXT says it to all, @2 TEXT to client 2; /who, /kick 2, bye";
 
 /// The operator's two threads: one shows, the other listens to what is typed.
 pub(super) struct Operator {
@@ -101,23 +101,25 @@ fn listen(mut lines: LineReader, room: &Weak<Room>, answers: &Printer, somebody:
             Ok(Some(line)) => Order::from(line.trim()),
             Ok(None) => Order::Leave,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Order::Leave,
+            // The line is no text; the next one may be.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Order::Unknown,
             Err(error) => {
-                print(answers, format_args!("cannot read what is typed: {error}"));
+                print(answers, format_args!("* cannot read what is typed: {error}"));
                 Order::Leave
             }
         };
         match order {
             Order::Nothing => {}
             Order::Say(text) if room.say(text) > 0 => {}
-            Order::Say(_) => print(answers, "nobody is here"),
+            Order::Say(_) => print(answers, "* nobody is here"),
             Order::SayTo(id, text) if room.say_to(id, text) => {}
             Order::Kick(id) if room.dismiss(id) => {}
-            Order::SayTo(id, _) | Order::Kick(id) => print(answers, format_args!("<{id}> is not here")),
+            Order::SayTo(id, _) | Order::Kick(id) => print(answers, format_args!("* <{id}> is not here")),
             Order::Who => {
                 let members = room.members();
-                print(answers, format_args!("here: {}", members.len()));
+                print(answers, format_args!("* here: {}", members.len()));
                 for member in members {
-                    print(answers, format_args!("<{}> {}", member.id, member.peer));
+                    print(answers, format_args!("* <{}> {}", member.id, member.peer));
                 }
             }
             Order::Unknown => print(answers, HELP),

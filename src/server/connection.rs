@@ -27,7 +27,9 @@ impl<'a> Connection<'a> {
     /// A handle with which any thread can push to the client.
     ///
     /// A session that was asked for one has a second thread, which sends what is pushed to the client and
-    /// what its handler answers, in the order of the calls. Ask only if the service pushes.
+    /// what its handler answers, in the order of the calls; but a push may come between the parts of a long
+    /// answer, and in line framing before the answers to other lines that arrived with the last one. Ask only if
+    /// the service pushes.
     pub fn handle(&self) -> ClientHandle {
         self.session.open_outbox(self.max_outgoing);
         ClientHandle { client: self.session.client, session: Arc::downgrade(self.session) }
@@ -56,7 +58,7 @@ impl ClientHandle {
     ///
     /// # Errors
     ///
-    /// [`PushError::TooSlow`] if [`max_outgoing`](crate::ServerConfig::max_outgoing) bytes wait already: the
+    /// [`PushError::TooSlow`] if more than [`max_outgoing`](crate::ServerConfig::max_outgoing) bytes would wait: the
     /// client's session ends, because a message it has missed cannot be made up for. [`PushError::Closed`] if
     /// the session has ended or is about to.
     pub fn push(&self, bytes: &[u8]) -> Result<(), PushError> {

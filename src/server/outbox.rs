@@ -67,8 +67,8 @@ enum Writer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PushError {
-    /// The client has not read what was pushed before, and there is no room for more
-    /// ([`max_outgoing`](crate::ServerConfig::max_outgoing)). Its session ends.
+    /// There is no room for it ([`max_outgoing`](crate::ServerConfig::max_outgoing)), most often because the client
+    /// has not read what was pushed before. Its session ends.
     TooSlow,
     /// The session has ended, or is about to.
     Closed,

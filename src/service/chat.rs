@@ -11,12 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::pace::Pace;
 use super::{Client, Handler, Next};
 use crate::events::Printable;
 use crate::{ClientHandle, CloseReason, Connection};
 
-/// Notices that may wait for the operator. At about 80 bytes each, and their text, they take little.
+/// Notices that may wait for the operator. With the longest texts they take 6 MiB.
 const NOTICES: usize = 1024;
+
+/// Bytes of a line that are passed on; the rest is cut off. Escaped they are six times as many at most.
+const LONGEST_LINE: usize = 1024;
 
 /// How many clients a [`Room`] holds, and whether they hear each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +56,12 @@ struct Shared {
     notices: Sender<Notice>,
     /// Notices that did not fit and were not told of yet.
     missed: AtomicU64,
+    /// The operator's.
+    pace: Mutex<Pace>,
 }
 
-/// What the operator learns. [`Display`](fmt::Display) gives the line to show.
+/// What the operator learns. [`Display`](fmt::Display) gives the line to show: `<2> hello` if client 2 said hello, and
+/// all other lines begin with an asterisk, so that nothing a client says looks like one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
@@ -64,7 +71,7 @@ pub enum Notice {
     Said {
         /// Who.
         client: Client,
-        /// What, on one line and safe to print.
+        /// What, on one line, safe to print, and cut to a kilobyte.
         text: String,
     },
     /// A client left.
@@ -83,12 +90,12 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Joined(client) => write!(f, "<{}> joined from {}", client.id, client.peer),
+            Self::Joined(client) => write!(f, "* <{}> joined from {}", client.id, client.peer),
             Self::Said { client, text } => write!(f, "<{}> {text}", client.id),
-            Self::Left { client, reason: Some(reason) } => write!(f, "<{}> left: {reason}", client.id),
-            Self::Left { client, reason: None } => write!(f, "<{}> left", client.id),
-            Self::TurnedAway(client) => write!(f, "<{}> turned away: another client is talked to", client.id),
-            Self::Missed(notices) => write!(f, "lines not shown: {notices}"),
+            Self::Left { client, reason: Some(reason) } => write!(f, "* <{}> left: {reason}", client.id),
+            Self::Left { client, reason: None } => write!(f, "* <{}> left", client.id),
+            Self::TurnedAway(client) => write!(f, "* <{}> turned away: another client is talked to", client.id),
+            Self::Missed(notices) => write!(f, "* lines not shown: {notices}"),
         }
     }
 }
@@ -99,7 +106,13 @@ impl Room {
     #[must_use]
     pub fn new(seats: Seats) -> (Self, Receiver<Notice>) {
         let (notices, told) = bounded(NOTICES);
-        let shared = Shared { seats, members: Mutex::default(), notices, missed: AtomicU64::new(0) };
+        let shared = Shared {
+            seats,
+            members: Mutex::default(),
+            notices,
+            missed: AtomicU64::new(0),
+            pace: Mutex::new(Pace::new()),
+        };
         (Self { shared: Arc::new(shared) }, told)
     }
 
@@ -114,17 +127,20 @@ impl Room {
         // While the room is locked, so that nobody is heard before he was seen.
         self.shared.tell(if seated { Notice::Joined(client) } else { Notice::TurnedAway(client) });
         drop(members);
-        Member { client, room: Arc::clone(&self.shared), seated, reason: None }
+        Member { client, room: Arc::clone(&self.shared), seated, pace: Pace::new(), reason: None }
     }
 
-    /// Lets the operator say `text` to everyone; how many that are.
+    /// Lets the operator say `text` to everyone, a kilobyte of it at most; how many that are.
+    ///
+    /// Nobody waits for a client. Only who says more than a mebibyte a second waits here, so that clients that do
+    /// read can keep up; so do clients who say as much.
     pub fn say(&self, text: &str) -> usize {
         let line = self.line(text);
         let members = self.shared.members();
         members.values().filter(|handle| handle.push(&line).is_ok()).count()
     }
 
-    /// Lets the operator say `text` to one client; whether it is there.
+    /// Lets the operator say `text` to one client, in the same way; whether it is there.
     pub fn say_to(&self, id: u64, text: &str) -> bool {
         let line = self.line(text);
         self.shared.members().get(&id).is_some_and(|handle| handle.push(&line).is_ok())
@@ -142,13 +158,27 @@ impl Room {
     }
 
     fn line(&self, text: &str) -> Vec<u8> {
-        let text = Printable(text.as_bytes());
-        match self.shared.seats {
+        let text = printable(text.as_bytes());
+        let line = match self.shared.seats {
             Seats::One => format!("{text}\r\n"),
             Seats::Many => format!("<operator> {text}\r\n"),
-        }
-        .into_bytes()
+        };
+        self.shared.pace.lock().unwrap_or_else(PoisonError::into_inner).keep(line.len());
+        line.into_bytes()
     }
+}
+
+/// What can be passed on of a line.
+fn printable(line: &[u8]) -> String {
+    let mut end = line.len().min(LONGEST_LINE);
+    if end == line.len() {
+        return Printable(line).to_string();
+    }
+    // Not within a character, which has four bytes at most.
+    while end + 4 > LONGEST_LINE && line[end] & 0b1100_0000 == 0b1000_0000 {
+        end -= 1;
+    }
+    format!("{}...", Printable(&line[..end]))
 }
 
 impl Shared {
@@ -175,14 +205,17 @@ pub struct Member {
     room: Arc<Shared>,
     /// Whether it was let in.
     seated: bool,
+    pace: Pace,
     reason: Option<CloseReason>,
 }
 
 impl Member {
-    fn say(&self, line: &[u8]) {
-        let text = Printable(line).to_string();
+    fn say(&mut self, line: &[u8]) {
+        let text = printable(line);
         if self.room.seats == Seats::Many {
             let line = format!("<{}> {text}\r\n", self.client.id);
+            // A flood would drop those who read as fast as they can. It holds up its own speaker.
+            self.pace.keep(line.len());
             for (_, other) in self.room.members().iter().filter(|(id, _)| **id != self.client.id) {
                 // Whoever reads too slowly is dropped by that, and nobody else is the worse for it.
                 let _ = other.push(line.as_bytes());

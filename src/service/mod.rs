@@ -6,6 +6,7 @@ mod client;
 mod echo;
 mod greet;
 mod chat;
+mod pace;
 
 use std::io::{self, Write};
 

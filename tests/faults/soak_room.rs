@@ -81,7 +81,7 @@ fn in_a_full_room_each_line_arrives_once_and_who_stalls_is_dropped() {
         let program = Program::spawn(command.stdin(Stdio::piped()), 1);
         let silent = stalled.then(|| {
             let silent = connect(program.address());
-            assert!(program.next_shown().starts_with("<1> joined from "));
+            assert!(program.next_shown().starts_with("* <1> joined from "));
             silent
         });
         let delays = talk(&program);
@@ -97,7 +97,7 @@ fn in_a_full_room_each_line_arrives_once_and_who_stalls_is_dropped() {
         p99s.push(ms(0.99));
         if silent.is_some() {
             let left = std::iter::from_fn(|| Some(program.next_shown())).find(|line| line.contains(" left: "));
-            assert_eq!(left.as_deref(), Some("<1> left: reads too slowly"));
+            assert_eq!(left.as_deref(), Some("* <1> left: reads too slowly"));
         }
     }
     println!("p99 with the one that does not read, to without: {:.2}", p99s[1] / p99s[0]);

@@ -30,7 +30,7 @@ impl Guest {
     fn join(program: &Program, id: u32) -> Self {
         let guest = Self::new(program.address());
         let notice = program.next_shown();
-        assert!(notice.starts_with(&format!("<{id}> joined from 127.0.0.1:")), "{notice}");
+        assert!(notice.starts_with(&format!("* <{id}> joined from 127.0.0.1:")), "{notice}");
         guest
     }
 
@@ -64,18 +64,18 @@ fn the_operator_talks_to_one_client_at_a_time() {
     let mut second = Guest::new(program.address());
     second.hears("busy: the operator is talking to another client");
     second.hears_the_end();
-    assert_eq!(program.next_shown(), "<2> turned away: another client is talked to");
+    assert_eq!(program.next_shown(), "* <2> turned away: another client is talked to");
 
     guest.say("bye");
     guest.hears_the_end();
-    assert_eq!(program.next_shown(), "<1> left: bye");
+    assert_eq!(program.next_shown(), "* <1> left: bye");
     program.type_line("still there?");
-    assert_eq!(program.next_shown(), "nobody is here");
+    assert_eq!(program.next_shown(), "* nobody is here");
     let mut third = Guest::join(&program, 3);
     program.type_line("bye");
     third.hears("bye");
     third.hears_the_end();
-    assert_eq!(program.next_shown(), "<3> left: server shutdown");
+    assert_eq!(program.next_shown(), "* <3> left: server shutdown");
     assert_eq!(program.finish().0, Some(0));
 }
 
@@ -93,23 +93,23 @@ fn in_a_room_each_hears_the_others_by_name() {
     guests[1].hears("<operator> only you");
 
     program.type_line("/who");
-    assert_eq!(program.next_shown(), "here: 3");
+    assert_eq!(program.next_shown(), "* here: 3");
     for id in 1..=3 {
-        assert!(program.next_shown().starts_with(&format!("<{id}> 127.0.0.1:")));
+        assert!(program.next_shown().starts_with(&format!("* <{id}> 127.0.0.1:")));
     }
     program.type_line("@7 hello");
-    assert_eq!(program.next_shown(), "<7> is not here");
+    assert_eq!(program.next_shown(), "* <7> is not here");
     program.type_line("/dance");
     assert!(program.next_shown().contains("/who, /kick 2, bye"));
 
     program.type_line("@2 out");
     program.type_line("/kick 2");
-    assert_eq!(program.next_shown(), "<2> left: closed by the service");
+    assert_eq!(program.next_shown(), "* <2> left: closed by the service");
     let mut kicked = guests.remove(1);
     kicked.hears("<operator> out");
     kicked.hears_the_end();
     guests[1].say("bye\r\n");
-    assert_eq!(program.next_shown(), "<3> left: bye");
+    assert_eq!(program.next_shown(), "* <3> left: bye");
     guests.remove(1).hears_the_end();
 
     // The end of the input is a goodbye too.
@@ -128,6 +128,28 @@ fn what_a_client_sends_controls_no_terminal_and_forges_no_line() {
     let shown = r"<1> \u{1b}[2J\u{7}a\r<operator> send money\u{202e}";
     assert_eq!(program.next_shown(), shown);
     victim.hears(shown);
+    // Only what is not said by anybody begins with an asterisk.
+    villain.say("left: bye\n* <2> left: bye\n");
+    assert_eq!(program.next_shown(), "<1> left: bye");
+    assert_eq!(program.next_shown(), "<1> * <2> left: bye");
+}
+
+#[test]
+fn one_who_says_much_drops_nobody_who_reads() {
+    const LINES: usize = 40_000;
+    let program = chat(&["--room"]);
+    let mut speaker = Guest::join(&program, 1);
+    let mut reader = Guest::join(&program, 2);
+    // Six times as long once it is escaped, and cut to a kilobyte before.
+    speaker.say(&format!("{}\n", "\x1b".repeat(65_000)));
+    reader.hears(&format!("<1> {}...", "\\u{1b}".repeat(1024)));
+    speaker.say(&format!("{}\n", "é".repeat(1000)));
+    reader.hears(&format!("<1> {}...", "é".repeat(512)));
+    // As fast as it goes.
+    thread::scope(|scope| {
+        scope.spawn(|| speaker.say(&"x\n".repeat(LINES)));
+        (0..LINES).for_each(|_| reader.hears("<1> x"));
+    });
 }
 
 #[test]
@@ -136,7 +158,7 @@ fn a_signal_ends_the_chat_although_the_operator_may_still_type() {
     let guest = Guest::join(&program, 1);
     program.signal(Signal::SIGTERM);
     guest.hears_the_end();
-    assert_eq!(program.next_shown(), "<1> left: server shutdown");
+    assert_eq!(program.next_shown(), "* <1> left: server shutdown");
     assert_eq!(program.finish(), (Some(0), vec![]));
 }
 

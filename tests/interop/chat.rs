@@ -36,9 +36,9 @@ fn types(terminal: &mut PtySession, line: &str) {
 fn an_operator_and_two_telnet_users_share_a_room() {
     let (mut operator, port) = operator(&["--room"]);
     let mut first = telnet_to("127.0.0.1", port);
-    shows(&mut operator, "<1> joined from 127.0.0.1:");
+    shows(&mut operator, "* <1> joined from 127.0.0.1:");
     let mut second = telnet_to("127.0.0.1", port);
-    shows(&mut operator, "<2> joined from 127.0.0.1:");
+    shows(&mut operator, "* <2> joined from 127.0.0.1:");
 
     first.send_line("hello").expect("telnet runs");
     shows(&mut operator, "<1> hello");
@@ -49,7 +49,7 @@ fn an_operator_and_two_telnet_users_share_a_room() {
     types(&mut operator, "@2 only you");
     shows(&mut second, "<operator> only you\r\n");
     types(&mut operator, "/who");
-    shows(&mut operator, "here: 2");
+    shows(&mut operator, "* here: 2");
     // A line half typed is not garbled by what comes meanwhile, and is sent whole.
     operator.send("half and ").and_then(|_| operator.flush()).expect("it reads");
     second.send_line("am I interrupting?").expect("telnet runs");
@@ -59,12 +59,12 @@ fn an_operator_and_two_telnet_users_share_a_room() {
     shows(&mut first, "<operator> half and half\r\n");
 
     types(&mut operator, "/kick 1");
-    shows(&mut operator, "<1> left: closed by the service");
+    shows(&mut operator, "* <1> left: closed by the service");
     shows(&mut first, "Connection closed by foreign host.");
     types(&mut operator, "bye");
     shows(&mut second, "<operator> bye\r\n");
     shows(&mut second, "Connection closed by foreign host.");
-    shows(&mut operator, "<2> left: server shutdown");
+    shows(&mut operator, "* <2> left: server shutdown");
     operator.exp_eof().expect("it ends");
 }
 
@@ -77,7 +77,7 @@ fn the_textbook_chat_client_takes_turns_with_an_operator() {
     let mut client: Command = python(&[script], &program);
     client.env("PYTHONIOENCODING", "utf-8");
     let mut client = spawn_command(client, Some(FUSE.as_millis() as u64)).expect("a terminal");
-    assert!(program.next_shown().starts_with("<1> joined from "));
+    assert!(program.next_shown().starts_with("* <1> joined from "));
     for (said, answered) in [("Hola", "Buenas"), ("que tal?", "aqui andamos")] {
         shows(&mut client, " -> ");
         client.send_line(said).expect("it reads");
@@ -87,7 +87,7 @@ fn the_textbook_chat_client_takes_turns_with_an_operator() {
     }
     client.send_line("bye").expect("it reads");
     client.exp_eof().expect("it ends");
-    assert_eq!(program.next_shown(), "<1> left: end of stream");
+    assert_eq!(program.next_shown(), "* <1> left: end of stream");
     // The next one is welcome.
     program.end_input();
     assert_eq!(program.finish().0, Some(0));
