@@ -127,12 +127,7 @@ impl Printer {
             Phase::Away => write(&whole_lines(text)),
             Phase::Begun | Phase::Prompt => {
                 state.waiting.push_str(text);
-                let wake = state.phase == Phase::Prompt && !state.woken;
-                state.woken |= wake;
-                drop(state);
-                if wake {
-                    self.0.wake();
-                }
+                self.0.wake(state);
                 Ok(())
             }
         }
@@ -145,8 +140,7 @@ impl Printer {
         let mut state = self.0.lock();
         if state.is_prompting() {
             state.closing = true;
-            drop(state);
-            self.0.wake();
+            self.0.wake(state);
             let (closed, _) = self
                 .0
                 .changed
@@ -216,9 +210,15 @@ impl Screen {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the editor redraw. It may wait for it to have taken the last wake, so it is not called with the
-    /// state locked.
-    fn wake(&self) {
+    /// Makes the editor redraw, unless it is about to. It takes no wake while it searches its history, so a
+    /// second one might wait for ever.
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        if state.phase != Phase::Prompt || state.woken {
+            return;
+        }
+        state.woken = true;
+        // It may wait for the editor, which needs the state to draw.
+        drop(state);
         if let Some(waker) = &mut *self.waker.lock().unwrap_or_else(PoisonError::into_inner) {
             // It fails when the editor is gone, and then nobody waits for it.
             let _ = waker.print(WAKE.to_owned());

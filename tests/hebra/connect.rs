@@ -231,3 +231,19 @@ fn a_server_that_closes_at_the_prompt_loses_no_reply() {
     assert!(rest.contains("idle: goodbye\r\n"), "{rest:?}");
     assert_eq!(code(&terminal), 0);
 }
+
+#[test]
+fn a_server_that_closes_while_the_history_is_searched_ends_the_client() {
+    let (mut terminal, mut server) = terminal_and_server();
+    terminal.send_line("once").expect("it runs");
+    server.read_exact(&mut [0; 5]).expect("a line");
+    terminal.exp_string("> ").expect("a prompt");
+    terminal.send_control('r').expect("it runs");
+    terminal.exp_string("reverse-i-search").expect("it searches");
+    // The editor takes no notice of either until a key is pressed.
+    server.write_all(b"goodbye\n").expect("it is sent");
+    drop(server);
+    let rest = terminal.exp_eof().expect("it ends");
+    assert!(rest.contains("goodbye\r\n"), "{rest:?}");
+    assert_eq!(code(&terminal), 0);
+}
