@@ -28,7 +28,7 @@ pub(crate) enum Command {
     Connect(ConnectArguments),
 
     /// Receives datagrams, and echoes them if asked to; or sends one.
-    #[command(subcommand, allow_negative_numbers = true)]
+    #[command(subcommand)]
     Udp(UdpCommand),
 }
 

@@ -269,6 +269,8 @@ fn what_is_sent_comes_back_and_is_printed_on_a_line() {
     let answered = |stdout: &str| (Some(0), stdout.to_owned(), String::new());
     assert_eq!(send(&[&address, "¡Hola,", "señor!", "--wait"]), answered("¡Hola, señor!\n"));
     assert_eq!(send(&[&address, "a line\n", "--wait", "1m"]), answered("a line\n"));
+    assert_eq!(send(&[&address, "-5", "--wait"]), answered("-5\n"));
+    assert_eq!(send(&[&address, "--wait=1m", "--", "--wait", "-x"]), answered("--wait -x\n"));
     assert_eq!(send(&[&address, "not waited for"]), answered(""));
     program.wait_for("\"not waited for\" (14 bytes)");
     let longest = "é".repeat(LONGEST / 2);
@@ -326,6 +328,7 @@ fn a_wrong_flag_or_address_is_named() {
     let taken = program.address().to_string();
     for (flags, code, named) in [
         (&["--rate", "0"][..], 2, "--rate must be at least 1, or off".to_owned()),
+        (&["--rate", "-1"], 2, "'-1' for '--rate <N|off>'".to_owned()),
         (&["--rate", "few"], 2, "'few' for '--rate <N|off>'".to_owned()),
         (&["--listen", &taken], 1, format!("cannot listen on {taken}: Address already in use")),
     ] {

@@ -13,8 +13,10 @@ use crate::cli::units::{self, Count};
 #[derive(Debug, Subcommand)]
 pub(crate) enum UdpCommand {
     /// Prints each datagram with its sender, and echoes it if asked to.
+    #[command(allow_negative_numbers = true)]
     Serve(ServeArguments),
     /// Sends one datagram, and can wait for the answer.
+    #[command(allow_negative_numbers = true)]
     Send(SendArguments),
 }
 
@@ -56,7 +58,7 @@ pub(crate) struct SendArguments {
     #[arg(value_name = "ADDR")]
     pub(super) address: String,
 
-    /// What to send: the words, joined by spaces
+    /// What to send: the words, joined by spaces; after -- if one of them begins with -
     #[arg(value_name = "TEXT", required = true)]
     pub(super) text: Vec<String>,
 
