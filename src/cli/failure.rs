@@ -36,6 +36,24 @@ impl Failure {
             _ => told(FAILED, &cause.to_string()),
         }
     }
+
+    /// This failure or the one at a later address of the same name: the last that says something of the peer,
+    /// rather than of this machine (which may lack IPv6).
+    pub(crate) fn or_later(self, later: Self) -> Self {
+        if later.code != FAILED || self.code == FAILED { later } else { self }
+    }
+}
+
+/// What it means that standard output cannot be written to.
+///
+/// # Errors
+///
+/// What the system says; but whoever reads our output and closes it has seen enough.
+pub(crate) fn not_printed(cause: &io::Error) -> Result<(), Failure> {
+    match cause.kind() {
+        ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure { code: FAILED, message: format!("cannot write to standard output: {cause}") }),
+    }
 }
 
 /// The addresses of `name` (`HOST:PORT`), each once, in the resolver's order; at least one.

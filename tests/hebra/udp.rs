@@ -278,6 +278,19 @@ fn what_is_sent_comes_back_and_is_printed_on_a_line() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_printed_is_a_failure() {
+    let program = serve(&["--echo"]);
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = udp("send");
+    command.arg(program.address().to_string()).args(["hello", "--wait", "1m"]).stdout(full);
+    let output =
+        command.stderr(Stdio::piped()).spawn().and_then(|child| child.wait_with_output()).expect("it ends");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
+    assert!(told.starts_with("hebra: cannot write to standard output: "), "{told}");
+}
+
+#[test]
 fn whoever_does_not_answer_is_told_by_the_exit_code() {
     let told = |arguments: &[&str]| {
         let (code, stdout, stderr) = send(arguments);

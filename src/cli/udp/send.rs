@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::arguments::SendArguments;
 use crate::cli::failure::{self, Failure, TIMED_OUT};
 use crate::cli::printable::Printable;
-use crate::cli::{DRAINED, USAGE, complain};
+use crate::cli::{DRAINED, FAILED, USAGE, complain};
 
 /// What a datagram holds at most over IPv4: 65,535 bytes less the headers of IP (20) and UDP (8).
 const LONGEST: usize = 65_507;
@@ -19,11 +19,11 @@ pub(super) fn run(arguments: SendArguments) -> u8 {
         complain(format_args!("TEXT has {} bytes, and a datagram holds at most 65,507", text.len()));
         return USAGE;
     }
-    match send(&arguments.address, text.as_bytes(), arguments.wait) {
-        Ok(answer) => {
-            print(answer);
-            DRAINED
-        }
+    let sent = failure::resolve(&arguments.address)
+        .and_then(|targets| send(&targets, text.as_bytes(), arguments.wait))
+        .and_then(|answer| print(answer).or_else(|cause| failure::not_printed(&cause)));
+    match sent {
+        Ok(()) => DRAINED,
         Err(failure) => {
             complain(&failure.message);
             failure.code
@@ -31,16 +31,20 @@ pub(super) fn run(arguments: SendArguments) -> u8 {
     }
 }
 
-/// Tries the addresses of the name until one is not known to have failed; the answer, if one was waited for.
-fn send(address: &str, text: &[u8], wait: Option<Duration>) -> Result<Option<Vec<u8>>, Failure> {
-    let mut result = Ok(None);
-    for target in failure::resolve(address)? {
-        result = exchange(target, text, wait);
-        if !result.as_ref().is_err_and(|failure| failure.code != TIMED_OUT) {
-            break;
+/// Tries `targets` until one is not known to have failed; the answer, if one was waited for.
+///
+/// # Errors
+///
+/// The failure that is told of them all, as [`Failure::or_later`] has it.
+fn send(targets: &[SocketAddr], text: &[u8], wait: Option<Duration>) -> Result<Option<Vec<u8>>, Failure> {
+    let mut told = Failure { code: FAILED, message: "there is no address to send to".to_owned() };
+    for target in targets {
+        match exchange(*target, text, wait) {
+            Err(failure) if failure.code != TIMED_OUT => told = told.or_later(failure),
+            result => return result,
         }
     }
-    result
+    Err(told)
 }
 
 /// Sends `text` to `target` and waits for the answer if asked to.
@@ -92,8 +96,8 @@ fn receive(socket: &UdpSocket, wait: Duration) -> io::Result<Vec<u8>> {
 }
 
 /// Prints an answer on a line of its own: as it came, or made safe for a terminal.
-fn print(answer: Option<Vec<u8>>) {
-    let Some(mut answer) = answer else { return };
+fn print(answer: Option<Vec<u8>>) -> io::Result<()> {
+    let Some(mut answer) = answer else { return Ok(()) };
     let mut output = io::stdout().lock();
     if output.is_terminal() {
         let mut printable = Printable::default();
@@ -102,6 +106,25 @@ fn print(answer: Option<Vec<u8>>) {
     if answer.last() != Some(&b'\n') {
         answer.push(b'\n');
     }
-    // Whoever closed standard output does not want to know.
-    let _ = output.write_all(&answer).and_then(|()| output.flush());
+    output.write_all(&answer)?;
+    output.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::failure::REFUSED;
+
+    #[test]
+    fn what_is_told_is_the_failure_that_says_something_of_the_peer() {
+        let nobody =
+            UdpSocket::bind("127.0.3.8:0").and_then(|socket| socket.local_addr()).expect("loopback exists");
+        // This machine may not send to everyone at once.
+        let forbidden = (Ipv4Addr::BROADCAST, 9).into();
+        for targets in [[nobody, forbidden], [forbidden, nobody]] {
+            let failure = send(&targets, b"anybody?", None).expect_err("nobody is there");
+            assert_eq!(failure.code, REFUSED, "{}", failure.message);
+            assert_eq!(failure.message, format!("cannot send to {nobody}: connection refused"));
+        }
+    }
 }
