@@ -63,21 +63,15 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
         .map_err(|cause| Failure::new("cannot start thread hebra-input", &cause))?;
     let ended = output.receive(&stream);
     output.close();
-    match ended {
-        Ok(()) if is_typed => complain(format_args!("connection to {server} closed")),
-        Ok(()) => sender.wait(&progress),
-        Err(_) => {}
+    if ended.is_ok() && !is_typed {
+        sender.wait(&progress);
     }
     // A write that is stuck ends, so that its error, if it met the one that a read then does not, is known.
     let _ = stream.shutdown(Shutdown::Both);
     let cannot_send = sender.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
     match ended {
         Err(Broken::Read(cause)) => Err(Failure::new(format_args!("connection to {server} broke"), &cause)),
-        // Whoever reads our output has seen enough.
-        Err(Broken::Write(cause)) if cause.kind() == ErrorKind::BrokenPipe => Ok(()),
-        Err(Broken::Write(cause)) => {
-            Err(Failure { code: FAILED, message: format!("cannot write to standard output: {cause}") })
-        }
+        Err(Broken::Write(cause)) => failure::not_printed(&cause),
         Ok(()) => match cannot_send {
             Some(Broken::Read(cause)) => {
                 Err(Failure { code: FAILED, message: format!("cannot read standard input: {cause}") })
@@ -86,7 +80,12 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
             Some(Broken::Write(cause)) if cause.kind() != ErrorKind::BrokenPipe => {
                 Err(Failure::new(format_args!("connection to {server} broke"), &cause))
             }
-            _ => Ok(()),
+            _ => {
+                if is_typed {
+                    complain(format_args!("connection to {server} closed"));
+                }
+                Ok(())
+            }
         },
     }
 }
@@ -95,7 +94,7 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
 ///
 /// # Errors
 ///
-/// The last failure that says something of the server, rather than of this machine (which may lack IPv6).
+/// The failure that is told of them all, as [`Failure::or_later`] has it.
 fn connect(addresses: &[SocketAddr], timeout: Option<Duration>) -> Result<(TcpStream, SocketAddr), Failure> {
     let mut told = Failure { code: FAILED, message: "there is no address to connect to".to_owned() };
     for address in addresses {
@@ -110,10 +109,7 @@ fn connect(addresses: &[SocketAddr], timeout: Option<Duration>) -> Result<(TcpSt
                 return Ok((stream, *address));
             }
             Err(cause) => {
-                let failure = Failure::new(format_args!("cannot connect to {address}"), &cause);
-                if failure.code != FAILED || told.code == FAILED {
-                    told = failure;
-                }
+                told = told.or_later(Failure::new(format_args!("cannot connect to {address}"), &cause));
             }
         }
     }
@@ -136,7 +132,7 @@ struct Sender {
 }
 
 impl Sender {
-    /// Sends the lines that are typed, or else all of standard input, then closes the sending side.
+    /// Sends the lines that are typed, up to `bye`, or else all of standard input, then closes the sending side.
     fn send(&self, lines: Option<LineReader>, sent: &channel::Sender<()>) {
         let result = match lines {
             Some(lines) => self.send_lines(lines),
@@ -152,7 +148,8 @@ impl Sender {
     fn send_lines(&self, mut lines: LineReader) -> io::Result<()> {
         loop {
             match lines.read() {
-                Ok(Some(line)) if self.write(format!("{line}\n").as_bytes()) => {}
+                // What is said last, also to a server to which it means nothing.
+                Ok(Some(line)) if self.write(format!("{line}\n").as_bytes()) && line.trim() != "bye" => {}
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {
                     // As Ctrl-C ends any other program, which is what the shell is to see.

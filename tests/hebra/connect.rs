@@ -247,3 +247,17 @@ fn a_server_that_closes_while_the_history_is_searched_ends_the_client() {
     assert!(rest.contains("goodbye\r\n"), "{rest:?}");
     assert_eq!(code(&terminal), 0);
 }
+
+#[test]
+fn bye_closes_the_sending_side_for_servers_to_which_it_means_nothing() {
+    let (mut terminal, mut server) = terminal_and_server();
+    terminal.send_line("bye").expect("it runs");
+    let mut sent = String::new();
+    server.read_to_string(&mut sent).expect("a clean end of stream");
+    assert_eq!(sent, "bye\n");
+    server.write_all(b"the rest\n").expect("it is sent");
+    drop(server);
+    let rest = terminal.exp_eof().expect("it ends");
+    assert!(rest.contains("the rest\r\n"), "{rest:?}");
+    assert_eq!(code(&terminal), 0);
+}
