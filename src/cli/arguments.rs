@@ -25,6 +25,7 @@ pub(crate) enum Command {
     Serve(Box<ServeArguments>),
 
     /// Sends what is typed or piped in to a server, and shows what comes back.
+    #[command(allow_negative_numbers = true)]
     Connect(ConnectArguments),
 
     /// Receives datagrams, and echoes them if asked to; or sends one.

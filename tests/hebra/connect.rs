@@ -114,7 +114,11 @@ fn a_name_of_nobody_is_exit_code_4_and_an_address_without_a_port_2() {
     assert!(told.starts_with("hebra: cannot resolve \"nowhere.invalid:1\": "), "{told}");
     let told = "hebra: cannot resolve \"\\u{1b}[2J\": an address looks like localhost:1234".to_owned();
     assert_eq!(failure(&["\u{1b}[2J"]), (Some(2), told));
-    assert_eq!(failure(&["--timeout", "0s"]).0, Some(2));
+    for wrong in ["0s", "-1"] {
+        let (code, told) = failure(&["--timeout", wrong]);
+        assert_eq!(code, Some(2), "{told}");
+        assert!(told.contains(&format!("'{wrong}' for '--timeout <TIME>'")), "{told}");
+    }
 }
 
 #[test]
@@ -161,6 +165,13 @@ fn code(terminal: &PtySession) -> i32 {
     }
 }
 
+/// Waits until the client has ended well: what it showed last.
+fn rest(terminal: &mut PtySession) -> String {
+    let rest = terminal.exp_eof().expect("it ends");
+    assert_eq!(code(terminal), 0);
+    rest
+}
+
 #[test]
 fn lines_typed_on_a_terminal_come_back_and_bye_ends() {
     let server = start(config());
@@ -174,8 +185,7 @@ fn lines_typed_on_a_terminal_come_back_and_bye_ends() {
         terminal.exp_string("> ").expect("a prompt");
     }
     terminal.send_line("bye").expect("it runs");
-    terminal.exp_eof().expect("it ends");
-    assert_eq!(code(&terminal), 0);
+    rest(&mut terminal);
 }
 
 #[test]
@@ -209,8 +219,7 @@ fn ctrl_d_closes_the_sending_side_and_the_rest_is_printed() {
     server.write_all(b"the rest").expect("it is sent");
     terminal.exp_string("the rest").expect("it is shown");
     drop(server);
-    terminal.exp_eof().expect("it ends");
-    assert_eq!(code(&terminal), 0);
+    rest(&mut terminal);
 }
 
 #[test]
@@ -227,9 +236,7 @@ fn a_server_that_closes_at_the_prompt_loses_no_reply() {
     let (mut terminal, mut server) = terminal_and_server();
     server.write_all(b"idle: goodbye\r\n").expect("it is sent");
     drop(server);
-    let rest = terminal.exp_eof().expect("it ends");
-    assert!(rest.contains("idle: goodbye\r\n"), "{rest:?}");
-    assert_eq!(code(&terminal), 0);
+    assert!(rest(&mut terminal).contains("idle: goodbye\r\n"));
 }
 
 #[test]
@@ -243,9 +250,7 @@ fn a_server_that_closes_while_the_history_is_searched_ends_the_client() {
     // The editor takes no notice of either until a key is pressed.
     server.write_all(b"goodbye\n").expect("it is sent");
     drop(server);
-    let rest = terminal.exp_eof().expect("it ends");
-    assert!(rest.contains("goodbye\r\n"), "{rest:?}");
-    assert_eq!(code(&terminal), 0);
+    assert!(rest(&mut terminal).contains("goodbye\r\n"));
 }
 
 #[test]
@@ -257,7 +262,5 @@ fn bye_closes_the_sending_side_for_servers_to_which_it_means_nothing() {
     assert_eq!(sent, "bye\n");
     server.write_all(b"the rest\n").expect("it is sent");
     drop(server);
-    let rest = terminal.exp_eof().expect("it ends");
-    assert!(rest.contains("the rest\r\n"), "{rest:?}");
-    assert_eq!(code(&terminal), 0);
+    assert!(rest(&mut terminal).contains("the rest\r\n"));
 }
