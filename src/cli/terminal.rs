@@ -123,7 +123,7 @@ impl Printer {
             state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         match state.phase {
-            Phase::Closed => write(text),
+            Phase::Closed => state.write(text),
             Phase::Away => write(&whole_lines(text)),
             Phase::Begun | Phase::Prompt => {
                 state.waiting.push_str(text);
@@ -154,7 +154,10 @@ impl Printer {
             write(LEAVE)?;
         }
         state.phase = Phase::Closed;
-        write(&std::mem::take(&mut state.waiting))
+        let text = std::mem::take(&mut state.waiting);
+        state.write(&text)?;
+        // Whoever prints next, by whatever way, begins a line.
+        if state.settings.is_some() && state.is_within_line { state.write("\n") } else { Ok(()) }
     }
 }
 
@@ -188,11 +191,21 @@ struct State {
     closing: bool,
     /// What the terminal was set to, if there is a prompt.
     settings: Option<Termios>,
+    /// Whether what was printed without a prompt ended within a line.
+    is_within_line: bool,
 }
 
 impl State {
     fn is_prompting(&self) -> bool {
         matches!(self.phase, Phase::Begun | Phase::Prompt)
+    }
+
+    /// Prints text as it is.
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if !text.is_empty() {
+            self.is_within_line = !text.ends_with('\n');
+        }
+        write(text)
     }
 }
 
@@ -200,7 +213,14 @@ impl Screen {
     fn new(settings: Option<Termios>, waker: Option<Box<dyn ExternalPrinter + Send>>) -> Self {
         let phase = if waker.is_some() { Phase::Away } else { Phase::Closed };
         Self {
-            state: Mutex::new(State { phase, waiting: String::new(), woken: false, closing: false, settings }),
+            state: Mutex::new(State {
+                phase,
+                waiting: String::new(),
+                woken: false,
+                closing: false,
+                settings,
+                is_within_line: false,
+            }),
             changed: Condvar::new(),
             waker: Mutex::new(waker),
         }
@@ -264,7 +284,7 @@ impl Screen {
         state.woken = false;
         let text = std::mem::take(&mut state.waiting);
         // Whoever prints next learns that nobody sees it.
-        let _ = if state.phase == Phase::Closed { write(&text) } else { write(&whole_lines(&text)) };
+        let _ = if state.phase == Phase::Closed { state.write(&text) } else { write(&whole_lines(&text)) };
         self.changed.notify_all();
         open
     }

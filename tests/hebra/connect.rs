@@ -219,7 +219,9 @@ fn ctrl_d_closes_the_sending_side_and_the_rest_is_printed() {
     server.write_all(b"the rest").expect("it is sent");
     terminal.exp_string("the rest").expect("it is shown");
     drop(server);
-    rest(&mut terminal);
+    // What ends without a line feed gets one.
+    let rest = rest(&mut terminal);
+    assert!(rest.starts_with("\r\nhebra: connection to "), "{rest:?}");
 }
 
 #[test]
@@ -263,4 +265,13 @@ fn bye_closes_the_sending_side_for_servers_to_which_it_means_nothing() {
     server.write_all(b"the rest\n").expect("it is sent");
     drop(server);
     assert!(rest(&mut terminal).contains("the rest\r\n"));
+}
+
+#[test]
+fn a_server_that_closes_within_a_line_is_told_of_on_the_next() {
+    let (mut terminal, mut server) = terminal_and_server();
+    server.write_all(b"goodbye").expect("it is sent");
+    drop(server);
+    let rest = rest(&mut terminal);
+    assert!(rest.contains("goodbye\r\n"), "{rest:?}");
 }
