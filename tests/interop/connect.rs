@@ -66,6 +66,8 @@ fn a_line_comes_back_from_ncat_on_a_terminal_and_ctrl_d_ends() {
     terminal.send_line("hola").expect("it runs");
     terminal.exp_string("hola").expect("the line");
     terminal.exp_string("hola\r\n").expect("its echo");
+    // Between two lines the terminal would take Ctrl-D for itself.
+    terminal.exp_string("> ").expect("a prompt");
     terminal.send_control('d').expect("it runs");
     terminal.exp_eof().expect("it ends");
     server.wait().expect("it was started");
