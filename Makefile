@@ -37,6 +37,7 @@ lint: ## Check the format, and run clippy on everything and on the bare library
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --test interop -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 
 doc: ## Build the documentation, warnings denied

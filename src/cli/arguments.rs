@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hebra::{Framing, Greet, LogMessages, ServerConfig, WhenFull};
 
@@ -77,7 +78,7 @@ pub(crate) struct ServeArguments {
     pub(crate) greeting: String,
 
     /// With --service chat: several clients, who hear each other, and not one at a time
-    #[arg(long, env = "HEBRA_ROOM")]
+    #[arg(long, env = "HEBRA_ROOM", value_parser = BoolishValueParser::new())]
     pub(crate) room: bool,
 
     #[command(flatten)]

@@ -11,7 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{self as channel, RecvTimeoutError};
-use signal_hook::consts::SIGINT;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::arguments::ConnectArguments;
@@ -45,6 +46,7 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
     let local = |cause: &io::Error| Failure { code: FAILED, message: format!("cannot use the terminal: {cause}") };
     let (lines, mut output) = if terminal::is_interactive() {
         let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
+        give_back_on_signal(printer.clone()).map_err(|cause| local(&cause))?;
         printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
         (Some(lines), Output::Screen(printer, Printable::default()))
     } else if io::stdout().is_terminal() {
@@ -88,6 +90,19 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
             }
         },
     }
+}
+
+/// Gives the terminal its settings back when a signal ends the program.
+fn give_back_on_signal(printer: Printer) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGHUP])?;
+    let wait = move || {
+        for signal in signals.forever() {
+            // It has gone if it cannot be given back. The signal then ends the program as it ends any other.
+            let _ = printer.close();
+            let _ = emulate_default_handler(signal);
+        }
+    };
+    thread::Builder::new().name("hebra-signals".to_owned()).spawn(wait).map(drop)
 }
 
 /// Connects to the first of `addresses` that answers; each may take up to `timeout`.

@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
-use rexpect::session::spawn_command;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rexpect::session::{PtySession, spawn_command};
 
 use crate::support::{FUSE, Program, assert_same, connect_command, connect_on_terminal, random_bytes};
 use crate::{pipe, tool};
@@ -85,17 +87,37 @@ fn a_line_comes_back_from_hebra_on_a_terminal_and_bye_ends() {
     server.wait_for("disconnected: bye");
 }
 
-#[test]
-fn a_terminal_has_its_settings_back_when_the_server_closes_while_a_line_is_typed() {
-    let server = Program::serve(&["--idle-timeout", "100ms"]);
+/// Half a line typed at connect's prompt, on a terminal that tells its settings afterwards; and the process that
+/// connect is the child of.
+fn type_half_a_line(server: &Program) -> (PtySession, u32) {
     let connect = connect_command(&[&server.address().to_string()]);
     let mut command = Command::new("sh");
-    command.args(["-c", "\"$0\" \"$@\"; stty -a"]).arg(connect.get_program()).args(connect.get_args());
+    command.args(["-c", "echo $$; \"$0\" \"$@\"; stty -a"]).arg(connect.get_program()).args(connect.get_args());
     command.env("TERM", "xterm");
     let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
+    let shell = terminal.read_line().expect("it tells").trim().parse().expect("a process id");
     terminal.exp_string("> ").expect("a prompt");
     terminal.send("half a l").expect("it runs");
     terminal.flush().expect("it runs");
+    terminal.exp_string("half a l").expect("it shows what is typed");
+    (terminal, shell)
+}
+
+#[test]
+fn a_terminal_has_its_settings_back_after_a_signal() {
+    let server = Program::serve(&[]);
+    let (mut terminal, shell) = type_half_a_line(&server);
+    let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).expect("it runs");
+    let connect = Pid::from_raw(children.trim().parse().expect("one process"));
+    kill(connect, Signal::SIGTERM).expect("it runs");
+    let settings = terminal.exp_eof().expect("it ends");
+    assert!(settings.contains(" icanon"), "{settings}");
+}
+
+#[test]
+fn a_terminal_has_its_settings_back_when_the_server_closes_while_a_line_is_typed() {
+    let server = Program::serve(&["--idle-timeout", "100ms"]);
+    let (mut terminal, _) = type_half_a_line(&server);
     let settings = terminal.exp_eof().expect("it ends");
     assert!(settings.contains("idle: "), "{settings}");
     assert!(settings.contains(" icanon"), "{settings}");

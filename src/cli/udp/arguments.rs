@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 use hebra::UdpConfig;
 
@@ -27,7 +28,7 @@ pub(crate) struct ServeArguments {
     sockets: ListenArguments,
 
     /// Send each datagram back
-    #[arg(long, env = "HEBRA_ECHO")]
+    #[arg(long, env = "HEBRA_ECHO", value_parser = BoolishValueParser::new())]
     echo: bool,
 
     /// Answers a second to one IPv4 address or IPv6 /64, or off
