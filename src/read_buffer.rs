@@ -3,8 +3,8 @@
 //! Thousands of sessions hold one each while they wait, so it starts small. A stream that fills it costs fewer
 //! system calls the larger it is, so it grows with that, and becomes small again after it.
 
-/// What a session starts with, in bytes: a page.
-const LEAST: usize = 4 * 1024;
+/// What a session starts with, in bytes: more than one packet of a usual network carries.
+const LEAST: usize = 2 * 1024;
 
 /// What it grows to at most. One stream took 6 % less processor time for each doubling up to here.
 const MOST: usize = 256 * 1024;
