@@ -1,7 +1,7 @@
 # hebra: run, test, measure. `make help` lists the targets.
 
 CARGO ?= cargo
-# Passed on by run, load and bench-protocol: make run ARGS="--workers 4"
+# Passed on by run, bench, growth, load and bench-protocol: make run ARGS="--workers 4"
 ARGS ?=
 # make load: the server, HOST:PORT. Without it, one is started.
 ADDR ?=
@@ -12,7 +12,7 @@ TESTS ?=
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: run test bench bench-protocol load lint fmt doc check test-interop interop-tools fuzz fuzz-tools stress help
+.PHONY: run test bench growth bench-protocol load lint fmt doc check test-interop interop-tools fuzz fuzz-tools stress help
 
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
@@ -21,7 +21,10 @@ test: ## Run every test that needs nothing but Rust
 	$(CARGO) test --locked
 
 bench: ## Compare hebra with other servers: tables, JSON and plots, in three minutes
-	$(CARGO) bench --locked --bench load -- --suite
+	$(CARGO) bench --locked --bench load -- --suite $(ARGS)
+
+growth: ## Measure rate, latency and memory against the number of connections, in three minutes
+	$(CARGO) bench --locked --bench load -- --growth $(ARGS)
 
 bench-protocol: ## Measure the protocol core and the cost of an event (ARGS=event: these alone)
 	$(CARGO) bench --locked --bench protocol -- $(ARGS)

@@ -108,6 +108,22 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with_all = ["addr", "json", "plots", "baseline", "save_baseline"])]
     pub(crate) suite: bool,
 
+    /// --suite, --growth: rounds [default: 3, as many as fit into three minutes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) rounds: Option<u16>,
+
+    /// --suite: only scenarios whose name contains this, such as "500 x"; give it again for more
+    #[arg(long, value_name = "TEXT", requires = "suite")]
+    pub(crate) only: Vec<String>,
+
+    /// --suite: only these peers, and the one that all are divided by; give it again for more
+    #[arg(long, value_name = "NAME", requires = "suite")]
+    pub(crate) peer: Vec<String>,
+
+    /// Measure how rate, latency and memory grow with the number of connections, and draw growth.svg
+    #[arg(long, conflicts_with_all = ["suite", "addr", "json", "plots", "baseline", "save_baseline"])]
+    pub(crate) growth: bool,
+
     /// What cargo passes to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,

@@ -29,6 +29,7 @@ pub(crate) mod baseline;
 pub(crate) mod peers;
 mod suite;
 mod suite_report;
+mod growth;
 
 use std::fmt::Display;
 use std::fs;
@@ -52,7 +53,8 @@ fn main() -> ExitCode {
         Some(served) => served.map(|()| CLEAN),
         // Usage errors end the process here, with the exit code 2.
         None => match Arguments::parse() {
-            arguments if arguments.suite => suite::run().map(|clean| if clean { CLEAN } else { FAILED }),
+            arguments if arguments.suite => suite::run(&arguments).map(|clean| if clean { CLEAN } else { FAILED }),
+            arguments if arguments.growth => growth::run(&arguments).map(|()| CLEAN),
             arguments => measure(&arguments),
         },
     };

@@ -19,7 +19,7 @@ const FONT: &str = "sans-serif";
 const RAREST: f64 = 1e6;
 
 /// A name and its points.
-type Curve<'a> = (&'a str, Vec<(f64, f64)>);
+pub(crate) type Curve<'a> = (&'a str, Vec<(f64, f64)>);
 type Drawn = Result<(), Box<dyn Error>>;
 
 /// Latency by percentile, both on a logarithmic scale: the right half is the slowest hundredth.
@@ -59,10 +59,35 @@ pub(crate) fn rate(path: &Path, title: &str, runs: &[(&str, &[Point])]) -> io::R
     })
 }
 
+/// A quantity that grows with the number of connections: what it is, and a curve for each server.
+pub(crate) type Growth<'a> = (&'a str, Vec<Curve<'a>>);
+
+/// How quantities grow with the number of connections, one below the other.
+pub(crate) fn growth(path: &Path, quantities: &[Growth<'_>]) -> io::Result<()> {
+    let size = (SIZE.0, SIZE.1 * quantities.len() as u32 * 2 / 3);
+    draw_sized(path, size, |root| {
+        for (part, (quantity, curves)) in root.split_evenly((quantities.len(), 1)).iter().zip(quantities) {
+            let (right, top) = furthest(curves);
+            let bottom = curves.iter().flat_map(|(_, points)| points).map(|point| point.1).fold(top, f64::min);
+            let axes = ((1.0..right).log_scale(), (bottom * 0.8..top * 1.25).log_scale());
+            let mut chart = chart(part, quantity).build_cartesian_2d(axes.0, axes.1)?;
+            let number = |number: &f64| format!("{number}");
+            let mut mesh = chart.configure_mesh();
+            mesh.x_label_formatter(&number).y_label_formatter(&number).max_light_lines(4).draw()?;
+            add(&mut chart, curves)?;
+        }
+        Ok(())
+    })
+}
+
 type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 fn draw(path: &Path, content: impl FnOnce(&Root<'_>) -> Drawn) -> io::Result<()> {
-    let root = SVGBackend::new(path, SIZE).into_drawing_area();
+    draw_sized(path, SIZE, content)
+}
+
+fn draw_sized(path: &Path, size: (u32, u32), content: impl FnOnce(&Root<'_>) -> Drawn) -> io::Result<()> {
+    let root = SVGBackend::new(path, size).into_drawing_area();
     let drawn = root.fill(&WHITE).map_err(Into::into).and_then(|()| content(&root));
     let drawn = drawn.and_then(|()| root.present().map_err(Into::into));
     drawn.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))

@@ -6,21 +6,23 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, json};
 
+use super::arguments::Arguments;
 use super::json;
 use super::load::{Adversaries, End, Load, Mode};
-use super::peers::{self, MOST, Peer, REFERENCE};
+use super::peers::{self, MOST, Peer, QUIET, REFERENCE, TOKIO};
 use super::plot;
 use super::process;
 use super::run::{self, Outcome};
 use super::suite_report;
 
-const ROUNDS: usize = 3;
+const ROUNDS: u16 = 3;
 
-/// No round begins after this, so that the whole takes less than three minutes.
+/// Without a number of rounds on the command line none begins after this, so that the whole takes three minutes.
 const LAST_ROUND: Duration = Duration::from_secs(100);
 
 /// Of each measurement. It is short because there are hundreds; the spread over the rounds tells its noise.
@@ -31,7 +33,7 @@ const WARMUP: Duration = Duration::from_millis(100);
 const LONGER: Duration = Duration::from_secs(2);
 
 /// Who is looked at closer.
-const CLOSER: [&str; 5] = ["bare", "hebra", "hebra quiet", "tokio", "python"];
+const CLOSER: [&str; 5] = [REFERENCE, "hebra", QUIET, TOKIO, "python"];
 
 /// The share of the reference's rate that everyone is asked for in the open loop.
 const OPEN_SHARE: f64 = 0.25;
@@ -44,6 +46,7 @@ pub(crate) struct Scenario {
     connections: usize,
     size: usize,
     depth: usize,
+    duration: Duration,
 }
 
 /// What a scenario gave with one peer: an entry for each round.
@@ -71,37 +74,44 @@ pub(crate) struct Comparison {
     pub(crate) closer: Vec<Closer>,
 }
 
-/// Runs it all and writes `suite.json`, `latency.svg` and `rate.svg`; whether hebra was without a fault.
-pub(crate) fn run() -> io::Result<bool> {
+/// Runs what was asked for and writes `suite.json`, `latency.svg` and `rate.svg`; whether hebra was without a fault.
+pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
     let start = Instant::now();
     let directory = process::results()?;
     // Servers inherit the limit.
     rlimit::increase_nofile_limit(2 * MOST as u64)?;
-    let (peers, missing) = peers::start_all(&directory)?;
+    let wants = |list: &[String], name: &str| list.is_empty() || list.iter().any(|wanted| wanted == name);
+    let (peers, missing) = peers::start_all(&directory, |name| name == REFERENCE || wants(&arguments.peer, name))?;
+    let is_asked_for = |scenario: &Scenario| {
+        arguments.only.is_empty() || arguments.only.iter().any(|text| scenario.name.contains(text))
+    };
     let mut rows: Vec<_> = scenarios()
         .into_iter()
+        .filter(is_asked_for)
         .map(|scenario| {
             let takes_part = |peer: &Peer| (scenario.connections <= peer.limit).then(Cell::default);
             let cells: Vec<_> = peers.iter().map(takes_part).collect();
             (scenario, cells)
         })
         .collect();
+    let all = arguments.rounds.unwrap_or(ROUNDS).into();
     let mut rounds = 0;
-    while rounds < ROUNDS && (rounds == 0 || start.elapsed() < LAST_ROUND) {
+    while rounds < all && (rounds == 0 || arguments.rounds.is_some() || start.elapsed() < LAST_ROUND) {
         for (scenario, cells) in &mut rows {
-            eprintln!("round {} of {ROUNDS}: {}", rounds + 1, scenario.name);
+            eprintln!("round {} of {all}: {}", rounds + 1, scenario.name);
             // Everyone is first in turn.
             for turn in 0..peers.len() {
                 let turn = (turn + rounds) % peers.len();
                 if let Some(cell) = &mut cells[turn] {
-                    let load = scenario.load(&peers[turn]);
+                    let load = scenario.load(peers[turn].server.address);
                     cell.add(&run::run(&load, None, &mut |_| ())?);
                 }
             }
         }
         rounds += 1;
     }
-    let closer = look_closer(&peers)?;
+    let whole = arguments.only.is_empty() && arguments.peer.is_empty();
+    let closer = if whole { look_closer(&peers)? } else { Vec::new() };
     draw(&directory, &closer)?;
     let names = peers.iter().map(|peer| peer.name).collect();
     let comparison = Comparison { names, missing, rows, closer };
@@ -115,15 +125,19 @@ pub(crate) fn run() -> io::Result<bool> {
 /// Connections times sizes, then what is special.
 fn scenarios() -> Vec<Scenario> {
     let sizes = [(64, "64 B"), (512, "512 B"), (16 * 1024, "16 KiB")];
-    let matrix = [1, 50, 500, MOST].into_iter().flat_map(|connections| {
-        sizes.into_iter().map(move |(size, text)| {
+    let matrix = [1, 50, 500, 2000, MOST].into_iter().flat_map(|connections| {
+        // The largest crowd takes long to come and go.
+        let sizes = sizes.into_iter().filter(move |(size, _)| connections < MOST || *size == 512);
+        sizes.map(move |(size, text)| {
             let name = format!("{connections} x {text}");
-            Scenario { name, mode: Mode::Echo, connections, size, depth: 1 }
+            Scenario { name, size, ..Scenario::echo(connections, DURATION) }
         })
     });
     let special = [
         ("50 x 512 B, 16 pipelined", Mode::Echo, 50, 512, 16),
-        ("50 churning", Mode::Churn, 50, 512, 1),
+        ("16 churning", Mode::Churn, 16, 512, 1),
+        ("64 churning", Mode::Churn, 64, 512, 1),
+        ("1 streaming", Mode::Stream, 1, 64 * 1024, 16),
         ("4 streaming", Mode::Stream, 4, 64 * 1024, 16),
     ];
     let special = special.into_iter().map(|(name, mode, connections, size, depth)| Scenario {
@@ -132,18 +146,25 @@ fn scenarios() -> Vec<Scenario> {
         connections,
         size,
         depth,
+        duration: DURATION,
     });
     matrix.chain(special).collect()
 }
 
 impl Scenario {
-    fn load(&self, peer: &Peer) -> Load {
-        let Self { mode, connections, size, depth, .. } = *self;
+    /// The plain echo that most scenarios vary.
+    pub(crate) fn echo(connections: usize, duration: Duration) -> Self {
+        Self { name: String::new(), mode: Mode::Echo, connections, size: 512, depth: 1, duration }
+    }
+
+    /// Against a server.
+    pub(crate) fn load(&self, address: SocketAddr) -> Load {
+        let Self { mode, connections, size, depth, duration, .. } = *self;
         Load {
-            address: peer.server.address,
+            address,
             mode,
             connections,
-            duration: DURATION,
+            duration,
             warmup: WARMUP,
             size,
             depth,
@@ -184,13 +205,13 @@ impl Comparison {
 
 /// Longer runs: what a server costs, how its rate goes on, and its latency at a rate that is given.
 fn look_closer(peers: &[Peer]) -> io::Result<Vec<Closer>> {
-    let scenario = Scenario { name: String::new(), mode: Mode::Echo, connections: 50, size: 512, depth: 1 };
+    let scenario = Scenario::echo(50, LONGER);
     let mut rate = None;
     let mut closer = Vec::new();
     // In the order of that list: the reference, which is first, gives the rate of the open loop.
     for peer in CLOSER.iter().filter_map(|name| peers.iter().find(|peer| peer.name == *name)) {
         eprintln!("a closer look: {}", peer.name);
-        let load = Load { duration: LONGER, ..scenario.load(peer) };
+        let load = scenario.load(peer.server.address);
         let closed = run::run(&load, Some(peer.server.id()), &mut |_| ())?;
         let rate = *rate.get_or_insert_with(|| (OPEN_SHARE * closed.rate() / 1000.0).ceil() * 1000.0);
         let open_load = Load { rate: Some(rate), ..load.clone() };

@@ -95,7 +95,7 @@ fn write_closer(text: &mut String, closer: &[Closer]) -> std::fmt::Result {
 }
 
 /// The first row is the heading.
-fn write_markdown(text: &mut String, table: &[Vec<String>]) -> std::fmt::Result {
+pub(crate) fn write_markdown(text: &mut String, table: &[Vec<String>]) -> std::fmt::Result {
     let columns = table.first().map_or(0, Vec::len);
     let widths: Vec<usize> =
         (0..columns).map(|column| table.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
@@ -114,7 +114,7 @@ fn write_markdown(text: &mut String, table: &[Vec<String>]) -> std::fmt::Result 
     Ok(())
 }
 
-fn median(figures: &[f64]) -> f64 {
+pub(crate) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)

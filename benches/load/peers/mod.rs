@@ -6,7 +6,7 @@ pub(crate) mod tokio;
 use std::env;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use socket2::{Domain, Socket, Type};
@@ -15,9 +15,17 @@ use super::process::{self, Process};
 
 /// Who the others are divided by.
 pub(crate) const REFERENCE: &str = "bare";
+pub(crate) const TOKIO: &str = "tokio";
+/// hebra with `--log-messages off`.
+pub(crate) const QUIET: &str = "hebra quiet";
+/// The same with `--busy-poll 50us`.
+pub(crate) const POLLING: &str = "hebra polling";
+
+/// Those that need nothing but this repository.
+const OURS: [&str; 5] = [REFERENCE, "hebra", QUIET, POLLING, TOKIO];
 
 /// The most connections of a comparison.
-pub(crate) const MOST: usize = 2000;
+pub(crate) const MOST: usize = 8000;
 
 /// The first argument that makes this program one of its own peers.
 const SERVE: [&str; 2] = ["serve-bare", "serve-tokio"];
@@ -31,36 +39,54 @@ pub(crate) struct Peer {
     pub(crate) server: Process,
 }
 
-/// Starts everyone; also who is missing, and why.
-pub(crate) fn start_all(directory: &Path) -> io::Result<(Vec<Peer>, Vec<String>)> {
-    let log = |name: &str| directory.join(format!("{}.log", name.replace(' ', "-")));
-    let hebra = |flags: &[&str], name| process::hebra(MOST + 100, flags, &log(name));
-    let ours =
-        |argument: &str, name| Process::announced(Command::new(env::current_exe()?).arg(argument), &log(name));
+/// Starts those who are `wanted`; also who of them is missing, and why.
+pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<(Vec<Peer>, Vec<String>)> {
+    let log = |name: &str| log(directory, name);
+    let mut peers = Vec::new();
+    for name in OURS.into_iter().filter(|name| wanted(name)) {
+        // Who polls does it for few.
+        let limit = if name == POLLING { 500 } else { MOST };
+        peers.push(Peer { name, limit, server: start(directory, name, limit)? });
+    }
     let python = |manner: &str, name| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/peers/client_thread.py");
         Process::announced(Command::new("python3").arg(script).arg(manner), &log(name))
     };
-    let mut peers = vec![
-        Peer { name: REFERENCE, limit: MOST, server: ours(SERVE[0], REFERENCE)? },
-        Peer { name: "hebra", limit: MOST, server: hebra(&[], "hebra")? },
-        Peer { name: "hebra quiet", limit: MOST, server: hebra(&["--log-messages", "off"], "hebra quiet")? },
-        Peer { name: "tokio", limit: MOST, server: ours(SERVE[1], "tokio")? },
-    ];
     let mut missing = Vec::new();
-    for (name, limit, server) in [
-        ("python", 500, python("quiet", "python")),
-        ("python printing", 50, python("printing", "python printing")),
-        ("ncat", 50, Process::silent(ncat, &log("ncat"))),
-        ("socat", 50, Process::silent(socat, &log("socat"))),
-    ] {
-        match server {
+    let others: [(_, _, &dyn Fn() -> io::Result<Process>); 4] = [
+        ("python", 500, &|| python("quiet", "python")),
+        ("python printing", 50, &|| python("printing", "python printing")),
+        ("ncat", 50, &|| Process::silent(ncat, &log("ncat"))),
+        ("socat", 50, &|| Process::silent(socat, &log("socat"))),
+    ];
+    for (name, limit, start) in others.into_iter().filter(|(name, ..)| wanted(name)) {
+        match start() {
             Ok(server) => peers.push(Peer { name, limit, server }),
             Err(error) if error.kind() == ErrorKind::NotFound => missing.push(format!("{name}: not installed")),
             Err(error) => missing.push(format!("{name}: {error}")),
         }
     }
     Ok((peers, missing))
+}
+
+/// Starts one of ours, for so many clients.
+pub(crate) fn start(directory: &Path, name: &str, clients: usize) -> io::Result<Process> {
+    let log = log(directory, name);
+    let quiet = ["--log-messages", "off", "--busy-poll", "50us"];
+    let flags = match name {
+        REFERENCE | TOKIO => {
+            let serve = SERVE[usize::from(name == TOKIO)];
+            return Process::announced(Command::new(env::current_exe()?).arg(serve), &log);
+        }
+        QUIET => &quiet[..2],
+        POLLING => &quiet,
+        _ => &[],
+    };
+    process::hebra(clients + 100, flags, &log)
+}
+
+fn log(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{}.log", name.replace(' ', "-")))
 }
 
 /// Becomes a peer, if the first argument says so; it serves until it is killed.
