@@ -129,11 +129,8 @@ impl Core {
     }
 
     fn converse(&self, session: &Arc<Session>) -> CloseReason {
-        // There is no read timeout: the kernel would start and stop a timer at each read, which cost a twentieth of
-        // the rate. The reaper ends who is silent for too long.
-        if let Err(error) = session.stream.set_write_timeout(self.config.write_timeout) {
-            return CloseReason::Failed(error.kind());
-        }
+        // The write timeout is inherited from the listener. There is no read timeout: the kernel would start and stop a
+        // timer at each read, and the reaper ends who is silent for too long.
         let handler = (self.factory)(&Connection::new(session, self.config.max_outgoing));
         let surroundings = Surroundings {
             client: session.client,

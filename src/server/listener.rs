@@ -14,17 +14,27 @@ use crate::Error;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Listens on every address that every one of `names` resolves to.
+/// Listens on every address that every one of `names` resolves to. A write to a client that is accepted ends with a
+/// timeout after `write_timeout`.
 ///
 /// # Errors
 ///
 /// Those of [`addresses::bind`].
-pub(crate) fn bind(names: &[String], backlog: u32) -> Result<Sockets<TcpListener>, Error> {
-    addresses::bind(names, &|address, only_v6| listen(address, only_v6, backlog))
+pub(crate) fn bind(
+    names: &[String],
+    backlog: u32,
+    write_timeout: Option<Duration>,
+) -> Result<Sockets<TcpListener>, Error> {
+    addresses::bind(names, &|address, only_v6| listen(address, only_v6, backlog, write_timeout))
 }
 
 /// One listening socket, and the address it really has.
-fn listen(address: SocketAddr, only_v6: bool, backlog: u32) -> io::Result<(SocketAddr, TcpListener)> {
+fn listen(
+    address: SocketAddr,
+    only_v6: bool,
+    backlog: u32,
+    write_timeout: Option<Duration>,
+) -> io::Result<(SocketAddr, TcpListener)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
@@ -32,9 +42,10 @@ fn listen(address: SocketAddr, only_v6: bool, backlog: u32) -> io::Result<(Socke
     // On Windows this would let a second server take the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
-    // Accepted sockets inherit these two, which saves two system calls for each connection.
+    // Accepted sockets inherit these three, which saves as many system calls for each connection.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL))?;
+    socket.set_write_timeout(write_timeout)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     let listener = TcpListener::from(socket);
@@ -57,12 +68,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepted_sockets_inherit_no_delay_and_keepalive() {
-        let listeners = bind(&["127.0.0.1:0".to_owned()], 16).expect("loopback exists");
+    fn accepted_sockets_inherit_their_options() {
+        let limit = Some(Duration::from_secs(7));
+        let listeners = bind(&["127.0.0.1:0".to_owned()], 16, limit).expect("loopback exists");
         let (address, listener) = &listeners.bound[0];
         let _client = TcpStream::connect(address).expect("it listens");
         let (accepted, _) = listener.accept().expect("a client came");
         assert!(accepted.nodelay().expect("readable"));
         assert!(SockRef::from(&accepted).keepalive().expect("readable"));
+        assert_eq!(accepted.write_timeout().expect("readable"), limit);
     }
 }

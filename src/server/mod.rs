@@ -81,7 +81,7 @@ impl Server {
         factory: impl Fn(&Connection<'_>) -> H + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         config.validate()?;
-        let listeners = listener::bind(&config.listen, config.backlog)?;
+        let listeners = listener::bind(&config.listen, config.backlog, config.write_timeout)?;
         let pool = workers::start(config.workers, config.stack_size)?;
         let factory =
             Box::new(move |connection: &Connection<'_>| -> Box<dyn Handler> { Box::new(factory(connection)) });
