@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use super::arguments::Arguments;
-use super::peers::{self, MOST, POLLING, QUIET, REFERENCE, TOKIO};
+use super::peers::{self, POLLING, QUIET, REFERENCE, TOKIO};
 use super::plot::{self, Curve};
 use super::process;
 use super::run::{self, Outcome};
@@ -19,6 +19,8 @@ const ROUNDS: u16 = 3;
 const SERVERS: [&str; 4] = [REFERENCE, QUIET, POLLING, TOKIO];
 
 const CONNECTIONS: [usize; 10] = [1, 2, 5, 20, 50, 200, 500, 2000, 4000, MOST];
+
+const MOST: usize = 8000;
 
 const DURATION: Duration = Duration::from_millis(500);
 

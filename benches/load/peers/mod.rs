@@ -25,7 +25,7 @@ pub(crate) const POLLING: &str = "hebra polling";
 const OURS: [&str; 5] = [REFERENCE, "hebra", QUIET, POLLING, TOKIO];
 
 /// The most connections of a comparison.
-pub(crate) const MOST: usize = 8000;
+pub(crate) const MOST: usize = 2000;
 
 /// The first argument that makes this program one of its own peers.
 const SERVE: [&str; 2] = ["serve-bare", "serve-tokio"];
