@@ -4,17 +4,14 @@
 //! never waits for a client, and nothing but the shutdown token ends it.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Instant;
-
-use threadpool::ThreadPool;
 
 use super::Core;
 use super::failures::{Failures, is_about_one_peer};
 use crate::Event;
 
 /// Accepts until the token is set.
-pub(crate) fn run(listener: &TcpListener, address: SocketAddr, core: &Arc<Core>, pool: &ThreadPool) {
+pub(crate) fn run(listener: &TcpListener, address: SocketAddr, core: &Core) {
     let mut failures = Failures::default();
     while !core.token.is_set() {
         match listener.accept() {
@@ -22,7 +19,7 @@ pub(crate) fn run(listener: &TcpListener, address: SocketAddr, core: &Arc<Core>,
                 if let Some(failures) = failures.end(Instant::now()) {
                     core.sink.send(Event::AcceptRecovered { address, failures });
                 }
-                core.arrive(stream, peer, pool);
+                core.arrive(stream, peer);
             }
             Err(error) if core.token.is_set() || is_about_one_peer(&error) => {}
             Err(error) => {

@@ -1,6 +1,7 @@
 //! The gate: how many clients run, how many wait, and for how long.
 //!
-//! The pool's own queue has no bound, so clients wait here and the pool is only told that somebody waits.
+//! The pool's own queue has no bound, and its workers wait for each other there: each that takes a job from it
+//! wakes the next. So clients wait here, and so do the workers, each of which has one job of the pool for life.
 //! This knows neither sockets nor the pool: it is generic over what waits, and counts.
 
 use std::collections::VecDeque;
@@ -14,6 +15,8 @@ pub(crate) struct Admission<T> {
     workers: usize,
     max_pending: usize,
     state: Mutex<State<T>>,
+    /// A client waits for a worker, or the gate closed.
+    arrived: Condvar,
     /// A place became free, or the gate closed. Told only if `State::watchers` says that somebody listens:
     /// it happens at the end of every session, and each notification is a system call.
     freed: Condvar,
@@ -25,9 +28,6 @@ pub(crate) struct Admission<T> {
 struct State<T> {
     waiting: VecDeque<(Instant, T)>,
     running: usize,
-    /// Jobs that the pool holds and has not begun. Clients that stop waiting leave theirs behind; counting
-    /// them keeps the pool's queue as short as ours.
-    jobs: usize,
     watchers: usize,
     /// Clients that are not waiting here yet because there is no place.
     placeless: usize,
@@ -54,9 +54,7 @@ pub(crate) enum Watch<T> {
 /// What became of an arrival.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Admitted<T> {
-    /// It waits, and the pool needs a job that calls [`Admission::next`].
-    NeedsJob,
-    /// It waits; a job left behind by another will take it up.
+    /// It waits; a worker will take it up.
     Waits,
     /// All places are taken.
     Full(T),
@@ -66,16 +64,16 @@ pub(crate) enum Admitted<T> {
 
 impl<T> Admission<T> {
     pub(crate) fn new(workers: usize, max_pending: usize) -> Self {
-        let state = State {
-            waiting: VecDeque::new(),
-            running: 0,
-            jobs: 0,
-            watchers: 0,
-            placeless: 0,
-            expected: 0,
-            closed: false,
-        };
-        Self { workers, max_pending, state: Mutex::new(state), freed: Condvar::new(), waits: Condvar::new() }
+        let state =
+            State { waiting: VecDeque::new(), running: 0, watchers: 0, placeless: 0, expected: 0, closed: false };
+        Self {
+            workers,
+            max_pending,
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+            freed: Condvar::new(),
+            waits: Condvar::new(),
+        }
     }
 
     /// Lets `item` wait for a worker, if there is a place.
@@ -91,12 +89,9 @@ impl<T> Admission<T> {
         if state.running + state.waiting.len() > self.workers {
             self.waits.notify_one();
         }
-        if state.jobs < state.waiting.len() {
-            state.jobs += 1;
-            Admitted::NeedsJob
-        } else {
-            Admitted::Waits
-        }
+        // A worker that comes free may be faster than the one that is woken, which then goes back to sleep.
+        self.arrived.notify_one();
+        Admitted::Waits
     }
 
     /// Sleeps until somebody leaves, the gate closes or `limit` has passed; whether somebody left or it closed.
@@ -124,13 +119,17 @@ impl<T> Admission<T> {
         state.watchers -= 1;
     }
 
-    /// Begins a job: whoever has waited longest, with the permit to run. `None` if nobody waits any more.
+    /// Sleeps until somebody waits: whoever has waited longest, with the permit to run. `None` if the gate is closed.
     pub(crate) fn next(self: &Arc<Self>) -> Option<(T, Permit<T>)> {
         let mut state = self.lock();
-        state.jobs -= 1;
-        let (_, item) = state.waiting.pop_front()?;
-        state.running += 1;
-        Some((item, Permit(Arc::clone(self))))
+        while !state.closed {
+            if let Some((_, item)) = state.waiting.pop_front() {
+                state.running += 1;
+                return Some((item, Permit(Arc::clone(self))));
+            }
+            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
     }
 
     /// Sleeps until there is something for the reaper to do: somebody has waited for longer than
@@ -187,6 +186,7 @@ impl<T> Admission<T> {
         state.closed = true;
         self.freed.notify_all();
         self.waits.notify_all();
+        self.arrived.notify_all();
         state.waiting.drain(..).map(|(_, item)| item).collect()
     }
 

@@ -1,8 +1,8 @@
 //! The gate step by step, with std's locks. `tests/model` holds it against thousands of orders of events.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{iter, thread};
 
 use super::admission::{Admission, Admitted, Watch};
 
@@ -21,15 +21,15 @@ fn expired(gate: &Admission<u32>) -> Watch<u32> {
 fn the_waiting_run_in_the_order_of_arrival_and_the_rest_is_turned_away() {
     let gate = gate(1, 2);
     for item in 1..=3 {
-        assert_eq!(gate.admit(item), Admitted::NeedsJob);
+        assert_eq!(gate.admit(item), Admitted::Waits);
     }
     assert_eq!(gate.admit(4), Admitted::Full(4));
     let (first, permit) = gate.next().expect("the first waits");
     assert_eq!(first, 1);
     assert_eq!(gate.admit(4), Admitted::Full(4));
     drop(permit);
-    assert_eq!(gate.admit(4), Admitted::NeedsJob);
-    let order: Vec<u32> = std::iter::from_fn(|| gate.next().map(|(item, _)| item)).take(3).collect();
+    assert_eq!(gate.admit(4), Admitted::Waits);
+    let order: Vec<u32> = iter::from_fn(|| gate.next().map(|(item, _)| item)).take(3).collect();
     assert_eq!(order, [2, 3, 4]);
     assert!(gate.wait_idle(Duration::ZERO));
 }
@@ -37,25 +37,23 @@ fn the_waiting_run_in_the_order_of_arrival_and_the_rest_is_turned_away() {
 #[test]
 fn without_a_queue_there_are_as_many_places_as_workers() {
     let gate = gate(2, 0);
-    assert_eq!(gate.admit(1), Admitted::NeedsJob);
-    assert_eq!(gate.admit(2), Admitted::NeedsJob);
+    assert_eq!(gate.admit(1), Admitted::Waits);
+    assert_eq!(gate.admit(2), Admitted::Waits);
     assert_eq!(gate.admit(3), Admitted::Full(3));
 }
 
 #[test]
-fn who_gives_up_waiting_leaves_one_job_that_serves_the_next_arrival() {
-    let gate = gate(1, 1);
-    assert_eq!(gate.admit(1), Admitted::NeedsJob);
-    assert_eq!(expired(&gate), Watch::Expired(1));
-    for item in 2..100 {
-        assert_eq!(gate.admit(item), Admitted::Waits);
-        assert_eq!(expired(&gate), Watch::Expired(item));
-    }
-    assert_eq!(gate.admit(100), Admitted::Waits);
-    assert_eq!(gate.admit(101), Admitted::NeedsJob);
-    assert!(gate.next().is_some_and(|(item, _)| item == 100));
-    assert!(gate.next().is_some_and(|(item, _)| item == 101));
-    assert!(gate.wait_idle(Duration::ZERO));
+fn a_worker_sleeps_until_somebody_waits_or_the_gate_closes() {
+    let gate = gate(1, 0);
+    thread::scope(|scope| {
+        let worker = scope.spawn(|| iter::from_fn(|| gate.next().map(|(item, _)| item)).collect::<Vec<_>>());
+        for item in 0..100 {
+            assert_eq!(gate.admit(item), Admitted::Waits);
+            assert!(gate.wait_idle(FUSE));
+        }
+        assert_eq!(gate.close(), []);
+        assert!(worker.join().is_ok_and(|items| items.into_iter().eq(0..100)));
+    });
 }
 
 #[test]

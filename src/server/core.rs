@@ -3,16 +3,16 @@
 
 use std::any::Any;
 use std::io::{self, Write};
+use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
-use threadpool::ThreadPool;
 
 use super::HandlerFactory;
-use super::admission::{Admission, Admitted};
+use super::admission::{Admission, Admitted, Permit};
 use super::busy_poll::{BusyPoll, Polled};
 use super::connection::Connection;
 use super::linger::{self, LINGER, Linger};
@@ -49,7 +49,7 @@ pub(crate) struct Core {
 impl Core {
     /// Admits or refuses an accepted connection. Runs on an acceptor; waits only if the operator wants
     /// arrivals to wait in the kernel.
-    pub(crate) fn arrive(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, pool: &ThreadPool) {
+    pub(crate) fn arrive(&self, stream: TcpStream, peer: SocketAddr) {
         let session = self.registry.arrival(stream, peer);
         let place = match &self.peers {
             None => None,
@@ -61,10 +61,6 @@ impl Core {
         let mut arrival = Arrival { session, place };
         loop {
             match self.admission.admit(arrival) {
-                Admitted::NeedsJob => {
-                    let core = Arc::clone(self);
-                    return pool.execute(move || core.serve_next());
-                }
                 Admitted::Waits => return,
                 Admitted::Full(back) if self.config.when_full == WhenFull::Wait => {
                     self.admission.wait_for_place();
@@ -86,9 +82,19 @@ impl Core {
         self.linger.close(session);
     }
 
-    /// Serves whoever has waited longest. Runs on a worker.
-    fn serve_next(&self) {
-        let Some((Arrival { session, place }, permit)) = self.admission.next() else { return };
+    /// A worker: serves one client after the other until the gate closes.
+    pub(crate) fn work(&self) {
+        while let Some((arrival, permit)) = self.admission.next() {
+            // A panic is caught where it costs its session only, unless dropping what it carries panics again. Then it
+            // gets here, and is not dropped a third time: no client can take a worker away.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve_next(arrival, permit))) {
+                mem::forget(panic);
+            }
+        }
+    }
+
+    /// Serves a client from its registration to its close.
+    fn serve_next(&self, Arrival { session, place }: Arrival, permit: Permit<Arrival>) {
         let reason = self.serve(&session);
         if reason == CloseReason::Shutdown {
             // All sessions may end at once, more than the lingering thread takes, and nobody else needs this

@@ -218,14 +218,18 @@ struct Threads {
 }
 
 impl Threads {
-    /// Starts the threads that let clients in.
+    /// Sets the workers to work and starts the threads that let clients in.
     fn accept_on(&mut self, listeners: Vec<(SocketAddr, TcpListener)>) -> Result<(), Error> {
+        for _ in 0..self.core.config.workers {
+            let core = Arc::clone(&self.core);
+            self.pool.execute(move || core.work());
+        }
         let core = Arc::clone(&self.core);
         self.reaper = Some(spawn("hebra-reaper", move || reaper::run(&core))?);
         for (address, listener) in listeners {
             let listener = Arc::new(listener);
-            let (accepting, core, pool) = (Arc::clone(&listener), Arc::clone(&self.core), self.pool.clone());
-            let thread = spawn("hebra-accept", move || acceptor::run(&accepting, address, &core, &pool))?;
+            let (accepting, core) = (Arc::clone(&listener), Arc::clone(&self.core));
+            let thread = spawn("hebra-accept", move || acceptor::run(&accepting, address, &core))?;
             self.acceptors.push((address, listener, thread));
         }
         Ok(())

@@ -1,12 +1,12 @@
 //! Handlers that panic.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::{panic, thread};
 
 use hebra::{Handler, Next, Server, ServerConfig};
 
 use crate::stop_and_balance;
-use crate::support::{address, config, connect, exchange, read_to_end};
+use crate::support::{FUSE, address, config, connect, exchange, read_to_end};
 
 const WORKERS: usize = 4;
 const PANICS: u64 = 10_000;
@@ -20,6 +20,39 @@ impl Handler for Touchy {
         reply.write_all(message)?;
         Ok(Next::Continue)
     }
+}
+
+/// Panics, and does so again when the panic is dropped.
+struct Bomb;
+
+impl Handler for Bomb {
+    fn message(&mut self, _message: &[u8], _reply: &mut dyn Write) -> io::Result<Next> {
+        panic::panic_any(Again)
+    }
+}
+
+/// A panic whose message panics again when it is dropped.
+struct Again;
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic::panic_any(Self);
+        }
+    }
+}
+
+#[test]
+fn a_panic_that_panics_again_takes_no_worker_away() {
+    let config = ServerConfig { workers: 1, ..config() };
+    let server = Server::bind(config, |_client| Bomb).expect("it binds").start().expect("it starts");
+    for _ in 0..3 {
+        let mut client = connect(address(&server));
+        client.write_all(b"panic").expect("it is sent");
+        // It may be reset: this panic has nothing that could close it with care.
+        let _ = client.read(&mut [0]);
+    }
+    assert_eq!(server.shutdown(FUSE).stats.panicked, 3);
 }
 
 #[test]

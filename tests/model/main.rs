@@ -84,7 +84,7 @@ fn a_worker_is_taken_from_the_silent_for_each_client_that_waits() {
 }
 
 #[test]
-fn all_who_wait_for_too_long_expire_and_their_jobs_do_not_pile_up() {
+fn all_who_wait_for_too_long_expire_and_others_are_served() {
     let scenario = Scenario {
         workers: 1,
         max_pending: 1,
@@ -94,7 +94,7 @@ fn all_who_wait_for_too_long_expire_and_their_jobs_do_not_pile_up() {
         stop_after: 5,
         ..CROWD
     };
-    // Jobs that find nobody waiting take nothing from those who come later.
+    // Workers that were called for somebody who waits no more sleep again until they are needed.
     check(move || drop(run(Scenario { silent: Silent::Nobody, stop_after: 6, ..scenario })));
     check(move || {
         let fates = run(scenario);
