@@ -89,8 +89,11 @@ impl<T> Admission<T> {
         if state.running + state.waiting.len() > self.workers {
             self.waits.notify_one();
         }
-        // A worker that comes free may be faster than the one that is woken, which then goes back to sleep.
-        self.arrived.notify_one();
+        // A worker that comes free may be faster than the one that is woken, which then goes back to sleep. If all
+        // are busy, the first to come free looks for itself.
+        if state.running < self.workers {
+            self.arrived.notify_one();
+        }
         Admitted::Waits
     }
 
