@@ -22,7 +22,8 @@ pub struct ServerConfig {
     /// free one. Default: `localhost:1234`.
     pub listen: Vec<String>,
     /// Clients served at once: the size of the thread pool. More workers cost address space and about
-    /// 10 KB of memory each, idle ones included. Default: 512.
+    /// 10 KB of memory each, idle ones included, and a session whose client has sent much up to 256 KiB for its
+    /// read buffer. Default: 512.
     pub workers: usize,
     /// Clients that may wait for a worker. A longer queue refuses fewer and lets them wait longer.
     /// Default: 256.
