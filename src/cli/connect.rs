@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, IsTerminal, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{self as channel, RecvTimeoutError};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -27,6 +27,9 @@ const BUFFER: usize = 64 * 1024;
 /// How long a pipe may have nothing to send after the server closed its sending side. It may still read; whether
 /// it does only a write can tell.
 const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long a server that has closed its sending side may take nothing of what it is sent.
+const STUCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects and talks until the server closes; the exit code.
 pub(crate) fn run(arguments: &ConnectArguments) -> u8 {
@@ -191,13 +194,16 @@ impl Sender {
         }
     }
 
-    /// Waits until all input is sent, the server takes no more, or no input has come for [`IDLE_TIMEOUT`].
+    /// Waits until all input is sent, the server takes no more, or neither input nor a write has come to its end for
+    /// [`IDLE_TIMEOUT`] or [`STUCK_TIMEOUT`].
     fn wait(&self, progress: &channel::Receiver<()>) {
+        let mut moved = Instant::now();
         loop {
             match progress.recv_timeout(IDLE_TIMEOUT) {
-                Ok(()) => {}
+                Ok(()) => moved = Instant::now(),
                 // A write that takes long is one to a server that is slow to read.
-                Err(RecvTimeoutError::Timeout) if self.failed.try_lock().is_err() => {}
+                Err(RecvTimeoutError::Timeout)
+                    if self.failed.try_lock().is_err() && moved.elapsed() < STUCK_TIMEOUT => {}
                 Err(_) => return,
             }
         }

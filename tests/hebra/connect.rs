@@ -1,8 +1,9 @@
 //! The interactive client: on a terminal, in a pipe, and with each kind of failure.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Output, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use hebra::{Framing, ServerConfig};
@@ -42,6 +43,20 @@ fn sixteen_mebibytes_pass_through_a_pipe_unchanged() {
     let (code, output, stderr) = talk(&[&address(&server).to_string()], &input);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     assert_same(&output, &input);
+}
+
+#[test]
+fn a_server_that_has_said_all_and_reads_nothing_ends_the_client() {
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client comes");
+        stream.shutdown(Shutdown::Write).expect("it is connected");
+        stream
+    });
+    // More than the kernels of both sides take.
+    let (code, output, _) = talk(&[&address.to_string()], &vec![b'x'; 32 << 20]);
+    assert_eq!((code, output), (Some(0), vec![]));
+    drop(server.join().expect("it only waits"));
 }
 
 #[test]
@@ -140,7 +155,7 @@ fn a_server_that_does_not_answer_is_exit_code_6() {
 #[test]
 fn a_connection_that_is_reset_is_exit_code_7() {
     let (listener, address) = listen();
-    let server = std::thread::spawn(move || {
+    let server = thread::spawn(move || {
         let (mut client, _) = listener.accept().expect("it connects");
         client.read_exact(&mut [0; 6]).expect("it sends a line");
         SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("a socket");
