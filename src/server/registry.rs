@@ -86,7 +86,11 @@ impl Registry {
         let mut sessions = self.lock();
         let now = self.now();
         while let Some(((noted, _), session)) = sessions.silent.pop_first() {
-            let since = session.pulse.silent_since(now);
+            let mut since = session.pulse.silent_since(now);
+            if now - since >= nanos(limit) && session.has_unread() {
+                // It has spoken, and its worker has not come to run yet.
+                since = now;
+            }
             if since > noted {
                 sessions.note_silence(&session, since);
             } else if now - since < nanos(limit) {
@@ -208,5 +212,37 @@ impl Drop for Registered<'_> {
         sessions.finished += 1;
         sessions.finished_silent += u64::from(totals.bytes_in == 0);
         sessions.finished_totals += totals;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_client_whose_message_waits_for_its_worker_is_not_silent() {
+        const LIMIT: Duration = Duration::from_millis(1);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+        let mut client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let (stream, peer) = listener.accept().expect("a client came");
+        let registry = Registry::default();
+        let session = registry.arrival(stream, peer);
+        let _registered = registry.register(&session);
+        session.pulse.wait();
+        client.write_all(b"x").expect("it is sent");
+        assert_eq!(session.stream.peek(&mut [0]).expect("it arrives"), 1);
+        thread::sleep(2 * LIMIT);
+        if cfg!(target_os = "linux") {
+            assert!(matches!(registry.order_silent(LIMIT, Order::Idle), Candidate::NotBefore(_)));
+            assert_eq!(session.pulse.order(), None);
+        }
+        assert_eq!((&session.stream).read(&mut [0]).expect("it is there"), 1);
+        thread::sleep(2 * LIMIT);
+        assert_eq!(registry.order_silent(LIMIT, Order::Idle), Candidate::Ordered);
+        assert_eq!(session.pulse.order(), Some(crate::CloseReason::IdleTimeout));
     }
 }

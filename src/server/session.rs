@@ -65,7 +65,7 @@ impl Session {
     }
 
     /// Whether something has arrived that was not read, as far as the system tells without waiting.
-    fn has_unread(&self) -> bool {
+    pub(super) fn has_unread(&self) -> bool {
         const MSG_PEEK: i32 = 0x2;
         const MSG_DONTWAIT: i32 = 0x40;
         // The numbers are Linux's.
