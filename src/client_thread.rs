@@ -190,12 +190,13 @@ impl Surroundings<'_> {
     }
 }
 
-/// Whether a socket's timeout has ended a read or a write.
-///
-/// The one place that knows how that looks: `WouldBlock` on Unix, where `TimedOut` is a connection whose peer
+/// How a socket's timeout looks, known here only: `WouldBlock` on Unix, where `TimedOut` is a connection whose peer
 /// has stopped answering; `TimedOut` on Windows.
+const TIMEOUT: ErrorKind = if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock };
+
+/// Whether a socket's timeout has ended a read or a write.
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
-    error.kind() == if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock }
+    error.kind() == TIMEOUT
 }
 
 /// Writes all of `bytes`, in one system call unless the client is slow. A write that takes only a part is
@@ -212,7 +213,7 @@ pub(crate) fn write_whole(stream: &mut impl Write, mut bytes: &[u8], is_late: im
                 // A short write ends when the socket's timeout does, and when the process is stopped and
                 // continued.
                 if is_late() {
-                    return Err(if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock }.into());
+                    return Err(TIMEOUT.into());
                 }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -32,13 +32,9 @@ impl Operator {
     pub(super) fn start(room: &Arc<Room>, notices: Receiver<Notice>, stop: Stop) -> Result<Self, Error> {
         let failed = |cause| Error::Thread { name: "hebra-screen".to_owned(), cause };
         let (lines, screen) = terminal::open("> ").map_err(failed)?;
-        let (alive, ended) = bounded(0);
         let (nobody, somebody) = bounded(0);
         let (shown, answers) = (screen.clone(), screen.clone());
-        spawn("hebra-screen", move || {
-            show(&notices, &shown, nobody);
-            drop(alive);
-        })?;
+        let ended = spawn("hebra-screen", move || show(&notices, &shown, nobody))?;
         // It may wait for what is typed when everything else has ended, so it keeps nothing alive, and ends
         // with the process.
         let room = Arc::downgrade(room);
@@ -53,22 +49,23 @@ impl Operator {
     pub(super) fn end(self) {
         // Nobody sends: it ends with the thread, or the time.
         let _ = self.ended.recv_timeout(LAST_WAIT);
-        let (alive, closed) = bounded::<()>(0);
-        // A screen that takes nothing holds whoever closes it too.
-        let closing = spawn("hebra-screen", move || {
-            // There is nobody to tell if it cannot be given back.
-            let _ = self.screen.close();
-            drop(alive);
-        });
-        if closing.is_ok() {
+        // A screen that takes nothing holds whoever closes it too. There is nobody to tell if it cannot be given
+        // back.
+        let closing = spawn("hebra-screen", move || drop(self.screen.close()));
+        if let Ok(closed) = closing {
             let _ = closed.recv_timeout(CLOSE_WAIT);
         }
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-    let started = Builder::new().name(name.to_owned()).spawn(run);
-    started.map(drop).map_err(|cause| Error::Thread { name: name.to_owned(), cause })
+/// Starts a thread. What is returned ends with it: nothing is ever sent.
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, Error> {
+    let (alive, ended) = bounded(0);
+    let started = Builder::new().name(name.to_owned()).spawn(move || {
+        run();
+        drop(alive);
+    });
+    started.map(|_| ended).map_err(|cause| Error::Thread { name: name.to_owned(), cause })
 }
 
 /// Shows what happens until nothing can happen any more. `nobody` is dropped when the first client comes.

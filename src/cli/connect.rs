@@ -19,7 +19,7 @@ use super::arguments::ConnectArguments;
 use super::failure::{self, Failure};
 use super::printable::Printable;
 use super::terminal::{self, LineReader, Printer};
-use super::{DRAINED, FAILED, complain};
+use super::{FAILED, complain};
 
 /// How much is copied at once, in bytes.
 const BUFFER: usize = 64 * 1024;
@@ -33,13 +33,7 @@ const STUCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects and talks until the server closes; the exit code.
 pub(crate) fn run(arguments: &ConnectArguments) -> u8 {
-    match talk(arguments) {
-        Ok(()) => DRAINED,
-        Err(failure) => {
-            complain(failure.message);
-            failure.code
-        }
-    }
+    failure::exit_code(talk(arguments))
 }
 
 fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {

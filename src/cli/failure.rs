@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::{FAILED, USAGE};
+use super::{DRAINED, FAILED, USAGE, complain};
 
 /// The name has no address, or nobody could be asked for it.
 pub(crate) const UNRESOLVED: u8 = 4;
@@ -41,6 +41,17 @@ impl Failure {
     /// rather than of this machine (which may lack IPv6).
     pub(crate) fn or_later(self, later: Self) -> Self {
         if later.code != FAILED || self.code == FAILED { later } else { self }
+    }
+}
+
+/// The exit code of a client that has ended like this. A failure is told.
+pub(crate) fn exit_code(outcome: Result<(), Failure>) -> u8 {
+    match outcome {
+        Ok(()) => DRAINED,
+        Err(Failure { code, message }) => {
+            complain(message);
+            code
+        }
     }
 }
 

@@ -130,7 +130,7 @@ impl Registry {
     /// Prepares all live sessions for their last replies; how many there are.
     pub(crate) fn begin_drain(&self) -> usize {
         let sessions = self.lock();
-        sessions.live.values().for_each(|session| session.begin_drain());
+        sessions.live.values().for_each(|session| session.shrink_send_buffer());
         sessions.live.len()
     }
 

@@ -80,11 +80,11 @@ impl Session {
         !self.pulse.is_finished() || self.outbox().is_some_and(|outbox| !outbox.is_sent())
     }
 
-    /// Prepares the session for its last replies.
+    /// Lets little wait in the kernel: for a session that is to send its last replies, or is pushed to.
     ///
     /// With megabytes of send buffer, replies to a client that is slow to read would count as sent, and could
     /// be lost with the connection. With a small one a write waits until what was sent before it has arrived.
-    pub(crate) fn begin_drain(&self) {
+    pub(crate) fn shrink_send_buffer(&self) {
         let _: io::Result<()> = SockRef::from(&self.stream).set_send_buffer_size(SMALL_SEND_BUFFER);
     }
 
@@ -92,7 +92,7 @@ impl Session {
     pub(crate) fn open_outbox(&self, bound: usize) {
         self.outbox.get_or_init(|| {
             // Who does not read is to be noticed while the queue is short, not after megabytes.
-            let _: io::Result<()> = SockRef::from(&self.stream).set_send_buffer_size(SMALL_SEND_BUFFER);
+            self.shrink_send_buffer();
             Box::new(Outbox::new(bound))
         });
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::arguments::SendArguments;
 use crate::cli::failure::{self, Failure, TIMED_OUT};
 use crate::cli::printable::Printable;
-use crate::cli::{DRAINED, FAILED, USAGE, complain};
+use crate::cli::{FAILED, USAGE, complain};
 
 /// What a datagram holds at most over IPv4: 65,535 bytes less the headers of IP (20) and UDP (8).
 const LONGEST: usize = 65_507;
@@ -22,13 +22,7 @@ pub(super) fn run(arguments: SendArguments) -> u8 {
     let sent = failure::resolve(&arguments.address)
         .and_then(|targets| send(&targets, text.as_bytes(), arguments.wait))
         .and_then(|answer| print(answer).or_else(|cause| failure::not_printed(&cause)));
-    match sent {
-        Ok(()) => DRAINED,
-        Err(failure) => {
-            complain(&failure.message);
-            failure.code
-        }
-    }
+    failure::exit_code(sent)
 }
 
 /// Tries `targets` until one is not known to have failed; the answer, if one was waited for.
