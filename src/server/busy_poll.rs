@@ -5,10 +5,10 @@
 //! a session polls only while that pays. All others pay one look at the clock for each message.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{mem, thread};
 
+use super::places::{Place, Places};
 use super::session::{Counted, Session};
 
 /// A wait is short if it is at most so many windows long. One that is slept through is longer than one that is
@@ -24,18 +24,14 @@ const MOST_SHORT_WAITS: u32 = 4096;
 #[derive(Debug)]
 pub(crate) struct BusyPoll {
     window: Duration,
-    free_cores: AtomicUsize,
+    cores: Places,
 }
 
 impl BusyPoll {
     /// Polling for up to `window`, on all cores but one.
     pub(crate) fn new(window: Duration) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self { window, free_cores: AtomicUsize::new(cores - 1) }
-    }
-
-    fn take_core(&self) -> bool {
-        self.free_cores.fetch_update(Relaxed, Relaxed, |cores| cores.checked_sub(1)).is_ok()
+        Self { window, cores: Places::new(cores as u64 - 1) }
     }
 }
 
@@ -43,8 +39,8 @@ impl BusyPoll {
 pub(crate) struct Polled<'a> {
     session: &'a Session,
     shared: &'a BusyPoll,
-    /// Whether it has a core, and its socket does not block.
-    polls: bool,
+    /// While it polls, and its socket does not block.
+    core: Option<Place<'a>>,
     short_waits: u32,
     /// Short waits that make it poll.
     enough: u32,
@@ -52,7 +48,7 @@ pub(crate) struct Polled<'a> {
 
 impl<'a> Polled<'a> {
     pub(crate) fn new(session: &'a Session, shared: &'a BusyPoll) -> Self {
-        Self { session, shared, polls: false, short_waits: 0, enough: LEAST_SHORT_WAITS }
+        Self { session, shared, core: None, short_waits: 0, enough: LEAST_SHORT_WAITS }
     }
 
     /// Polls for the window; `WouldBlock` if nothing came.
@@ -77,17 +73,22 @@ impl<'a> Polled<'a> {
             return Ok(count);
         }
         self.short_waits += 1;
-        if self.short_waits >= self.enough && self.shared.take_core() {
-            self.polls = true;
-            self.short_waits = 0;
-            self.set_nonblocking(true);
+        if self.short_waits >= self.enough {
+            self.core = self.shared.cores.take();
+            if self.polls() {
+                self.short_waits = 0;
+                self.set_nonblocking(true);
+            }
         }
         Ok(count)
     }
 
+    fn polls(&self) -> bool {
+        self.core.is_some()
+    }
+
     fn stop_polling(&mut self) {
-        if mem::take(&mut self.polls) {
-            self.shared.free_cores.fetch_add(1, Relaxed);
+        if self.core.take().is_some() {
             self.set_nonblocking(false);
         }
     }
@@ -100,7 +101,7 @@ impl<'a> Polled<'a> {
 
 impl Read for Polled<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.polls {
+        if self.polls() {
             match self.poll(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.stop_polling();
@@ -119,7 +120,7 @@ impl Read for Polled<'_> {
 impl Write for Polled<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match Counted(self.session).write(bytes) {
-            Err(error) if self.polls && error.kind() == ErrorKind::WouldBlock => {
+            Err(error) if self.polls() && error.kind() == ErrorKind::WouldBlock => {
                 // A client that does not read is waited for asleep.
                 self.stop_polling();
                 Counted(self.session).write(bytes)
@@ -156,7 +157,7 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
         let (stream, peer) = listener.accept().expect("a client came");
         let session = Session::new(Client { id: 1, peer }, stream, Instant::now());
-        (client, session, BusyPoll { window, free_cores: AtomicUsize::new(1) })
+        (client, session, BusyPoll { window, cores: Places::new(1) })
     }
 
     /// Reads `count` messages, each of which is there when it is waited for.
@@ -174,13 +175,13 @@ mod tests {
         let (client, session, shared) = connected(EVER);
         let mut stream = Polled::new(&session, &shared);
         read(&mut stream, &client, LEAST_SHORT_WAITS - 1);
-        assert!(!stream.polls);
+        assert!(!stream.polls());
         read(&mut stream, &client, 2);
-        assert!(stream.polls);
+        assert!(stream.polls());
         client.shutdown(Shutdown::Write).expect("it is open");
         assert_eq!(stream.read(&mut [0; 8]).expect("the end is polled for too"), 0);
         drop(stream);
-        assert_eq!(shared.free_cores.into_inner(), 1);
+        assert_eq!(shared.cores.free(), 1);
     }
 
     #[test]
@@ -188,37 +189,38 @@ mod tests {
         let (client, session, shared) = connected(Duration::ZERO);
         let mut stream = Polled::new(&session, &shared);
         read(&mut stream, &client, 2 * LEAST_SHORT_WAITS);
-        assert!(!stream.polls);
+        assert!(!stream.polls());
     }
 
     #[test]
     fn nobody_polls_without_a_free_core() {
         let (client, session, shared) = connected(EVER);
-        assert!(shared.take_core());
+        let core = shared.cores.take();
+        assert!(core.is_some());
         let mut stream = Polled::new(&session, &shared);
         read(&mut stream, &client, 2 * LEAST_SHORT_WAITS);
-        assert!(!stream.polls);
-        shared.free_cores.store(1, Relaxed);
+        assert!(!stream.polls());
+        drop(core);
         read(&mut stream, &client, 1);
-        assert!(stream.polls);
+        assert!(stream.polls());
     }
 
     #[test]
     fn polling_in_vain_gives_the_core_up_and_is_tried_again_later() {
         let (client, session, shared) = connected(Duration::from_millis(1));
-        let mut stream = Polled { polls: shared.take_core(), ..Polled::new(&session, &shared) };
+        let mut stream = Polled { core: shared.cores.take(), ..Polled::new(&session, &shared) };
         stream.set_nonblocking(true);
         thread::scope(|scope| {
             scope.spawn(|| {
                 // The core comes back while the session still waits, which now sleeps.
-                while shared.free_cores.load(Relaxed) == 0 {
+                while shared.cores.free() == 0 {
                     thread::yield_now();
                 }
                 (&client).write_all(b"x").expect("it is sent");
             });
             assert_eq!(stream.read(&mut [0; 8]).expect("it arrived"), 1);
         });
-        assert_eq!((stream.polls, stream.enough), (false, 2 * LEAST_SHORT_WAITS));
+        assert_eq!((stream.polls(), stream.enough), (false, 2 * LEAST_SHORT_WAITS));
     }
 
     #[test]
@@ -226,13 +228,13 @@ mod tests {
         let (client, session, shared) = connected(EVER);
         let mut stream = Polled::new(&session, &shared);
         read(&mut stream, &client, LEAST_SHORT_WAITS);
-        assert!(stream.polls);
+        assert!(stream.polls());
         session.stream.set_write_timeout(Some(Duration::from_millis(1))).expect("a valid timeout");
         let error = loop {
             if let Err(error) = stream.write(&[b'x'; 64 * 1024]) {
                 break error;
             }
         };
-        assert_eq!((error.kind(), stream.polls), (ErrorKind::WouldBlock, false));
+        assert_eq!((error.kind(), stream.polls()), (ErrorKind::WouldBlock, false));
     }
 }

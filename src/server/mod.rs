@@ -18,6 +18,7 @@ mod core;
 mod session;
 mod outbox;
 mod writer;
+mod places;
 mod connection;
 mod busy_poll;
 mod registry;

@@ -2,12 +2,12 @@
 
 use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, Builder};
 use std::time::Duration;
 
 use super::linger::LINGER;
 use super::outbox::Outbox;
+use super::places::Places;
 use super::session::{BothWays, Session};
 use super::workers;
 use crate::client_thread::{ClientThread, Surroundings};
@@ -17,28 +17,14 @@ use crate::{CloseReason, Handler, ServerConfig};
 #[derive(Debug)]
 pub(crate) struct Writers {
     /// How many more may be started before the system's limit on mappings aborts the process.
-    free: AtomicU64,
-}
-
-/// The right to have a writer, given back on drop.
-struct Place<'a>(&'a Writers);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.free.fetch_add(1, Relaxed);
-    }
+    free: Places,
 }
 
 impl Writers {
     /// What `workers` workers leave.
     pub(crate) fn new(workers: usize) -> Self {
         let most = workers::max_threads().unwrap_or(u64::MAX);
-        Self { free: AtomicU64::new(most.saturating_sub(workers as u64)) }
-    }
-
-    fn take(&self) -> Option<Place<'_>> {
-        let taken = self.free.fetch_update(Relaxed, Relaxed, |free| free.checked_sub(1));
-        taken.is_ok().then(|| Place(self))
+        Self { free: Places::new(most.saturating_sub(workers as u64)) }
     }
 
     /// Runs a session with a writer, which has ended when this returns.
@@ -51,7 +37,7 @@ impl Writers {
         surroundings: Surroundings<'_>,
     ) -> CloseReason {
         thread::scope(|scope| {
-            let place = self.take();
+            let place = self.free.take();
             let writer = Builder::new().name("hebra-writer".to_owned()).stack_size(config.stack_size);
             let started = match place {
                 Some(_) => {
