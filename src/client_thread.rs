@@ -58,9 +58,8 @@ pub struct ClientThread<S, H> {
 }
 
 /// Who and what a session belongs to.
-#[derive(Clone, Copy)]
 pub(crate) struct Surroundings<'a> {
-    pub(crate) client: Client,
+    pub(crate) client: &'a Client,
     pub(crate) counters: &'a SessionCounters,
     pub(crate) sink: &'a EventSink,
     pub(crate) pulse: &'a Pulse,
@@ -101,8 +100,8 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
 
     /// Runs the session to its end, outside any server. A panic of the handler is passed on.
     pub fn run(self) -> CloseReason {
-        self.run_in(Surroundings {
-            client: Client { id: 0, peer: ([0; 4], 0).into() },
+        self.run_in(&Surroundings {
+            client: &Client { id: 0, peer: ([0; 4], 0).into() },
             counters: &SessionCounters::default(),
             sink: &EventSink::disconnected(),
             pulse: &Pulse::new(Instant::now()),
@@ -113,12 +112,13 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
     }
 
     /// Runs the session to its end.
-    pub(crate) fn run_in(self, around: Surroundings<'_>) -> CloseReason {
+    #[inline(always)]
+    pub(crate) fn run_in(self, around: &Surroundings<'_>) -> CloseReason {
         let Self { stream, handler, mut framing, write_timeout } = self;
         let held = matches!(framing, FramingState::Line(_)).then(Vec::new);
         let heard = around.pulse.now();
         let replies = Replies { stream, held, write_timeout, heard, around, failure: None };
-        let mut conversation = Conversation { handler, replies, around };
+        let mut conversation = Conversation { handler, replies };
         let mut buffer = ReadBuffer::default();
         // What can still be unread of what had arrived when the server was seen to stop.
         let mut last_reads = None;
@@ -226,7 +226,6 @@ pub(crate) fn write_whole(stream: &mut impl Write, mut bytes: &[u8], is_late: im
 struct Conversation<'a, S, H> {
     handler: H,
     replies: Replies<'a, S>,
-    around: Surroundings<'a>,
 }
 
 impl<S: Write, H: Handler> Conversation<'_, S, H> {
@@ -251,7 +250,7 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
             },
             FramingState::Line(lines) => self.take_lines(read, lines)?,
         }
-        self.around.pulse.order().map_or(Ok(()), Err)
+        self.replies.around.pulse.order().map_or(Ok(()), Err)
     }
 
     fn take_lines(&mut self, mut read: &[u8], lines: &mut LineFraming) -> Step {
@@ -268,10 +267,10 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
 
     /// The read side is at its end: the client has closed its side, or the reaper or a stop has.
     fn end_of_stream(&mut self, framing: &mut FramingState) -> Step {
-        if self.around.token.is_cutting() {
+        if self.replies.around.token.is_cutting() {
             return Err(CloseReason::CutOff);
         }
-        if let Some(reason) = self.around.pulse.order() {
+        if let Some(reason) = self.replies.around.pulse.order() {
             return Err(reason);
         }
         if let FramingState::Line(lines) = framing {
@@ -286,8 +285,8 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
 
     /// Hands one message to the handler.
     fn answer(&mut self, message: &[u8]) -> Step {
-        self.around.counters.add_message();
-        self.around.sink.message(self.around.client, message);
+        self.replies.around.counters.add_message();
+        self.replies.around.sink.message(self.replies.around.client, message);
         let next = self.handler.message(message, &mut self.replies);
         self.go_on(next)
     }
@@ -314,7 +313,7 @@ struct Replies<'a, S> {
     write_timeout: Option<Duration>,
     /// When the message arrived: where the time for the reply begins.
     heard: u64,
-    around: Surroundings<'a>,
+    around: &'a Surroundings<'a>,
     /// Why nothing can be written any more.
     failure: Option<CloseReason>,
 }

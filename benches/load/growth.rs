@@ -74,10 +74,21 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
         };
         charts.push((*name, figures.iter().enumerate().map(curve).collect()));
     }
+    println!("resident memory for each session after the first, KiB: {}\n", further(&quantities[2].figures));
     let path = directory.join("growth.svg");
     plot::growth(&path, &charts)?;
     println!("{}", path.display());
     Ok(())
+}
+
+/// What `MOST` sessions have more than one, for each of them: without what the program itself takes.
+fn further(resident: &[[Vec<f64>; CONNECTIONS.len()]; SERVERS.len()]) -> String {
+    let further = |rounds: &[Vec<f64>; CONNECTIONS.len()]| {
+        let (one, most) = (median(&rounds[0]), median(&rounds[CONNECTIONS.len() - 1]));
+        (most * MOST as f64 - one) / (MOST - 1) as f64
+    };
+    let each = SERVERS.iter().zip(resident).map(|(server, rounds)| format!("{server} {:.1}", further(rounds)));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// Medians, and in parentheses least and most.

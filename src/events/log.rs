@@ -5,9 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crossbeam_channel::RecvTimeoutError;
 
-use super::{Event, Reckoning, SinkCounts, Subscribers};
+use super::{Event, EventReceiver, Reckoning, SinkCounts, Subscribers};
 
 /// The target of every line: the crate, so that `RUST_LOG=hebra=warn` means all of it.
 const TARGET: &str = "hebra";
@@ -19,9 +19,12 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// it, and would drown everything else.
 const ARRIVAL_DELAY: Duration = Duration::from_millis(250);
 
+/// Arrivals for which the memory is kept. Thousands that come at once take megabytes, for a quarter of a second.
+const KEPT_ARRIVALS: usize = 64;
+
 /// The logging thread's state.
 pub(crate) struct EventLog<F> {
-    events: Receiver<Event>,
+    events: EventReceiver,
     counts: Arc<SinkCounts>,
     subscribers: Subscribers,
     /// Gives the totals, which are exact.
@@ -41,7 +44,7 @@ pub(crate) struct EventLog<F> {
 
 impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
     pub(crate) fn new(
-        events: Receiver<Event>,
+        events: EventReceiver,
         counts: Arc<SinkCounts>,
         subscribers: Subscribers,
         stats_interval: Option<Duration>,
@@ -72,11 +75,7 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
         loop {
             let next_arrival = self.silent_until.front().map(|(until, _)| *until);
             let next_deadline = [self.window_end, self.next_stats, next_arrival].into_iter().flatten().min();
-            let event = match next_deadline {
-                Some(deadline) => self.events.recv_deadline(deadline),
-                None => self.events.recv().map_err(RecvTimeoutError::from),
-            };
-            match event {
+            match self.events.next(next_deadline) {
                 Ok(event) => self.record(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -130,6 +129,10 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
         {
             self.silent.remove(id).iter().for_each(log);
             self.silent_until.pop_front();
+            if self.silent_until.is_empty() {
+                self.silent.shrink_to(KEPT_ARRIVALS);
+                self.silent_until.shrink_to(KEPT_ARRIVALS);
+            }
         }
         if let (Some(next), Some(interval)) = (self.next_stats, self.stats_interval)
             && next <= now

@@ -3,6 +3,7 @@
 //! [`Event`] is the vocabulary, `EventSink` the end that workers and acceptors hold (it never blocks), and
 //! `EventLog` the logging thread: the only code in the library that calls the `log` crate.
 
+mod channel;
 mod event;
 mod excerpt;
 mod payload;
@@ -18,6 +19,7 @@ pub use payload::Payload;
 pub use stats::Stats;
 pub use udp_stats::UdpStats;
 
+pub(crate) use channel::EventReceiver;
 pub(crate) use excerpt::Printable;
 pub(crate) use log::EventLog;
 pub(crate) use sink::{EventSink, SinkCounts};

@@ -2,7 +2,7 @@
 //! session, close.
 
 use std::any::Any;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::mem;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,18 +17,29 @@ use super::busy_poll::{BusyPoll, Polled};
 use super::connection::Connection;
 use super::linger::{self, LINGER, Linger};
 use super::peers::{PeerPlace, Peers};
-use super::registry::Registry;
+use super::registry::{Registered, Registry};
 use super::session::{Counted, Session};
 use super::shutdown::ShutdownToken;
 use super::writer::Writers;
 use crate::client_thread::{ClientThread, Surroundings};
 use crate::events::{EventSink, SinkCounts};
-use crate::{CloseReason, Event, Excerpt, RefuseReason, ServerConfig, Stats, WhenFull};
+use crate::{Client, CloseReason, Event, Excerpt, Handler, RefuseReason, ServerConfig, Stats, WhenFull};
 
 /// A connection that was let in: it waits, and then is served. Its peer's place is held as long.
+///
+/// Its session begins on the worker, which then also frees what it has allocated: memory freed by another thread
+/// than its own stays with that thread.
 pub(crate) struct Arrival {
-    pub(crate) session: Arc<Session>,
+    client: Client,
+    stream: TcpStream,
     place: Option<PeerPlace>,
+}
+
+/// A client's turn on a worker, and the places that it holds.
+struct Turn<'a> {
+    registered: Registered<'a>,
+    place: Option<PeerPlace>,
+    permit: Permit<Arrival>,
 }
 
 /// What acceptors, workers and the reaper share.
@@ -50,15 +61,13 @@ impl Core {
     /// Admits or refuses an accepted connection. Runs on an acceptor; waits only if the operator wants
     /// arrivals to wait in the kernel.
     pub(crate) fn arrive(&self, stream: TcpStream, peer: SocketAddr) {
-        let session = self.registry.arrival(stream, peer);
-        let place = match &self.peers {
-            None => None,
-            Some(peers) => match peers.enter(session.client.peer.ip()) {
-                None => return self.refuse(session, RefuseReason::TooManyFromPeer),
-                place => place,
-            },
-        };
-        let mut arrival = Arrival { session, place };
+        let client = self.registry.number(peer);
+        let place = self.peers.as_ref().and_then(|peers| peers.enter(client.peer.ip()));
+        let has_no_place = place.is_none() && self.peers.is_some();
+        let mut arrival = Arrival { client, stream, place };
+        if has_no_place {
+            return self.refuse(arrival, RefuseReason::TooManyFromPeer);
+        }
         loop {
             match self.admission.admit(arrival) {
                 Admitted::Waits => return,
@@ -66,36 +75,77 @@ impl Core {
                     self.admission.wait_for_place();
                     arrival = back;
                 }
-                Admitted::Full(arrival) => return self.refuse(arrival.session, RefuseReason::Full),
-                Admitted::Closed(arrival) => return self.refuse(arrival.session, RefuseReason::Shutdown),
+                Admitted::Full(arrival) => return self.refuse(arrival, RefuseReason::Full),
+                Admitted::Closed(arrival) => return self.refuse(arrival, RefuseReason::Shutdown),
             }
         }
     }
 
     /// Turns a client away with one line and a clean close. Never blocks: nothing was sent on this
     /// connection before, so the line fits the socket's buffer.
-    pub(crate) fn refuse(&self, session: Arc<Session>, reason: RefuseReason) {
+    pub(crate) fn refuse(&self, Arrival { client, stream, place: _place }: Arrival, reason: RefuseReason) {
         self.registry.count_refused();
-        self.sink.send(Event::Refused { client: session.client, reason });
+        self.sink.send(Event::Refused { client, reason });
+        let session = self.registry.session(client, stream);
         // If the client is gone already, nobody misses the line.
         let _: io::Result<()> = (&session.stream).write_all(format!("busy: {reason}\r\n").as_bytes());
         self.linger.close(session);
     }
 
     /// A worker: serves one client after the other until the gate closes.
+    ///
+    /// What is done before and after the conversation is not inlined here: see [`Core::converse`].
     pub(crate) fn work(&self) {
-        while let Some((arrival, permit)) = self.admission.next() {
+        while let Some(turn) = self.take_up() {
             // A panic is caught where it costs its session only, unless dropping what it carries panics again. Then it
             // gets here, and is not dropped a third time: no client can take a worker away.
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve_next(arrival, permit))) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve(turn))) {
                 mem::forget(panic);
             }
         }
     }
 
-    /// Serves a client from its registration to its close.
-    fn serve_next(&self, Arrival { session, place }: Arrival, permit: Permit<Arrival>) {
-        let reason = self.serve(&session);
+    /// Waits for a client and begins its session.
+    #[inline(never)]
+    fn take_up(&self) -> Option<Turn<'_>> {
+        let (Arrival { client, stream, place }, permit) = self.admission.next()?;
+        let registered = self.registry.register(client, stream);
+        self.sink.send(Event::Connected { client });
+        Some(Turn { registered, place, permit })
+    }
+
+    /// Serves a client until its connection is closed.
+    fn serve(&self, turn: Turn<'_>) {
+        let session = turn.registered.session();
+        // A panic costs this client only. What it may leave half done, the handler and the session's own
+        // buffers, is dropped here.
+        let reason = catch_unwind(AssertUnwindSafe(|| self.converse(session)))
+            .unwrap_or_else(|panic| self.panicked(session, &*panic));
+        self.end(turn, reason);
+    }
+
+    #[inline(never)]
+    fn panicked(&self, session: &Session, panic: &(dyn Any + Send)) -> CloseReason {
+        self.registry.count_panicked();
+        let message = Excerpt::new(panic_message(panic).as_bytes());
+        self.sink.send(Event::Panicked { client: session.client, message });
+        CloseReason::Panicked
+    }
+
+    #[inline(never)]
+    fn end(&self, Turn { registered, place, permit }: Turn<'_>, reason: CloseReason) {
+        let session = Arc::clone(registered.session());
+        let duration = registered.age();
+        drop(registered);
+        let totals = session.counters.totals();
+        self.sink.send(Event::Disconnected {
+            client: session.client,
+            reason,
+            messages: totals.messages,
+            bytes_in: totals.bytes_in,
+            bytes_out: totals.bytes_out,
+            duration,
+        });
         if reason == CloseReason::Shutdown {
             // All sessions may end at once, more than the lingering thread takes, and nobody else needs this
             // worker. The stop is to wait for it.
@@ -108,38 +158,18 @@ impl Core {
         self.close(session, reason);
     }
 
-    /// Runs a session from its registration to its last event.
-    fn serve(&self, session: &Arc<Session>) -> CloseReason {
-        let client = session.client;
-        let started = Instant::now();
-        let registered = self.registry.register(session);
-        self.sink.send(Event::Connected { client });
-        // A panic costs this client only. What it may leave half done, the handler and the session's own
-        // buffers, is dropped here.
-        let reason = catch_unwind(AssertUnwindSafe(|| self.converse(session))).unwrap_or_else(|panic| {
-            self.registry.count_panicked();
-            self.sink.send(Event::Panicked { client, message: Excerpt::new(panic_message(&*panic).as_bytes()) });
-            CloseReason::Panicked
-        });
-        drop(registered);
-        let totals = session.counters.totals();
-        self.sink.send(Event::Disconnected {
-            client,
-            reason,
-            messages: totals.messages,
-            bytes_in: totals.bytes_in,
-            bytes_out: totals.bytes_out,
-            duration: started.elapsed(),
-        });
-        reason
-    }
-
+    /// The conversation.
+    ///
+    /// Its frames and those that wait above it are all that thousands of sessions keep of their stacks: with the read
+    /// buffer and what a message needs they fit a page of 4 KiB, and a call that is only made now and then is kept out
+    /// of them.
+    #[inline(never)]
     fn converse(&self, session: &Arc<Session>) -> CloseReason {
         // The write timeout is inherited from the listener. There is no read timeout: the kernel would start and stop a
         // timer at each read, and the reaper ends who is silent for too long.
         let handler = (self.factory)(&Connection::new(session, self.config.max_outgoing));
         let surroundings = Surroundings {
-            client: session.client,
+            client: &session.client,
             counters: &session.counters,
             pulse: &session.pulse,
             sink: &self.sink,
@@ -147,16 +177,21 @@ impl Core {
             read_what_has_arrived: &|| session.read_what_has_arrived(),
             write_what_fits: &|| session.write_what_fits(),
         };
-        match session.outbox() {
-            None => match &self.busy_poll {
-                None => ClientThread::new(Counted(session), handler, &self.config).run_in(surroundings),
-                Some(busy_poll) => {
-                    let stream = Polled::new(session, busy_poll);
-                    ClientThread::new(stream, handler, &self.config).run_in(surroundings)
-                }
-            },
-            Some(outbox) => self.writers.converse(session, outbox, handler, &self.config, surroundings),
+        match (session.outbox(), &self.busy_poll) {
+            (Some(outbox), _) => self.writers.converse(session, outbox, handler, &self.config, &surroundings),
+            (None, Some(busy_poll)) => self.run(Polled::new(session, busy_poll), handler, &surroundings),
+            (None, None) => self.run(Counted(session), handler, &surroundings),
         }
+    }
+
+    #[inline(never)]
+    fn run(
+        &self,
+        stream: impl Read + Write,
+        handler: Box<dyn Handler>,
+        surroundings: &Surroundings<'_>,
+    ) -> CloseReason {
+        ClientThread::new(stream, handler, &self.config).run_in(surroundings)
     }
 
     /// Closes a session's connection so that what was sent arrives. Never blocks.

@@ -251,7 +251,7 @@ impl Threads {
             join(reaper);
         }
         for arrival in waiting {
-            core.refuse(arrival.session, RefuseReason::Shutdown);
+            core.refuse(arrival, RefuseReason::Shutdown);
         }
         // 3. Busy sessions answer what has arrived and end. Clients that are silent once that has settled are
         // told the end; they close, or have their sessions ended.

@@ -20,7 +20,7 @@ pub(crate) fn run(core: &Core) {
     loop {
         match core.admission.watch(config.queue_timeout, yield_from, end_at) {
             Watch::Closed => return,
-            Watch::Expired(arrival) => core.refuse(arrival.session, RefuseReason::QueueTimeout),
+            Watch::Expired(arrival) => core.refuse(arrival, RefuseReason::QueueTimeout),
             Watch::NeedsWorker => {
                 yield_from =
                     config.yield_after.map(|limit| match core.registry.order_silent(limit, Order::Yield) {

@@ -57,11 +57,15 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// Numbers and counts an accepted connection.
-    pub(crate) fn arrival(&self, stream: TcpStream, peer: SocketAddr) -> Arc<Session> {
+    /// Counts and numbers an accepted connection.
+    pub(crate) fn number(&self, peer: SocketAddr) -> Client {
         let id = self.accepted.fetch_add(1, Relaxed) + 1;
-        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        Arc::new(Session::new(Client { id, peer }, stream, self.epoch))
+        Client { id, peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()) }
+    }
+
+    /// A session of this server's times.
+    pub(crate) fn session(&self, client: Client, stream: TcpStream) -> Arc<Session> {
+        Arc::new(Session::new(client, stream, self.epoch))
     }
 
     pub(crate) fn count_refused(&self) {
@@ -72,12 +76,13 @@ impl Registry {
         self.panicked.fetch_add(1, Relaxed);
     }
 
-    /// Registers a session for as long as the guard lives.
-    pub(crate) fn register<'a>(&'a self, session: &'a Arc<Session>) -> Registered<'a> {
+    /// Begins a session, which is registered for as long as the guard lives.
+    pub(crate) fn register(&self, client: Client, stream: TcpStream) -> Registered<'_> {
+        let session = self.session(client, stream);
         let mut sessions = self.lock();
         let start = self.now();
-        sessions.live.insert((start, session.client.id), Arc::clone(session));
-        sessions.note_silence(session, start);
+        sessions.live.insert((start, client.id), Arc::clone(&session));
+        sessions.note_silence(&session, start);
         Registered { registry: self, session, start }
     }
 
@@ -199,8 +204,19 @@ impl Sessions {
 /// A session's entry in the registry, taken out on drop.
 pub(crate) struct Registered<'a> {
     registry: &'a Registry,
-    session: &'a Session,
+    session: Arc<Session>,
     start: u64,
+}
+
+impl Registered<'_> {
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    /// How long ago the session began.
+    pub(crate) fn age(&self) -> Duration {
+        self.session.pulse.since(self.start)
+    }
 }
 
 impl Drop for Registered<'_> {
@@ -208,7 +224,7 @@ impl Drop for Registered<'_> {
         let totals = self.session.counters.totals();
         let mut sessions = self.registry.lock();
         sessions.live.remove(&(self.start, self.session.client.id));
-        sessions.forget_silence(self.session);
+        sessions.forget_silence(&self.session);
         sessions.finished += 1;
         sessions.finished_silent += u64::from(totals.bytes_in == 0);
         sessions.finished_totals += totals;
@@ -230,8 +246,8 @@ mod tests {
         let mut client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
         let (stream, peer) = listener.accept().expect("a client came");
         let registry = Registry::default();
-        let session = registry.arrival(stream, peer);
-        let _registered = registry.register(&session);
+        let registered = registry.register(registry.number(peer), stream);
+        let session = registered.session();
         session.pulse.wait();
         client.write_all(b"x").expect("it is sent");
         assert_eq!(session.stream.peek(&mut [0]).expect("it arrives"), 1);

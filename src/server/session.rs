@@ -28,7 +28,7 @@ const SMALL_SEND_BUFFER: usize = 64 * 1024;
 ///
 /// What each message touches comes first and fits one cache line, and no two sessions share a line.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[repr(C)]
 pub(crate) struct Session {
     pub(crate) counters: SessionCounters,
     pub(crate) pulse: Pulse,

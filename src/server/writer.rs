@@ -34,7 +34,7 @@ impl Writers {
         outbox: &Outbox,
         mut handler: Box<dyn Handler>,
         config: &ServerConfig,
-        surroundings: Surroundings<'_>,
+        surroundings: &Surroundings<'_>,
     ) -> CloseReason {
         thread::scope(|scope| {
             let place = self.free.take();
