@@ -201,9 +201,24 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 
 /// Writes all of `bytes`, in one system call unless the client is slow. A write that takes only a part is
 /// continued unless it `is_late`, which is told as a timeout.
-pub(crate) fn write_whole(stream: &mut impl Write, mut bytes: &[u8], is_late: impl Fn() -> bool) -> io::Result<()> {
+pub(crate) fn write_whole(stream: &mut impl Write, bytes: &[u8], is_late: impl Fn() -> bool) -> io::Result<()> {
+    match stream.write(bytes) {
+        Ok(count) if count == bytes.len() => Ok(()),
+        begun => write_rest(stream, bytes, begun, is_late),
+    }
+}
+
+/// Continues a write that has `begun` with not all of `bytes`.
+#[cold]
+fn write_rest(
+    stream: &mut impl Write,
+    mut bytes: &[u8],
+    begun: io::Result<usize>,
+    is_late: impl Fn() -> bool,
+) -> io::Result<()> {
+    let mut written = begun;
     loop {
-        match stream.write(bytes) {
+        match written {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(count) => {
                 bytes = &bytes[count..];
@@ -219,6 +234,7 @@ pub(crate) fn write_whole(stream: &mut impl Write, mut bytes: &[u8], is_late: im
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+        written = stream.write(bytes);
     }
 }
 
@@ -236,6 +252,7 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
     }
 
     /// Takes what one read returned.
+    #[inline(always)]
     fn take(&mut self, read: &[u8], framing: &mut FramingState) -> Step {
         match framing {
             FramingState::Raw => self.answer(read)?,
@@ -253,6 +270,7 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
         self.replies.around.pulse.order().map_or(Ok(()), Err)
     }
 
+    #[inline(never)]
     fn take_lines(&mut self, mut read: &[u8], lines: &mut LineFraming) -> Step {
         while let Some(found) = lines.next(&mut read) {
             match found {
@@ -284,6 +302,7 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
     }
 
     /// Hands one message to the handler.
+    #[inline(always)]
     fn answer(&mut self, message: &[u8]) -> Step {
         self.replies.around.counters.add_message();
         self.replies.around.sink.message(self.replies.around.client, message);
@@ -326,14 +345,19 @@ impl<S: Write> Replies<'_, S> {
         }
         let Self { stream, write_timeout, heard, around, .. } = self;
         let is_late = || write_timeout.is_some_and(|limit| around.pulse.since(*heard) >= limit);
-        write_whole(stream, bytes, is_late).map_err(|error| {
-            let reason = around.reason(&error, CloseReason::WriteTimeout);
-            self.failure = Some(reason);
-            reason
-        })
+        write_whole(stream, bytes, is_late).map_err(|error| self.fail(&error))
+    }
+
+    /// Nothing can be written any more; why.
+    #[cold]
+    fn fail(&mut self, error: &io::Error) -> CloseReason {
+        let reason = self.around.reason(error, CloseReason::WriteTimeout);
+        self.failure = Some(reason);
+        reason
     }
 
     /// Lets `add` append to the replies that are held back, and sends them if they have become many.
+    #[inline(never)]
     fn hold(&mut self, add: impl FnOnce(&mut Vec<u8>)) -> Step {
         let held = self.held.get_or_insert_default();
         add(held);

@@ -69,10 +69,15 @@ impl EventSink {
 
     /// Sends a message event if the budget allows. One relaxed load if it does not.
     pub(crate) fn message(&self, client: &Client, message: &[u8]) {
+        // Not counted here: what was not logged is the total less what was.
         if self.takes_message() {
-            // Not counted here: what was not logged is the total less what was.
-            self.sender.try_send(|| Event::Message { client: *client, excerpt: Excerpt::new(message) });
+            self.send_message(client, message);
         }
+    }
+
+    #[cold]
+    fn send_message(&self, client: &Client, message: &[u8]) {
+        self.sender.try_send(|| Event::Message { client: *client, excerpt: Excerpt::new(message) });
     }
 
     /// Sends a datagram, all of it, if the budget and the memory for them allow.
