@@ -16,6 +16,7 @@ use super::load::{End, Load, Mode};
 use super::payload::{Payloads, Position};
 use super::sample::Recent;
 use super::schedule::Schedule;
+use super::source;
 use super::tally::{Failure, Tally, Window, record};
 
 /// What is sent in one system call at most, and read.
@@ -36,6 +37,8 @@ pub(crate) struct Context<'a> {
     pub(crate) schedule: Option<Schedule>,
     pub(crate) tally: Tally,
     pub(crate) recent: Recent,
+    /// Connections begun so far.
+    pub(crate) connects: u64,
     /// Connections on their way to the server.
     pub(crate) connecting: usize,
     /// Connections that are open.
@@ -91,6 +94,7 @@ impl<'a> Context<'a> {
             schedule: None,
             tally: Tally::new(),
             recent: Recent::new(now),
+            connects: 0,
             connecting: 0,
             open: 0,
             buffer: vec![0; BUFFER],
@@ -133,7 +137,9 @@ impl Connection {
     /// Begins to connect.
     pub(crate) fn connect(&mut self, context: &mut Context<'_>) {
         context.now = Instant::now();
-        let connecting = TcpStream::connect(context.load.address).and_then(|mut stream| {
+        context.connects += 1;
+        let connecting = source::connect(context.load.address, context.connects).and_then(|stream| {
+            let mut stream = TcpStream::from_std(stream);
             let interest = Interest::READABLE | Interest::WRITABLE;
             context.registry.register(&mut stream, Token(self.slot), interest)?;
             Ok(stream)

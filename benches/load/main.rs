@@ -14,6 +14,7 @@ pub(crate) mod load;
 pub(crate) mod run;
 mod engine;
 mod connection;
+mod source;
 pub(crate) mod schedule;
 pub(crate) mod payload;
 pub(crate) mod tally;

@@ -1,9 +1,11 @@
 //! Its counts are the server's.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hebra::{Handler, Next, Server, ServerConfig, Stats};
+use hebra::{Echo, Handler, Next, Server, ServerConfig, Stats};
 
 use crate::harness::load::{Adversaries, End, Load, Mode};
 use crate::harness::run::Outcome;
@@ -32,6 +34,23 @@ fn every_message_and_every_byte_is_counted_on_both_sides() {
         assert!((within - stats.messages as f64).abs() <= connections as f64, "{within} {stats}");
         assert_eq!(tally.elapsed, Duration::from_millis(200));
     }
+}
+
+/// One address has 28,000 ports, which rest for a second when the client has closed first.
+#[test]
+fn a_churn_comes_from_as_many_addresses_as_it_has_connections() {
+    let peers = Arc::new(Mutex::new(HashSet::new()));
+    let seen = Arc::clone(&peers);
+    let server = Server::bind(ServerConfig { workers: 4, ..config() }, move |connection| {
+        seen.lock().expect("nobody panics").insert(connection.client().peer.ip());
+        Echo
+    });
+    let server = server.expect("it binds").start().expect("it starts");
+    let outcome = run(&Load { mode: Mode::Churn, ..load(address(&server)) });
+    assert_eq!(outcome.tally.failures.total(), 0, "{:?}", outcome.tally.failures);
+    let accepted = server.shutdown(FUSE).stats.accepted;
+    assert!(accepted > 1);
+    assert_eq!(peers.lock().expect("nobody panics").len() as u64, accepted.min(1000));
 }
 
 #[test]
