@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::sync::{Arc, Condvar, Instant, Mutex, MutexGuard, PoisonError};
+use super::sync::{Arc, Condvar, Instant, Mutex, MutexGuard, PoisonError, Semaphore};
 
 /// Counts the running and holds the waiting, `workers` and `max_pending` of them at most.
 #[derive(Debug)]
@@ -15,8 +15,8 @@ pub(crate) struct Admission<T> {
     workers: usize,
     max_pending: usize,
     state: Mutex<State<T>>,
-    /// A client waits for a worker, or the gate closed.
-    arrived: Condvar,
+    /// Where workers sleep for whom nobody waits.
+    sleep: Semaphore,
     /// A place became free, or the gate closed. Told only if `State::watchers` says that somebody listens:
     /// it happens at the end of every session, and each notification is a system call.
     freed: Condvar,
@@ -28,6 +28,10 @@ pub(crate) struct Admission<T> {
 struct State<T> {
     waiting: VecDeque<(Instant, T)>,
     running: usize,
+    /// Workers that sleep, and how many of them have been woken and not come to run yet. One that then finds nobody has
+    /// lost its client to a worker that came free, and sleeps again.
+    asleep: usize,
+    woken: usize,
     watchers: usize,
     /// Clients that are not waiting here yet because there is no place.
     placeless: usize,
@@ -63,17 +67,18 @@ pub(crate) enum Admitted<T> {
 }
 
 impl<T> Admission<T> {
-    pub(crate) fn new(workers: usize, max_pending: usize) -> Self {
-        let state =
-            State { waiting: VecDeque::new(), running: 0, watchers: 0, placeless: 0, expected: 0, closed: false };
-        Self {
-            workers,
-            max_pending,
-            state: Mutex::new(state),
-            arrived: Condvar::new(),
-            freed: Condvar::new(),
-            waits: Condvar::new(),
-        }
+    pub(crate) fn new(workers: usize, max_pending: usize, sleep: Semaphore) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            running: 0,
+            asleep: 0,
+            woken: 0,
+            watchers: 0,
+            placeless: 0,
+            expected: 0,
+            closed: false,
+        };
+        Self { workers, max_pending, state: Mutex::new(state), sleep, freed: Condvar::new(), waits: Condvar::new() }
     }
 
     /// Lets `item` wait for a worker, if there is a place.
@@ -89,10 +94,12 @@ impl<T> Admission<T> {
         if state.running + state.waiting.len() > self.workers {
             self.waits.notify_one();
         }
-        // A worker that comes free may be faster than the one that is woken, which then goes back to sleep. If all
-        // are busy, the first to come free looks for itself.
-        if state.running < self.workers {
-            self.arrived.notify_one();
+        // If all are busy, the first to come free looks for itself.
+        let wakes = state.asleep > state.woken;
+        state.woken += usize::from(wakes);
+        drop(state);
+        if wakes {
+            self.sleep.post(1);
         }
         Admitted::Waits
     }
@@ -130,7 +137,12 @@ impl<T> Admission<T> {
                 state.running += 1;
                 return Some((item, Permit(Arc::clone(self))));
             }
-            state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.asleep += 1;
+            drop(state);
+            self.sleep.wait();
+            state = self.lock();
+            state.asleep -= 1;
+            state.woken -= 1;
         }
         None
     }
@@ -189,8 +201,12 @@ impl<T> Admission<T> {
         state.closed = true;
         self.freed.notify_all();
         self.waits.notify_all();
-        self.arrived.notify_all();
-        state.waiting.drain(..).map(|(_, item)| item).collect()
+        let sleeping = state.asleep - state.woken;
+        state.woken = state.asleep;
+        let waiting = state.waiting.drain(..).map(|(_, item)| item).collect();
+        drop(state);
+        self.sleep.post(sleeping);
+        waiting
     }
 
     /// Sleeps until nobody runs or waits, `limit` at most; whether that came about.

@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 use std::{iter, thread};
 
 use super::admission::{Admission, Admitted, Watch};
+use super::semaphore::Semaphore;
 
 const FUSE: Duration = Duration::from_secs(600);
 
 fn gate(workers: usize, max_pending: usize) -> Arc<Admission<u32>> {
-    Arc::new(Admission::new(workers, max_pending))
+    Arc::new(Admission::new(workers, max_pending, Semaphore::new().expect("two descriptors are free")))
 }
 
 /// The next one to have waited for no time at all.

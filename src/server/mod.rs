@@ -15,6 +15,7 @@ mod admission;
 mod admission_tests;
 mod sync;
 mod core;
+mod semaphore;
 mod session;
 mod outbox;
 mod writer;
@@ -48,6 +49,7 @@ pub use self::outbox::PushError;
 use self::peers::Peers;
 pub(crate) use self::peers::peer_of;
 pub(crate) use self::pulse::Pulse;
+use self::semaphore::Semaphore;
 pub(crate) use self::shutdown::ShutdownToken;
 use self::threads::{LAST_WAIT, LimitedThread, join, spawn};
 use self::writer::Writers;
@@ -99,13 +101,15 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::Thread`] if a thread cannot be started.
+    /// [`Error::Thread`] if a thread cannot be started, [`Error::Workers`] if there are no descriptors left.
     pub fn start(self) -> Result<RunningServer, Error> {
         let Self { config, factory, listeners, addresses, pool } = self;
+        let sleep = Semaphore::new()
+            .map_err(|cause| Error::Workers { workers: config.workers, cause: cause.to_string() })?;
         let (sink, events) = EventSink::new(config.log_messages);
         let (linger, leaving) = Linger::new();
         let core = Arc::new(Core {
-            admission: Arc::new(Admission::new(config.workers, config.max_pending)),
+            admission: Arc::new(Admission::new(config.workers, config.max_pending, sleep)),
             peers: config.max_per_ip.map(|limit| Arc::new(Peers::new(limit))),
             registry: Arc::default(),
             token: ShutdownToken::default(),

@@ -5,3 +5,5 @@
 
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 pub(crate) use std::time::Instant;
+
+pub(crate) use super::semaphore::Semaphore;

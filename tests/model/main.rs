@@ -22,7 +22,7 @@ use shuttle::thread::{self, yield_now};
 
 use admission::{Admission, Watch};
 use server::{Fate, Scenario, Silent, run};
-use sync::{Instant, NEVER};
+use sync::{Instant, NEVER, Semaphore};
 
 /// Schedules of each kind for each scenario.
 const SCHEDULES: usize = 1000;
@@ -106,7 +106,7 @@ fn all_who_wait_for_too_long_expire_and_others_are_served() {
 #[test]
 fn a_place_that_becomes_free_wakes_whoever_waits_for_that() {
     check(|| {
-        let gate = Arc::new(Admission::new(1, 0));
+        let gate = Arc::new(Admission::new(1, 0, Semaphore::default()));
         let woken = Arc::new(AtomicBool::new(false));
         let waiter = {
             let (gate, woken) = (Arc::clone(&gate), Arc::clone(&woken));
@@ -127,7 +127,7 @@ fn a_place_that_becomes_free_wakes_whoever_waits_for_that() {
 #[test]
 fn a_place_that_becomes_free_wakes_all_who_wait_for_that() {
     check(|| {
-        let gate = Arc::new(Admission::new(1, 0));
+        let gate = Arc::new(Admission::new(1, 0, Semaphore::default()));
         gate.admit(());
         let (_, permit) = gate.next().expect("it waits");
         let sleepers: [fn(&Admission<()>); 2] =
@@ -146,7 +146,7 @@ fn a_place_that_becomes_free_wakes_all_who_wait_for_that() {
 #[test]
 fn whoever_sleeps_at_the_gate_is_woken_by_its_closing() {
     check(|| {
-        let gate = Arc::new(Admission::new(1, 0));
+        let gate = Arc::new(Admission::new(1, 0, Semaphore::default()));
         gate.admit(());
         let sleepers: [fn(&Admission<()>); 4] = [
             |gate| assert!(gate.wait_freed(NEVER)),
@@ -168,7 +168,7 @@ fn whoever_sleeps_at_the_gate_is_woken_by_its_closing() {
 #[test]
 fn idle_means_that_nobody_runs_and_nobody_waits() {
     check(|| {
-        let gate = Arc::new(Admission::new(1, 1));
+        let gate = Arc::new(Admission::new(1, 1, Semaphore::default()));
         let served = Arc::new(AtomicUsize::new(0));
         gate.admit(());
         gate.admit(());
@@ -193,7 +193,7 @@ fn the_reaper_sleeps_until_the_first_of_its_times() {
     // One thread has one schedule.
     let model = || {
         let (soon, late) = (Duration::from_secs(10), Duration::from_secs(60));
-        let gate = Arc::new(Admission::new(1, 2));
+        let gate = Arc::new(Admission::new(1, 2, Semaphore::default()));
         let start = Instant::now();
         gate.admit(1);
         let (_, _permit) = gate.next().expect("it waits");

@@ -11,7 +11,7 @@ use shuttle::thread::{self, JoinHandle, yield_now};
 
 use crate::admission::{Admission, Admitted, Watch};
 use crate::shutdown::ShutdownToken;
-use crate::sync::{Instant, NEVER};
+use crate::sync::{Instant, NEVER, Semaphore};
 
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 const YIELD_AFTER: Duration = Duration::from_secs(60);
@@ -201,7 +201,7 @@ impl Core {
 pub(crate) fn run(scenario: Scenario) -> Vec<Fate> {
     let core = Arc::new(Core {
         scenario,
-        admission: Arc::new(Admission::new(scenario.workers, scenario.max_pending)),
+        admission: Arc::new(Admission::new(scenario.workers, scenario.max_pending, Semaphore::default())),
         token: ShutdownToken::default(),
         registry: Mutex::default(),
         closed: AtomicBool::default(),

@@ -156,3 +156,25 @@ impl Condvar {
         (guard, WaitTimeoutResult(timed_out))
     }
 }
+
+/// The semaphore without its pipe.
+#[derive(Debug, Default)]
+pub(crate) struct Semaphore {
+    permits: scheduled::Mutex<usize>,
+    given: scheduled::Condvar,
+}
+
+impl Semaphore {
+    pub(crate) fn post(&self, count: usize) {
+        *self.permits.lock().unwrap_or_else(PoisonError::into_inner) += count;
+        (0..count).for_each(|_| self.given.notify_one());
+    }
+
+    pub(crate) fn wait(&self) {
+        let mut permits = self.permits.lock().unwrap_or_else(PoisonError::into_inner);
+        while *permits == 0 {
+            permits = self.given.wait(permits).unwrap_or_else(PoisonError::into_inner);
+        }
+        *permits -= 1;
+    }
+}
