@@ -65,4 +65,9 @@ impl EventReceiver {
             }
         }
     }
+
+    /// Whether no event waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.arriving.is_empty()
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
@@ -14,6 +15,10 @@ const TARGET: &str = "hebra";
 
 /// How long a message budget lasts.
 const WINDOW: Duration = Duration::from_secs(1);
+
+/// How long the thread rests when it has logged all there was: who sends an event meanwhile need not wake it, which is
+/// a system call, and the lines of all are written at once.
+const REST: Duration = Duration::from_millis(1);
 
 /// How long a client may be silent before its arrival is logged. Health probes connect and leave well within
 /// it, and would drown everything else.
@@ -81,10 +86,15 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.keep_time(Instant::now());
+            if self.events.is_empty() {
+                log::logger().flush();
+                thread::sleep(REST);
+            }
         }
         self.tell_missing_messages();
         self.tell_dropped();
         self.tell((self.stats)().told());
+        log::logger().flush();
     }
 
     fn record(&mut self, event: Event) {
