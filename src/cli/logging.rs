@@ -72,10 +72,26 @@ impl Log for Batches {
     fn flush(&self) {
         // Locked until they are written, so that lines keep their order.
         let mut lines = self.lines.lock();
-        // Who does not read its log does not miss it.
-        let _: io::Result<()> = io::stderr().write_all(&lines);
+        let mut rest = lines.as_slice();
+        while !rest.is_empty() {
+            let (piece, next) = rest.split_at(whole_lines(rest));
+            // Who does not read its log does not miss it.
+            let _: io::Result<()> = io::stderr().write_all(piece);
+            rest = next;
+        }
         lines.clear();
     }
+}
+
+/// How many bytes of `lines` are written at once: whole lines, and no more than a pipe takes without cutting one for
+/// another process that writes to it, unless one line is longer.
+fn whole_lines(lines: &[u8]) -> usize {
+    /// PIPE_BUF of Linux; POSIX asks for an eighth of it.
+    const ATOMIC: usize = 4096;
+    let is_end = |byte: &u8| *byte == b'\n';
+    let fitting = &lines[..lines.len().min(ATOMIC)];
+    let end = fitting.iter().rposition(is_end).or_else(|| lines.iter().position(is_end));
+    end.map_or(lines.len(), |end| end + 1)
 }
 
 /// Lines that were logged and not written yet.
@@ -96,5 +112,27 @@ impl Write for Lines {
     /// After each line, which is not to be written yet.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_is_cut_and_a_pipe_takes_each_piece_whole() {
+        let long = "x".repeat(5000);
+        let text = format!("{}{long}\nlast\nno end", "a line\n".repeat(1000));
+        let mut rest = text.as_bytes();
+        let mut pieces = Vec::new();
+        while !rest.is_empty() {
+            let (piece, next) = rest.split_at(whole_lines(rest));
+            pieces.push(piece);
+            rest = next;
+        }
+        assert_eq!(pieces.concat(), text.as_bytes());
+        let (whole, last) = (&pieces[..pieces.len() - 1], pieces[pieces.len() - 1]);
+        assert!(whole.iter().all(|piece| piece.ends_with(b"\n") && (piece.len() <= 4096 || piece.len() == 5001)));
+        assert_eq!((last, pieces.len()), (b"no end".as_slice(), 5));
     }
 }

@@ -3,7 +3,7 @@
 //! It is a pipe, a byte of which is a permit. Those who sleep on locks and condition variables share a few queues
 //! of their process in the kernel (16 on two cores since Linux 6.16), where every wake-up searches for its own:
 //! thousands of idle workers would slow down each lock of the server. Those who read a pipe wait in a queue of that
-//! pipe, and a byte wakes one.
+//! pipe, and a byte wakes one of them (Linux 5.6 and later; elsewhere it may wake all, of whom all but one sleep again).
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 

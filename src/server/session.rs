@@ -26,7 +26,7 @@ const SMALL_SEND_BUFFER: usize = 64 * 1024;
 ///
 /// Everyone shares this one value, and so the one descriptor.
 ///
-/// What each message touches comes first and fits one cache line, and no two sessions share a line.
+/// What each message touches comes first, within 64 bytes.
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Session {
