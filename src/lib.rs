@@ -79,6 +79,7 @@
 //! A session never waits for the log. What a client sent is shortened (a datagram is not), and escaped so that it can neither
 //! control a terminal nor pass for a line of its own. Messages are sampled by
 //! [`log_messages`](ServerConfig::log_messages); [`Stats`] are exact whatever the log leaves out.
+//! The logger is flushed whenever all there was has been logged, at most a thousand times a second.
 //!
 //! # Features
 //!
