@@ -38,8 +38,8 @@ pub(crate) fn init(level: LevelFilter) {
     }));
 }
 
-/// A logger that writes the lines of many events at once: one system call for each would be a third of what a short
-/// session costs.
+/// A logger that writes the lines of many events at once: a session has two at least, and a system call for each is a
+/// good part of what a short one costs.
 struct Batches {
     logger: Logger,
     lines: Lines,

@@ -62,11 +62,12 @@ impl Core {
     /// arrivals to wait in the kernel.
     pub(crate) fn arrive(&self, stream: TcpStream, peer: SocketAddr) {
         let client = self.registry.number(peer);
-        let place = self.peers.as_ref().and_then(|peers| peers.enter(client.peer.ip()));
-        let has_no_place = place.is_none() && self.peers.is_some();
-        let mut arrival = Arrival { client, stream, place };
-        if has_no_place {
-            return self.refuse(arrival, RefuseReason::TooManyFromPeer);
+        let mut arrival = Arrival { client, stream, place: None };
+        if let Some(peers) = &self.peers {
+            arrival.place = peers.enter(client.peer.ip());
+            if arrival.place.is_none() {
+                return self.refuse(arrival, RefuseReason::TooManyFromPeer);
+            }
         }
         loop {
             match self.admission.admit(arrival) {

@@ -133,7 +133,7 @@ impl Core {
         }
     }
 
-    /// `Core::work` and `Core::serve_next`.
+    /// `Core::work` and `Core::serve`.
     fn work(&self) {
         while let Some((client, permit)) = self.admission.next() {
             let running = self.running.fetch_add(1, SeqCst);
