@@ -17,6 +17,10 @@ use crate::{Client, CloseReason, Framing, Handler, Next, ServerConfig};
 /// Replies of the line framing are gathered and sent when a read's lines are all answered, or at this size.
 const HELD_REPLIES: usize = 64 * 1024;
 
+/// What a silent client may keep, in bytes, of each buffer that has grown for it. Who needs no more has no timeout of
+/// its reads, which costs a message of a few KiB some percent.
+const KEPT: usize = 16 * 1024;
+
 /// One client's session.
 ///
 /// The server makes one for each connection. Made by hand, it runs a [`Handler`] against a scripted stream:
@@ -67,6 +71,9 @@ pub(crate) struct Surroundings<'a> {
     /// Makes the stream's reads end with a timeout instead of waiting, and says how many bytes can have
     /// arrived by now.
     pub(crate) read_what_has_arrived: &'a dyn Fn() -> usize,
+    /// Makes the stream's reads end with a timeout when the client has been silent for a while, or wait as they did
+    /// before; whether they end.
+    pub(crate) limit_silence: &'a dyn Fn(bool) -> bool,
     /// Makes the stream's writes end with a timeout instead of waiting.
     pub(crate) write_what_fits: &'a dyn Fn(),
 }
@@ -107,6 +114,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
             pulse: &Pulse::new(Instant::now()),
             token: &ShutdownToken::default(),
             read_what_has_arrived: &|| usize::MAX,
+            limit_silence: &|_| false,
             write_what_fits: &|| {},
         })
     }
@@ -125,6 +133,8 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
         let mut buffer = ReadBuffer::default();
         // What can still be unread of what had arrived when the server was seen to stop.
         let mut last_reads = None;
+        // Whether a read that ends with a timeout means that memory is to be given back.
+        let mut lends = false;
         let mut step = conversation.open();
         loop {
             if let Err(reason) = conversation.replies.send_held().and(step) {
@@ -133,7 +143,17 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                 return reason;
             }
             let silent_since = around.pulse.wait();
-            let read = conversation.replies.stream.read(buffer.bytes());
+            let read = loop {
+                match conversation.replies.stream.read(buffer.bytes()) {
+                    // At a stop the timeout is another.
+                    Err(error) if lends && last_reads.is_none() && is_timeout(&error) => {
+                        buffer.give_back();
+                        conversation.replies.give_back(&mut framing);
+                        lends = (around.limit_silence)(false);
+                    }
+                    read => break read,
+                }
+            };
             let finished = !around.pulse.wake(silent_since);
             conversation.replies.heard = around.pulse.now();
             step = match read {
@@ -148,6 +168,10 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                         if around.token.is_set() { around.go_on(&mut last_reads, count, full) } else { Ok(()) }
                     });
                     buffer.adapt(count);
+                    let holds = buffer.memory().max(conversation.replies.memory(&framing)) > KEPT;
+                    if holds != lends && last_reads.is_none() {
+                        lends = (around.limit_silence)(holds);
+                    }
                     step
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
@@ -379,6 +403,25 @@ impl<S: Write> Replies<'_, S> {
         held.shrink_to(HELD_REPLIES);
         self.held = Some(held);
         step
+    }
+
+    /// Bytes that the larger of the line framing's buffers holds.
+    fn memory(&self, framing: &FramingState) -> usize {
+        match (framing, &self.held) {
+            (FramingState::Line(lines), Some(held)) => lines.memory().max(held.capacity()),
+            _ => 0,
+        }
+    }
+
+    /// Gives back what these do not need.
+    #[cold]
+    fn give_back(&mut self, framing: &mut FramingState) {
+        if let FramingState::Line(lines) = framing {
+            lines.give_back();
+        }
+        if let Some(held) = &mut self.held {
+            held.shrink_to_fit();
+        }
     }
 
     /// Tells the client why its session ends, if it could not know. A raw stream carries nothing of ours.

@@ -34,6 +34,17 @@ impl ReadBuffer {
         if self.grown.is_empty() { &mut self.first } else { &mut self.grown }
     }
 
+    /// Bytes that it holds beside those of its frame.
+    pub(crate) fn memory(&self) -> usize {
+        self.grown.len()
+    }
+
+    /// Makes it as small as at first.
+    pub(crate) fn give_back(&mut self) {
+        self.grown = Vec::new();
+        self.small_reads = 0;
+    }
+
     /// Follows a read of `count` bytes, which are of no use any more.
     pub(crate) fn adapt(&mut self, count: usize) {
         let size = self.bytes().len();
@@ -70,6 +81,16 @@ mod tests {
             }
             assert_eq!(buffer.bytes().len(), expected);
         }
+    }
+
+    #[test]
+    fn what_is_given_back_is_all_but_the_first() {
+        let mut buffer = ReadBuffer::default();
+        assert_eq!(buffer.memory(), 0);
+        buffer.adapt(LEAST);
+        assert_eq!(buffer.memory(), 4 << 10);
+        buffer.give_back();
+        assert_eq!((buffer.memory(), buffer.bytes().len()), (0, LEAST));
     }
 
     #[test]

@@ -1,24 +1,32 @@
-//! A message costs no allocation: neither in the session nor anywhere else in a running server.
+//! A message costs no allocation: neither in the session nor anywhere else in a running server. And what a session
+//! has allocated for much does not stay with a client that has become silent.
 //!
-//! A binary of its own, with one test, because the allocator counts for the whole process.
+//! A binary of its own, whose tests run one at a time, because the allocator counts for the whole process.
 
 mod support;
 
 use std::io::{Read, Write};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use dhat::{Alloc, HeapStats, Profiler};
 use hebra::{Framing, LogMessages, ServerConfig};
 
-use support::{address, config, connect, start};
+use support::{FUSE, address, config, connect, exchange, start};
 
 #[global_allocator]
 static ALLOCATOR: Alloc = Alloc;
+
+/// Held by the test that runs.
+static TURN: Mutex<()> = Mutex::new(());
 
 const MESSAGES: usize = 10_000;
 const ROUNDS: usize = 5;
 
 #[test]
 fn a_message_is_echoed_without_allocating() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let _profiler = Profiler::builder().testing().build();
     for framing in [Framing::Message, Framing::Line, Framing::Raw] {
         let server = start(ServerConfig { framing, log_messages: LogMessages::Off, ..config() });
@@ -37,5 +45,40 @@ fn a_message_is_echoed_without_allocating() {
         // may still be starting. Any round without a single block shows that a message needs none.
         let free = (0..ROUNDS).any(|_| blocks_allocated() == 0);
         assert!(free, "{framing:?}: each of {ROUNDS} rounds allocated");
+    }
+}
+
+#[test]
+fn a_client_that_falls_silent_gives_the_memory_back_that_a_flood_took() {
+    const FLOOD: usize = 4 << 20;
+    const LINE: usize = 50_000;
+    /// Of the server and this test, while a client is connected and has sent little.
+    const LITTLE: usize = 32 * 1024;
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _profiler = Profiler::builder().testing().build();
+    let held = || HeapStats::get().curr_bytes;
+    for framing in [Framing::Message, Framing::Line, Framing::Raw] {
+        let server = start(ServerConfig { framing, log_messages: LogMessages::Off, ..config() });
+        let mut client = connect(address(&server));
+        assert_eq!(exchange(&mut client, b"little\n"), b"little\n");
+        let line = [&[b'x'; LINE - 1][..], b"\n"].concat();
+        let before = held();
+        let most = thread::scope(|scope| {
+            scope.spawn(|| (0..FLOOD / LINE).for_each(|_| (&client).write_all(&line).expect("it is sent")));
+            let mut echo = vec![0; LINE];
+            let echoes = (0..FLOOD / LINE).map(|_| {
+                (&client).read_exact(&mut echo).expect("it is echoed");
+                held()
+            });
+            echoes.max().expect("there are some")
+        });
+        assert!(most > before + 3 * LITTLE, "{framing:?}: there is nothing to give back: {before} to {most}");
+        let silent_since = Instant::now();
+        while held() > before + LITTLE && silent_since.elapsed() < FUSE {
+            thread::park_timeout(Duration::from_millis(10));
+        }
+        let left = held().saturating_sub(before);
+        assert!(left <= LITTLE, "{framing:?}: {left} bytes are left");
+        assert_eq!(exchange(&mut client, b"and on\n"), b"and on\n");
     }
 }

@@ -45,6 +45,19 @@ impl LineFraming {
         Self { telnet: Telnet::default(), refused: Refused::default(), max_line, line: Vec::new(), taken: false }
     }
 
+    /// Bytes of memory that it holds.
+    pub(crate) fn memory(&self) -> usize {
+        self.line.capacity()
+    }
+
+    /// Gives back the memory that it does not need for the line that has begun.
+    pub(crate) fn give_back(&mut self) {
+        if std::mem::take(&mut self.taken) {
+            self.line.clear();
+        }
+        self.line.shrink_to_fit();
+    }
+
     /// Takes bytes off the front of `input` until something is found; `None` once `input` is empty.
     pub fn next<'a>(&'a mut self, input: &mut &[u8]) -> Option<Found<'a>> {
         if std::mem::take(&mut self.taken) {

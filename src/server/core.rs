@@ -166,8 +166,8 @@ impl Core {
     /// of them.
     #[inline(never)]
     fn converse(&self, session: &Arc<Session>) -> CloseReason {
-        // The write timeout is inherited from the listener. There is no read timeout: the kernel would start and stop a
-        // timer at each read, and the reaper ends who is silent for too long.
+        // The write timeout is inherited from the listener. There is no read timeout but after a
+        // flood: the kernel would start and stop a timer at each read, and the reaper ends who is silent for too long.
         let handler = (self.factory)(&Connection::new(session, self.config.max_outgoing));
         let surroundings = Surroundings {
             client: &session.client,
@@ -176,6 +176,7 @@ impl Core {
             sink: &self.sink,
             token: &self.token,
             read_what_has_arrived: &|| session.read_what_has_arrived(),
+            limit_silence: &|limited| session.limit_silence(limited),
             write_what_fits: &|| session.write_what_fits(),
         };
         match (session.outbox(), &self.busy_poll) {

@@ -22,6 +22,9 @@ use crate::events::SessionCounters;
 /// gets less, waits 40 ms before it acknowledges that, and so much longer does the sender wait.
 const SMALL_SEND_BUFFER: usize = 64 * 1024;
 
+/// How long a client that has sent much may be silent before the memory for it is given back.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// A connection from its accept to its close: the client, its socket, its counters.
 ///
 /// Everyone shares this one value, and so the one descriptor.
@@ -138,6 +141,12 @@ impl Session {
             Err(error) if is_timeout(&error) => self.break_off(Order::WriteTimeout),
             Err(_) => self.break_off(Order::Broken),
         }
+    }
+
+    /// Makes a read end when the client has been silent for a while, so that its worker can give memory back, or wait
+    /// as long as it takes; whether it ends.
+    pub(crate) fn limit_silence(&self, limited: bool) -> bool {
+        self.stream.set_read_timeout(limited.then_some(SILENCE)).is_ok() && limited
     }
 
     /// Reads only what has arrived from now on: a read that finds nothing ends. Returns how many bytes that
