@@ -9,7 +9,7 @@ use crate::{Error, LogMessages};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UdpConfig {
     /// Addresses to listen on, each `HOST:PORT`; every address a name resolves to is used. Port 0 takes a
-    /// free one. Default: `localhost:1234`.
+    /// free one. Broadcast and multicast addresses are refused. Default: `localhost:1234`.
     pub listen: Vec<String>,
     /// Whether each datagram is sent back (RFC 862). Default: no.
     pub echo: bool,

@@ -351,3 +351,23 @@ fn a_wrong_flag_or_address_is_named() {
         assert!(stderr.starts_with("hebra: ") && stderr.contains(&named), "{stderr}");
     }
 }
+
+#[test]
+fn an_address_of_many_hosts_is_refused_at_the_start() {
+    for (address, kind) in [
+        ("239.1.2.3:0", "multicast"),
+        ("224.0.0.1:0", "multicast"),
+        ("[ff0e::5]:0", "multicast"),
+        ("255.255.255.255:0", "broadcast"),
+        // That of the loopback network, which only the system knows.
+        ("127.255.255.255:0", "broadcast"),
+    ] {
+        let told = format!("cannot listen on {address}: a {kind} address, not a host's");
+        let error =
+            UdpServer::bind(UdpConfig { listen: vec![address.to_owned()], ..echoing() }).expect_err(address);
+        assert!(error.to_string().starts_with(&told), "{error}");
+        let output = udp("serve").args(["--listen", address]).output().expect("it is built");
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), format!("hebra: {error}\n"));
+    }
+}
