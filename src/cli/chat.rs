@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use hebra::{Error, Notice, Room};
 
 use super::signals::Stop;
-use super::terminal::{self, LineReader, Printer};
+use super::terminal::{self, LineReader, NOT_TEXT, Printer};
 
 /// How long a screen that shows nothing any more is waited for: a terminal can be paused.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -98,8 +98,10 @@ fn listen(mut lines: LineReader, room: &Weak<Room>, answers: &Printer, somebody:
             Ok(Some(line)) => Order::from(line.trim()),
             Ok(None) => Order::Leave,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Order::Leave,
-            // The line is no text; the next one may be.
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Order::Unknown,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                print(answers, format_args!("* {NOT_TEXT}"));
+                Order::Nothing
+            }
             Err(error) => {
                 print(answers, format_args!("* cannot read what is typed: {error}"));
                 Order::Leave

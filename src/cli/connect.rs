@@ -18,7 +18,7 @@ use signal_hook::low_level::emulate_default_handler;
 use super::arguments::ConnectArguments;
 use super::failure::{self, Failure};
 use super::printable::Printable;
-use super::terminal::{self, LineReader, Printer};
+use super::terminal::{self, LineReader, NOT_TEXT, Printer};
 use super::{FAILED, complain};
 
 /// How much is copied at once, in bytes.
@@ -45,7 +45,7 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
         let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
         give_back_on_signal(printer.clone()).map_err(|cause| local(&cause))?;
         printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
-        (Some(lines), Output::Screen(printer, Printable::default()))
+        (Some((lines, printer.clone())), Output::Screen(printer, Printable::default()))
     } else if io::stdout().is_terminal() {
         let (_, printer) = terminal::open("").map_err(|cause| local(&cause))?;
         (None, Output::Screen(printer, Printable::default()))
@@ -145,9 +145,9 @@ struct Sender {
 
 impl Sender {
     /// Sends the lines that are typed, up to `bye`, or else all of standard input, then closes the sending side.
-    fn send(&self, lines: Option<LineReader>, sent: &channel::Sender<()>) {
+    fn send(&self, lines: Option<(LineReader, Printer)>, sent: &channel::Sender<()>) {
         let result = match lines {
-            Some(lines) => self.send_lines(lines),
+            Some((lines, printer)) => self.send_lines(lines, &printer),
             None => self.send_bytes(io::stdin().lock(), sent),
         };
         if let Err(cause) = result {
@@ -157,7 +157,7 @@ impl Sender {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    fn send_lines(&self, mut lines: LineReader) -> io::Result<()> {
+    fn send_lines(&self, mut lines: LineReader, printer: &Printer) -> io::Result<()> {
         loop {
             match lines.read() {
                 // What is said last, also to a server to which it means nothing.
@@ -166,6 +166,9 @@ impl Sender {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {
                     // As Ctrl-C ends any other program, which is what the shell is to see.
                     emulate_default_handler(SIGINT)?;
+                }
+                Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    printer.print(&format!("hebra: {NOT_TEXT}\n"))?;
                 }
                 Err(error) => return Err(error),
             }

@@ -7,6 +7,7 @@
 //! wakes the editor up.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,13 +20,16 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{ColorMode, Config, Editor, ExternalPrinter, Helper};
+use rustyline::{ColorMode, Config, Context, Editor, ExternalPrinter, Helper};
 
 /// How much text may wait for the prompt to be redrawn, in bytes, before whoever prints has to wait.
 const MAX_WAITING: usize = 256 * 1024;
 
 /// How long [`Printer::close`] waits for the editor: it does not look up while it searches its history.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What to say of [`ErrorKind::InvalidData`]: the editor forgets all that it read together with the byte.
+pub(crate) const NOT_TEXT: &str = "left out: a byte that is not UTF-8, and what came with it";
 
 /// The message that makes the editor redraw. It goes a line up and down again, because the editor ends each
 /// message with a line feed.
@@ -43,7 +47,7 @@ pub(crate) fn open(prompt: &str) -> io::Result<(LineReader, Printer)> {
     if !is_interactive() {
         let screen = Arc::new(Screen::new(None, None));
         return Ok((
-            LineReader { prompt: String::new(), editor: None, screen: Arc::clone(&screen) },
+            LineReader { prompt: String::new(), begun: String::new(), editor: None, screen: Arc::clone(&screen) },
             Printer(screen),
         ));
     }
@@ -53,8 +57,13 @@ pub(crate) fn open(prompt: &str) -> io::Result<(LineReader, Printer)> {
     let mut editor = Editor::with_config(config).map_err(io_error)?;
     let wake = editor.create_external_printer().map_err(io_error)?;
     let screen = Arc::new(Screen::new(Some(settings), Some(Box::new(wake))));
-    editor.set_helper(Some(Redraw(Arc::clone(&screen))));
-    let reader = LineReader { prompt: prompt.to_owned(), editor: Some(editor), screen: Arc::clone(&screen) };
+    editor.set_helper(Some(Redraw { screen: Arc::clone(&screen), line: RefCell::default() }));
+    let reader = LineReader {
+        prompt: prompt.to_owned(),
+        begun: String::new(),
+        editor: Some(editor),
+        screen: Arc::clone(&screen),
+    };
     Ok((reader, Printer(screen)))
 }
 
@@ -67,6 +76,8 @@ pub(crate) fn is_interactive() -> bool {
 /// Reads the lines that are typed.
 pub(crate) struct LineReader {
     prompt: String,
+    /// The line that the next call goes on with.
+    begun: String,
     editor: Option<Editor<Redraw, DefaultHistory>>,
     screen: Arc<Screen>,
 }
@@ -76,7 +87,8 @@ impl LineReader {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Interrupted`] after Ctrl-C, which should end the program; else what the system says. The
+    /// [`ErrorKind::Interrupted`] after Ctrl-C, which should end the program; [`ErrorKind::InvalidData`] for a
+    /// byte that is no text, after which the next call goes on with the line; else what the system says. The
     /// terminal has its own settings back in each case.
     pub(crate) fn read(&mut self) -> io::Result<Option<String>> {
         let Some(editor) = &mut self.editor else {
@@ -90,8 +102,13 @@ impl LineReader {
         if !self.screen.begin() {
             return Ok(None);
         }
-        let result = editor.readline(&self.prompt);
-        let ended = result.is_err();
+        let begun = std::mem::take(&mut self.begun);
+        let result = editor.readline_with_initial(&self.prompt, (&begun, ""));
+        let goes_on = matches!(&result, Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData);
+        if goes_on && let Some(helper) = editor.helper() {
+            self.begun = helper.line.take();
+        }
+        let ended = result.is_err() && !goes_on;
         if !self.screen.end(ended) {
             return Ok(None);
         }
@@ -290,8 +307,11 @@ impl Screen {
     }
 }
 
-/// Draws what waits before the prompt.
-struct Redraw(Arc<Screen>);
+/// Draws what waits before the prompt, and knows the line: the editor forgets it when it fails.
+struct Redraw {
+    screen: Arc<Screen>,
+    line: RefCell<String>,
+}
 
 impl Helper for Redraw {}
 impl Completer for Redraw {
@@ -299,11 +319,17 @@ impl Completer for Redraw {
 }
 impl Hinter for Redraw {
     type Hint = String;
+
+    /// Asked for at each change of the line.
+    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        line.clone_into(&mut self.line.borrow_mut());
+        None
+    }
 }
 impl Validator for Redraw {}
 impl Highlighter for Redraw {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, is_own: bool) -> Cow<'b, str> {
-        let text = self.0.draw(is_own);
+        let text = self.screen.draw(is_own);
         if text.is_empty() { Cow::Borrowed(prompt) } else { Cow::Owned(text + prompt) }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hebra::{CloseReason, Framing, Notice, Room, Seats, Server, ServerConfig};
 use nix::sys::signal::Signal;
+use rexpect::session::spawn_command;
 
 use crate::support::{FUSE, Program, address, config, connect, read_to_end};
 
@@ -218,6 +219,23 @@ fn an_odd_byte_of_the_operators_ends_nothing() {
     program.type_bytes(b"caf\xe9\n");
     guest.hears("<operator> caf\u{fffd}");
     program.type_line("still here");
+    guest.hears("<operator> still here");
+}
+
+#[test]
+fn an_odd_byte_typed_on_a_terminal_ends_nothing() {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]);
+    command.env("TERM", "xterm").stdin(Stdio::inherit());
+    let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
+    let (_, address) = terminal.exp_regex(r"127\.0\.0\.1:\d+\r").expect("it listens");
+    let mut guest = Guest::new(address.trim_end().parse().expect("an address"));
+    terminal.exp_string("* <1> joined").expect("the guest is there");
+    let mut keys = terminal.process().get_file_handle().expect("a terminal");
+    keys.write_all(b"still \xff").expect("it runs");
+    terminal.exp_string("* left out: a byte that is not UTF-8, and what came with it").expect("it is told");
+    terminal.exp_string("> still ").expect("the line is there");
+    terminal.send_line("here").expect("it runs");
     guest.hears("<operator> still here");
 }
 

@@ -213,6 +213,24 @@ fn two_lines_typed_at_once_are_both_sent() {
 }
 
 #[test]
+fn a_byte_that_is_no_text_is_left_out_and_the_line_goes_on() {
+    let (mut terminal, server) = terminal_and_server();
+    let mut keys = terminal.process().get_file_handle().expect("a terminal");
+    // The second is half of a character, which only the key after it tells.
+    for typed in [&b"half a l\xff"[..], b"\xc3x"] {
+        keys.write_all(typed).expect("it runs");
+        terminal
+            .exp_string("hebra: left out: a byte that is not UTF-8, and what came with it")
+            .expect("it is told");
+        terminal.exp_string("> half a l").expect("the line is there");
+    }
+    terminal.send_line("ine").expect("it runs");
+    terminal.send_line("another").expect("it runs");
+    let lines: Vec<String> = BufReader::new(&server).lines().take(2).map_while(Result::ok).collect();
+    assert_eq!(lines, ["half a line", "another"]);
+}
+
+#[test]
 fn what_comes_while_a_line_is_typed_is_shown_above_it_and_cannot_control_the_terminal() {
     let (mut terminal, mut server) = terminal_and_server();
     terminal.send("half a l").expect("it runs");
