@@ -17,7 +17,7 @@ use signal_hook::low_level::emulate_default_handler;
 
 use super::arguments::ConnectArguments;
 use super::failure::{self, Failure};
-use super::printable::Printable;
+use super::printable::{Lines, Printable};
 use super::terminal::{self, LineReader, NOT_TEXT, Printer};
 use super::{FAILED, complain};
 
@@ -30,6 +30,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a server that has closed its sending side may take nothing of what it is sent.
 const STUCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long nothing may come within a line before what has come of it is shown above a prompt.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Connects and talks until the server closes; the exit code.
 pub(crate) fn run(arguments: &ConnectArguments) -> u8 {
@@ -45,7 +48,8 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
         let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
         give_back_on_signal(printer.clone()).map_err(|cause| local(&cause))?;
         printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
-        (Some((lines, printer.clone())), Output::Screen(printer, Printable::default()))
+        let output = Output::Prompt(printer.clone(), Printable::default(), Lines::default());
+        (Some((lines, printer)), output)
     } else if io::stdout().is_terminal() {
         let (_, printer) = terminal::open("").map_err(|cause| local(&cause))?;
         (None, Output::Screen(printer, Printable::default()))
@@ -216,6 +220,8 @@ impl Sender {
 
 /// The receiving direction.
 enum Output {
+    /// Above a prompt everything becomes lines, so a line is printed when all of it is there.
+    Prompt(Printer, Printable, Lines),
     Screen(Printer, Printable),
     Bytes,
 }
@@ -224,18 +230,36 @@ impl Output {
     /// Prints what comes, as it comes, until the server closes.
     fn receive(&mut self, mut stream: &TcpStream) -> Result<(), Broken> {
         let mut buffer = vec![0; BUFFER];
+        let mut is_timed = false;
         loop {
+            if self.is_within_line() != is_timed {
+                is_timed = !is_timed;
+                stream.set_read_timeout(is_timed.then_some(PAUSE)).map_err(Broken::Read)?;
+            }
             match stream.read(&mut buffer) {
                 Ok(0) => return Ok(()),
                 Ok(count) => self.print(&buffer[..count]).map_err(Broken::Write)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The rest of the line takes its time.
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.print_begun().map_err(Broken::Write)?,
                 Err(error) => return Err(Broken::Read(error)),
             }
         }
     }
 
+    /// Whether the rest of a line is waited for.
+    fn is_within_line(&self) -> bool {
+        matches!(self, Self::Prompt(_, _, lines) if lines.is_begun())
+    }
+
+    /// Prints what has come of a line.
+    fn print_begun(&mut self) -> io::Result<()> {
+        if let Self::Prompt(printer, _, lines) = self { printer.print(&lines.finish()) } else { Ok(()) }
+    }
+
     fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
+            Self::Prompt(printer, printable, lines) => printer.print(&lines.feed(&printable.feed(bytes))),
             Self::Screen(printer, printable) => printer.print(&printable.feed(bytes)),
             Self::Bytes => {
                 let mut output = io::stdout().lock();
@@ -247,11 +271,14 @@ impl Output {
 
     /// Prints what is left, and gives the terminal back.
     fn close(&mut self) {
-        if let Self::Screen(printer, printable) = self {
-            // There is nobody to tell if it cannot be printed.
-            let _ = printer.print(&printable.finish());
-            let _ = printer.close();
-        }
+        let (printer, rest) = match self {
+            Self::Prompt(printer, printable, lines) => (printer, lines.feed(&printable.finish()) + &lines.finish()),
+            Self::Screen(printer, printable) => (printer, printable.finish()),
+            Self::Bytes => return,
+        };
+        // There is nobody to tell if it cannot be printed.
+        let _ = printer.print(&rest);
+        let _ = printer.close();
     }
 }
 

@@ -24,6 +24,38 @@ impl Printable {
     }
 }
 
+/// How long a line may be, in bytes, before it is cut: one that has no end is not to fill the memory.
+const MAX_LINE: usize = 1024 * 1024;
+
+/// Makes whole lines of text, however it is cut.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    begun: String,
+}
+
+impl Lines {
+    /// The lines that end in `text`, or else what is too long for one.
+    pub(crate) fn feed(&mut self, text: &str) -> String {
+        let Some(end) = text.rfind('\n') else {
+            self.begun.push_str(text);
+            return if self.begun.len() > MAX_LINE { self.finish() } else { String::new() };
+        };
+        let (lines, rest) = text.split_at(end + 1);
+        let begun = std::mem::replace(&mut self.begun, rest.to_owned());
+        begun + lines
+    }
+
+    /// Whether the text so far ends within a line.
+    pub(crate) fn is_begun(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
+    /// What is left of a line.
+    pub(crate) fn finish(&mut self) -> String {
+        std::mem::take(&mut self.begun)
+    }
+}
+
 /// How many bytes at the end of `input` mean something only together with what follows.
 fn unfinished(input: &[u8]) -> usize {
     if input.ends_with(b"\r") {
@@ -99,5 +131,20 @@ mod tests {
         assert_eq!(printable.feed(b"hola"), "hola");
         assert_eq!(printable.feed(b" se\xc3"), " se");
         assert_eq!(printable.feed(b"\xb1or\xff"), "ñor\\xff");
+    }
+
+    #[test]
+    fn lines_are_whole_unless_they_are_too_long() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.feed("one\ntwo\nthr"), "one\ntwo\n");
+        assert_eq!(lines.feed("e"), "");
+        assert!(lines.is_begun());
+        assert_eq!(lines.feed("e\n"), "three\n");
+        assert!(!lines.is_begun());
+        lines.feed("> ");
+        assert_eq!(lines.finish(), "> ");
+        let long = "x".repeat(MAX_LINE);
+        assert_eq!(lines.feed(&long), "");
+        assert_eq!(lines.feed("x"), format!("{long}x"));
     }
 }

@@ -245,6 +245,20 @@ fn what_comes_while_a_line_is_typed_is_shown_above_it_and_cannot_control_the_ter
 }
 
 #[test]
+fn long_lines_that_come_at_the_prompt_are_shown_whole() {
+    let (mut terminal, mut server) = terminal_and_server();
+    // Each comes in several reads.
+    let long = "x".repeat(200_000);
+    for end in ["one", "two", "three"] {
+        server.write_all(format!("{long}{end}\n").as_bytes()).expect("it is sent");
+    }
+    for end in ["one", "two", "three"] {
+        let before = terminal.exp_string(&format!("{end}\r\n")).expect("it is shown");
+        assert!(before.ends_with(&long), "{} of {}", before.len() - before.trim_end_matches('x').len(), long.len());
+    }
+}
+
+#[test]
 fn ctrl_d_closes_the_sending_side_and_the_rest_is_printed() {
     let (mut terminal, mut server) = terminal_and_server();
     terminal.send_control('d').expect("it runs");
