@@ -19,7 +19,7 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// What the operator may type, for whoever typed something else.
-const HELP: &str = "* TEXT says it to all, @2 TEXT to client 2; /who, /kick 2, bye";
+const HELP: &str = "* TEXT says it to all, @2 TEXT to client 2; //x says /x, @@x says @x; /who, /kick 2, bye";
 
 /// The operator's two threads: one shows, the other listens to what is typed.
 pub(super) struct Operator {
@@ -151,6 +151,8 @@ impl<'a> From<&'a str> for Order<'a> {
             Self::Leave
         } else if line == "/who" {
             Self::Who
+        } else if line.starts_with("//") || line.starts_with("@@") {
+            Self::Say(&line[1..])
         } else if let Some(addressed) = line.strip_prefix('@') {
             let (name, text) = addressed.split_once(char::is_whitespace).unwrap_or((addressed, ""));
             match (id(name), text.trim()) {
@@ -180,6 +182,12 @@ mod tests {
             ("@2   hello  there", Order::SayTo(2, "hello  there")),
             ("@2", Order::Unknown),
             ("@two hello", Order::Unknown),
+            ("//who", Order::Say("/who")),
+            ("///", Order::Say("//")),
+            ("@@2 hello", Order::Say("@2 hello")),
+            ("/@2", Order::Unknown),
+            ("@/who", Order::Unknown),
+            ("@2 //who", Order::SayTo(2, "//who")),
             ("/who", Order::Who),
             ("/kick 2", Order::Kick(2)),
             ("/kick", Order::Unknown),

@@ -61,6 +61,11 @@ fn the_operator_talks_to_one_client_at_a_time() {
     guest.say("Soy José");
     assert_eq!(program.next_shown(), "<1> Soy José");
     guest.hears("¿Quién eres?");
+    // What would be an order is said if its first character is doubled.
+    program.type_line("//who is it for?");
+    program.type_line("@@2 is it for 2?");
+    guest.hears("/who is it for?");
+    guest.hears("@2 is it for 2?");
 
     let mut second = Guest::new(program.address());
     second.hears("busy: the operator is talking to another client");
@@ -101,7 +106,7 @@ fn in_a_room_each_hears_the_others_by_name() {
     program.type_line("@7 hello");
     assert_eq!(program.next_shown(), "* <7> is not here");
     program.type_line("/dance");
-    assert!(program.next_shown().contains("/who, /kick 2, bye"));
+    assert!(program.next_shown().ends_with("; //x says /x, @@x says @x; /who, /kick 2, bye"));
 
     program.type_line("@2 out");
     program.type_line("/kick 2");
