@@ -14,7 +14,8 @@ pub struct UdpConfig {
     /// Whether each datagram is sent back (RFC 862). Default: no.
     pub echo: bool,
     /// Answers a second that one sender gets, and as many at once: one IPv4 address, or one IPv6 network of
-    /// 64 bits. `None` is no limit, and then an answer that is answered goes back and forth for ever. Default: 1,000.
+    /// 64 bits. A loop with another echo server goes on if it is slower; without a limit (`None`), any does.
+    /// Default: 1,000.
     pub rate: Option<usize>,
     /// How many datagrams are logged. Default: [`LogMessages::PerSecond`] of 1,000.
     pub log_messages: LogMessages,
