@@ -5,7 +5,7 @@ use std::process::Command;
 use std::thread;
 
 use crate::harness::load::Load;
-use crate::harness::peers::{bare, tokio};
+use crate::harness::peers::{bare, pool, tokio};
 use crate::harness::process::{Process, hebra, results};
 use crate::{load, run};
 
@@ -26,7 +26,12 @@ fn serve(peer: impl FnOnce(TcpListener) + Send + 'static) -> SocketAddr {
 
 #[test]
 fn the_bare_loop_echoes() {
-    assert_echoes(serve(|listener| bare::serve(&listener)));
+    assert_echoes(serve(|listener| bare::serve(&listener).expect("it goes on")));
+}
+
+#[test]
+fn the_pool_echoes() {
+    assert_echoes(serve(|listener| pool::serve(&listener).expect("it goes on")));
 }
 
 #[test]

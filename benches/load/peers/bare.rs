@@ -1,21 +1,25 @@
 //! The shortest thread-per-connection echo: the limit of this shape, without any of what a server needs.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 /// Serves until the process ends.
-pub(crate) fn serve(listener: &TcpListener) {
-    for mut stream in listener.incoming().flatten() {
-        thread::spawn(move || {
-            // The client's choice to leave is not an error, and delay is nothing to compare.
-            let _ = stream.set_nodelay(true);
-            let mut buffer = [0; 16 * 1024];
-            while let Ok(count @ 1..) = stream.read(&mut buffer) {
-                if stream.write_all(&buffer[..count]).is_err() {
-                    break;
-                }
-            }
-        });
+pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
+    for stream in listener.incoming().flatten() {
+        thread::spawn(move || echo(&stream));
+    }
+    Ok(())
+}
+
+/// Serves one client.
+pub(super) fn echo(mut stream: &TcpStream) {
+    // The client's choice to leave is not an error, and delay is nothing to compare.
+    let _ = stream.set_nodelay(true);
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        if stream.write_all(&buffer[..count]).is_err() {
+            break;
+        }
     }
 }

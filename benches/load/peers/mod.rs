@@ -1,6 +1,7 @@
 //! Whom hebra is compared with, and how each is started. Who is missing is named and left out.
 
 pub(crate) mod bare;
+pub(crate) mod pool;
 pub(crate) mod tokio;
 
 use std::env;
@@ -15,6 +16,7 @@ use super::process::{self, Process};
 
 /// Who the others are divided by.
 pub(crate) const REFERENCE: &str = "bare";
+pub(crate) const POOL: &str = "pool";
 pub(crate) const TOKIO: &str = "tokio";
 /// hebra with `--log-messages off`.
 pub(crate) const QUIET: &str = "hebra quiet";
@@ -22,13 +24,13 @@ pub(crate) const QUIET: &str = "hebra quiet";
 pub(crate) const POLLING: &str = "hebra polling";
 
 /// Those that need nothing but this repository.
-const OURS: [&str; 5] = [REFERENCE, "hebra", QUIET, POLLING, TOKIO];
+const OURS: [&str; 6] = [REFERENCE, POOL, "hebra", QUIET, POLLING, TOKIO];
 
 /// The most connections of a comparison.
 pub(crate) const MOST: usize = 2000;
 
 /// The first argument that makes this program one of its own peers.
-const SERVE: [&str; 2] = ["serve-bare", "serve-tokio"];
+const SERVE: [(&str, &str); 3] = [(REFERENCE, "serve-bare"), (POOL, "serve-pool"), (TOKIO, "serve-tokio")];
 
 /// A server in a comparison.
 #[derive(Debug)]
@@ -73,11 +75,10 @@ pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::
 pub(crate) fn start(directory: &Path, name: &str, clients: usize) -> io::Result<Process> {
     let log = log(directory, name);
     let quiet = ["--log-messages", "off", "--busy-poll", "50us"];
+    if let Some((_, serve)) = SERVE.into_iter().find(|(peer, _)| *peer == name) {
+        return Process::announced(Command::new(env::current_exe()?).arg(serve), &log);
+    }
     let flags = match name {
-        REFERENCE | TOKIO => {
-            let serve = SERVE[usize::from(name == TOKIO)];
-            return Process::announced(Command::new(env::current_exe()?).arg(serve), &log);
-        }
         QUIET => &quiet[..2],
         POLLING => &quiet,
         _ => &[],
@@ -91,14 +92,13 @@ fn log(directory: &Path, name: &str) -> PathBuf {
 
 /// Becomes a peer, if the first argument says so; it serves until it is killed.
 pub(crate) fn serve(argument: &str) -> Option<io::Result<()>> {
-    let peer = SERVE.iter().position(|name| *name == argument)?;
+    let (peer, _) = SERVE.into_iter().find(|(_, serve)| *serve == argument)?;
     Some(listen().and_then(|listener| {
         println!("listening on {}", listener.local_addr()?);
-        if peer == 0 {
-            bare::serve(&listener);
-            Ok(())
-        } else {
-            tokio::serve(listener)
+        match peer {
+            POOL => pool::serve(&listener),
+            TOKIO => tokio::serve(listener),
+            _ => bare::serve(&listener),
         }
     }))
 }
