@@ -82,7 +82,7 @@ fuzz: fuzz-tools ## Search for inputs on which the protocol core is wrong, SECON
 
 stress: fuzz-tools ## Soak, run the tests RUNS times in a row (TESTS=name picks some), then fuzz: to find the flaky one
 	$(CARGO) test --locked --no-run
-	$(CARGO) test --locked --test faults soak -- --ignored --nocapture --test-threads 1
+	$(CARGO) test --locked --release --test faults soak -- --ignored --nocapture --test-threads 1
 	@for run in $$(seq $(RUNS)); do \
 		echo "run $$run of $(RUNS)"; \
 		$(CARGO) test --locked --quiet --tests $(TESTS) || exit 1; \

@@ -28,6 +28,9 @@ impl Writers {
     }
 
     /// Runs a session with a writer, which has ended when this returns.
+    ///
+    /// Not inlined: sessions without a writer would keep its frame too, [`Core::converse`](super::core::Core::converse).
+    #[inline(never)]
     pub(crate) fn converse(
         &self,
         session: &Session,
