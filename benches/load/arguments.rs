@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, ValueEnum};
 
 use super::load::{Adversaries, End, Load, Mode};
 use super::payload::MAX_SIZE;
+use super::{peers, suite};
 
 /// Measures an echo server: rate, latency, errors, and every byte.
 ///
@@ -113,11 +115,11 @@ pub(crate) struct Arguments {
     pub(crate) rounds: Option<u16>,
 
     /// --suite: only scenarios whose name contains this, such as "500 x"; give it again for more
-    #[arg(long, value_name = "TEXT", requires = "suite")]
+    #[arg(long, value_name = "TEXT", requires = "suite", value_parser = part_of_a_scenario)]
     pub(crate) only: Vec<String>,
 
     /// --suite: only these peers, and the one that all are divided by; give it again for more
-    #[arg(long, value_name = "NAME", requires = "suite")]
+    #[arg(long, value_name = "NAME", requires = "suite", value_parser = PossibleValuesParser::new(peers::names()))]
     pub(crate) peer: Vec<String>,
 
     /// Measure how rate, latency and memory grow with the number of connections, and draw growth.svg
@@ -203,6 +205,11 @@ fn baseline_name(text: &str) -> Result<String, String> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     let plain = text.chars().all(fits) && text.starts_with(|first: char| first != '.');
     if plain { Ok(text.to_owned()) } else { Err("a name has letters, digits, dashes and dots".to_owned()) }
+}
+
+fn part_of_a_scenario(text: &str) -> Result<String, String> {
+    let known = suite::scenarios().iter().any(|scenario| scenario.name.contains(text));
+    if known { Ok(text.to_owned()) } else { Err("no scenario has this in its name".to_owned()) }
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -123,7 +123,7 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
 }
 
 /// Connections times sizes, then what is special.
-fn scenarios() -> Vec<Scenario> {
+pub(crate) fn scenarios() -> Vec<Scenario> {
     let sizes = [(64, "64 B"), (512, "512 B"), (16 * 1024, "16 KiB")];
     let matrix = [1, 50, 500, MOST].into_iter().flat_map(|connections| {
         sizes.into_iter().map(move |(size, text)| {

@@ -70,7 +70,14 @@ fn a_part_of_the_suite_is_asked_for_with_the_suite() {
     let part = parse("load --suite --rounds 9 --only 500 --only churning --peer tokio").expect("it is right");
     assert_eq!((part.rounds, part.only.len(), part.peer), (Some(9), 2, vec!["tokio".to_owned()]));
     assert!(parse("load --growth --rounds 5").is_ok_and(|arguments| arguments.growth));
-    for wrong in ["load --only 500", "load --peer tokio", "load --suite --rounds 0", "load --suite --growth"] {
+    for wrong in [
+        "load --only 500",
+        "load --peer tokio",
+        "load --suite --rounds 0",
+        "load --suite --growth",
+        "load --suite --peer nobody",
+        "load --suite --only nothing",
+    ] {
         assert!(parse(wrong).is_err(), "{wrong}");
     }
 }

@@ -26,6 +26,10 @@ pub(crate) const POLLING: &str = "hebra polling";
 /// Those that need nothing but this repository.
 const OURS: [&str; 6] = [REFERENCE, POOL, "hebra", QUIET, POLLING, TOKIO];
 
+/// Programs that may be missing, and how many clients they are for.
+const OTHERS: [(&str, usize); 4] = [("python", 500), (PRINTING, 50), ("ncat", 50), ("socat", 50)];
+const PRINTING: &str = "python printing";
+
 /// The most connections of a comparison.
 pub(crate) const MOST: usize = 2000;
 
@@ -41,34 +45,41 @@ pub(crate) struct Peer {
     pub(crate) server: Process,
 }
 
+/// Everyone's name.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    OURS.into_iter().chain(OTHERS.into_iter().map(|(name, _)| name))
+}
+
 /// Starts those who are `wanted`; also who of them is missing, and why.
 pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<(Vec<Peer>, Vec<String>)> {
-    let log = |name: &str| log(directory, name);
     let mut peers = Vec::new();
     for name in OURS.into_iter().filter(|name| wanted(name)) {
         // Who polls does it for few.
         let limit = if name == POLLING { 500 } else { MOST };
         peers.push(Peer { name, limit, server: start(directory, name, limit)? });
     }
-    let python = |manner: &str, name| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/peers/client_thread.py");
-        Process::announced(Command::new("python3").arg(script).arg(manner), &log(name))
-    };
     let mut missing = Vec::new();
-    let others: [(_, _, &dyn Fn() -> io::Result<Process>); 4] = [
-        ("python", 500, &|| python("quiet", "python")),
-        ("python printing", 50, &|| python("printing", "python printing")),
-        ("ncat", 50, &|| Process::silent(ncat, &log("ncat"))),
-        ("socat", 50, &|| Process::silent(socat, &log("socat"))),
-    ];
-    for (name, limit, start) in others.into_iter().filter(|(name, ..)| wanted(name)) {
-        match start() {
+    for (name, limit) in OTHERS.into_iter().filter(|(name, _)| wanted(name)) {
+        match start_other(name, &log(directory, name)) {
             Ok(server) => peers.push(Peer { name, limit, server }),
             Err(error) if error.kind() == ErrorKind::NotFound => missing.push(format!("{name}: not installed")),
             Err(error) => missing.push(format!("{name}: {error}")),
         }
     }
     Ok((peers, missing))
+}
+
+fn start_other(name: &str, log: &Path) -> io::Result<Process> {
+    let python = |manner| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/peers/client_thread.py");
+        Process::announced(Command::new("python3").arg(script).arg(manner), log)
+    };
+    match name {
+        "ncat" => Process::silent(ncat, log),
+        "socat" => Process::silent(socat, log),
+        PRINTING => python("printing"),
+        _ => python("quiet"),
+    }
 }
 
 /// Starts one of ours, for so many clients.
