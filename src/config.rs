@@ -19,7 +19,7 @@ use crate::server::LINGERING;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
     /// Addresses to listen on, each `HOST:PORT`; every address a name resolves to is used. Port 0 takes a
-    /// free one. Default: `localhost:1234`.
+    /// free one. Broadcast and multicast addresses are refused. Default: `localhost:1234`.
     pub listen: Vec<String>,
     /// Clients served at once: the size of the thread pool. More workers cost address space and about
     /// 10 KB of memory each, idle ones included, and a session whose client has sent much up to 256 KiB for its

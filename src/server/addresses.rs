@@ -3,7 +3,7 @@
 //! What kind of socket that is, the caller knows: it opens each.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 
 use crate::Error;
 
@@ -32,8 +32,8 @@ pub(crate) type Open<'a, S> = &'a dyn Fn(SocketAddr, bool) -> io::Result<(Socket
 ///
 /// # Errors
 ///
-/// A name that cannot be resolved, an address that cannot be listened on. An address that this machine does
-/// not have (`::1` without IPv6) is passed over as long as its name has another.
+/// A name that cannot be resolved, an address that cannot be listened on or is not a single host's. An address that
+/// this machine does not have (`::1` without IPv6) is passed over as long as its name has another.
 pub(crate) fn bind<S>(names: &[String], open: Open<'_, S>) -> Result<Sockets<S>, Error> {
     let mut resolved = Vec::new();
     for name in names {
@@ -113,13 +113,52 @@ fn bind_once<S>(
         // `[::]` takes IPv4 clients too, unless an address of the list wants them for itself.
         let is_twin = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port() && other.port() != 0;
         let only_v6 = !address.ip().is_unspecified() || all.iter().any(is_twin);
-        match open(address, only_v6) {
+        match of_one_host(address).and_then(|()| open(address, only_v6)) {
             Ok(socket) => sockets.bound.push(socket),
             Err(error) if is_missing(&error) => sockets.skipped.push((address, error.kind())),
             Err(error) => return Err((address, error)),
         }
     }
     Ok(sockets)
+}
+
+/// Refuses what the system lets a socket be bound to, though it is no host's. Nobody can connect to a broadcast or
+/// multicast address, no answer may come from one (RFC 1122, 3.2.1.3), and what wakes a receiver at a stop would have to
+/// go to every host of a network. There is little to miss: `0.0.0.0` gets broadcasts too, and groups are not joined
+/// here.
+fn of_one_host(address: SocketAddr) -> io::Result<()> {
+    let problem = if address.ip().is_multicast() {
+        "a multicast address, not a host's"
+    } else if is_broadcast(address) {
+        "a broadcast address, not a host's"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(ErrorKind::InvalidInput, problem))
+}
+
+/// Whether `address` is that of all hosts of a network. Which networks there are, the system knows: it lets a
+/// socket connect to such an address only if broadcasting was asked for. To connect sends nothing.
+fn is_broadcast(address: SocketAddr) -> bool {
+    let system_tells = || {
+        let sender = sender_to(address)?;
+        if sender.connect(address).is_ok() {
+            return Ok(false);
+        }
+        sender.set_broadcast(true)?;
+        io::Result::Ok(sender.connect(address).is_ok())
+    };
+    // Without a network the system would not know a way to the first one, and so not tell.
+    address.ip() == Ipv4Addr::BROADCAST || (address.is_ipv4() && system_tells().unwrap_or(false))
+}
+
+/// A socket of the family of `target` that can send there.
+pub(crate) fn sender_to(target: SocketAddr) -> io::Result<UdpSocket> {
+    let any: SocketAddr = match target {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    UdpSocket::bind(any)
 }
 
 /// Whether this machine does not have the address or its family.
@@ -139,8 +178,6 @@ pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
-
     use super::*;
 
     fn open(address: SocketAddr, _only_v6: bool) -> io::Result<(SocketAddr, UdpSocket)> {

@@ -72,6 +72,8 @@ fn an_address_that_cannot_be_used_is_named_with_exit_code_1() {
         ("\u{1b}[2J:1", "cannot resolve \"\\u{1b}[2J:1\": ".to_owned()),
         // For documentation (RFC 3849), so nobody has it.
         ("[2001:db8::1]:1234", "cannot listen on [2001:db8::1]:1234: ".to_owned()),
+        ("224.0.0.1:0", "cannot listen on 224.0.0.1:0: a multicast address, not a host's".to_owned()),
+        ("127.255.255.255:0", "cannot listen on 127.255.255.255:0: a broadcast address, not a host's".to_owned()),
     ] {
         let (code, line) = refused(&["--listen", address]);
         assert_eq!(code, Some(1), "{line}");
