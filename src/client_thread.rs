@@ -6,16 +6,13 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
-use std::{fmt, mem};
 
 use crate::events::{EventSink, SessionCounters};
-use crate::protocol::{ByeDetector, Found, LineFraming, escape_into};
+use crate::protocol::{ByeDetector, Found, LineFraming};
 use crate::read_buffer::ReadBuffer;
+use crate::replies::{Replies, is_timeout};
 use crate::server::{Pulse, ShutdownToken};
 use crate::{Client, CloseReason, Framing, Handler, Next, ServerConfig};
-
-/// Replies of the line framing are gathered and sent when a read's lines are all answered, or at this size.
-const HELD_REPLIES: usize = 64 * 1024;
 
 /// What a silent client may keep, in bytes, of each buffer that has grown for it. Who needs no more has no timeout of
 /// its reads, which costs a message of a few KiB some percent.
@@ -79,14 +76,14 @@ pub(crate) struct Surroundings<'a> {
 }
 
 #[derive(Debug)]
-enum FramingState {
+pub(crate) enum FramingState {
     Message(ByeDetector),
     Line(LineFraming),
     Raw,
 }
 
 /// `Ok` goes on with a session, or ends it for a reason.
-type Step = Result<(), CloseReason>;
+pub(crate) type Step = Result<(), CloseReason>;
 
 impl<S: Read + Write, H: Handler> ClientThread<S, H> {
     /// A session on `stream`. Of `config` it uses the framing, the longest line and whether there is a write
@@ -126,9 +123,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
     #[inline(always)]
     pub(crate) fn run_in(self, around: &Surroundings<'_>) -> CloseReason {
         let Self { stream, handler, mut framing, write_timeout } = self;
-        let held = matches!(framing, FramingState::Line(_)).then(Vec::new);
-        let heard = around.pulse.now();
-        let replies = Replies { stream, held, write_timeout, heard, around, failure: None };
+        let replies = Replies::new(stream, &framing, write_timeout, around);
         let mut conversation = Conversation { handler, replies };
         let mut buffer = ReadBuffer::default();
         // What can still be unread of what had arrived when the server was seen to stop.
@@ -202,7 +197,7 @@ impl Surroundings<'_> {
     }
 
     /// What an error of the stream means for the session; `timeout` is what a timeout means.
-    fn reason(&self, error: &io::Error, timeout: CloseReason) -> CloseReason {
+    pub(crate) fn reason(&self, error: &io::Error, timeout: CloseReason) -> CloseReason {
         match error.kind() {
             _ if self.token.is_cutting() => CloseReason::CutOff,
             _ if is_timeout(error) => timeout,
@@ -214,54 +209,6 @@ impl Surroundings<'_> {
                 _ => CloseReason::Failed(kind),
             },
         }
-    }
-}
-
-/// How a socket's timeout looks, known here only: `WouldBlock` on Unix, where `TimedOut` is a connection whose peer
-/// has stopped answering; `TimedOut` on Windows.
-const TIMEOUT: ErrorKind = if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock };
-
-/// Whether a socket's timeout has ended a read or a write.
-pub(crate) fn is_timeout(error: &io::Error) -> bool {
-    error.kind() == TIMEOUT
-}
-
-/// Writes all of `bytes`, in one system call unless the client is slow. A write that takes only a part is
-/// continued unless it `is_late`, which is told as a timeout.
-pub(crate) fn write_whole(stream: &mut impl Write, bytes: &[u8], is_late: impl Fn() -> bool) -> io::Result<()> {
-    match stream.write(bytes) {
-        Ok(count) if count == bytes.len() => Ok(()),
-        begun => write_rest(stream, bytes, begun, is_late),
-    }
-}
-
-/// Continues a write that has `begun` with not all of `bytes`.
-#[cold]
-fn write_rest(
-    stream: &mut impl Write,
-    mut bytes: &[u8],
-    begun: io::Result<usize>,
-    is_late: impl Fn() -> bool,
-) -> io::Result<()> {
-    let mut written = begun;
-    loop {
-        match written {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                bytes = &bytes[count..];
-                if bytes.is_empty() {
-                    return Ok(());
-                }
-                // A short write ends when the socket's timeout does, and when the process is stopped and
-                // continued.
-                if is_late() {
-                    return Err(TIMEOUT.into());
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        written = stream.write(bytes);
     }
 }
 
@@ -350,120 +297,4 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
 
 fn is_bye(line: &[u8]) -> bool {
     line.trim_ascii() == b"bye"
-}
-
-/// What a handler writes to: straight to the stream, or gathered if messages may come many to a read.
-struct Replies<'a, S> {
-    stream: S,
-    held: Option<Vec<u8>>,
-    write_timeout: Option<Duration>,
-    /// When the message arrived: where the time for the reply begins.
-    heard: u64,
-    around: &'a Surroundings<'a>,
-    /// Why nothing can be written any more.
-    failure: Option<CloseReason>,
-}
-
-impl<S: Write> Replies<'_, S> {
-    /// Sends all of `bytes`.
-    fn send(&mut self, bytes: &[u8]) -> Step {
-        if let Some(reason) = self.failure {
-            return Err(reason);
-        }
-        let Self { stream, write_timeout, heard, around, .. } = self;
-        let is_late = || write_timeout.is_some_and(|limit| around.pulse.since(*heard) >= limit);
-        write_whole(stream, bytes, is_late).map_err(|error| self.fail(&error))
-    }
-
-    /// Nothing can be written any more; why.
-    #[cold]
-    fn fail(&mut self, error: &io::Error) -> CloseReason {
-        let reason = self.around.reason(error, CloseReason::WriteTimeout);
-        self.failure = Some(reason);
-        reason
-    }
-
-    /// Lets `add` append to the replies that are held back, and sends them if they have become many.
-    #[inline(never)]
-    fn hold(&mut self, add: impl FnOnce(&mut Vec<u8>)) -> Step {
-        let held = self.held.get_or_insert_default();
-        add(held);
-        if held.len() < HELD_REPLIES { Ok(()) } else { self.send_held() }
-    }
-
-    /// Sends what is held back.
-    fn send_held(&mut self) -> Step {
-        let mut held = match &mut self.held {
-            Some(held) if !held.is_empty() => mem::take(held),
-            _ => return Ok(()),
-        };
-        let step = self.send(&held);
-        held.clear();
-        // One long reply is not to cost its memory for the rest of the session.
-        held.shrink_to(HELD_REPLIES);
-        self.held = Some(held);
-        step
-    }
-
-    /// Bytes that the larger of the line framing's buffers holds.
-    fn memory(&self, framing: &FramingState) -> usize {
-        match (framing, &self.held) {
-            (FramingState::Line(lines), Some(held)) => lines.memory().max(held.capacity()),
-            _ => 0,
-        }
-    }
-
-    /// Gives back what these do not need.
-    #[cold]
-    fn give_back(&mut self, framing: &mut FramingState) {
-        if let FramingState::Line(lines) = framing {
-            lines.give_back();
-        }
-        if let Some(held) = &mut self.held {
-            held.shrink_to_fit();
-        }
-    }
-
-    /// Tells the client why its session ends, if it could not know. A raw stream carries nothing of ours.
-    fn explain(&mut self, reason: CloseReason, framing: &FramingState) {
-        let why = match (framing, reason) {
-            (FramingState::Raw, _) => return,
-            (FramingState::Line(lines), CloseReason::LineTooLong) => {
-                format!("error: a line may have {} bytes\r\n", lines.max_line())
-            }
-            (_, CloseReason::IdleTimeout) => "idle: nothing was received for too long\r\n".to_owned(),
-            (_, CloseReason::Yielded) => "idle: the worker is needed for another client\r\n".to_owned(),
-            (_, CloseReason::Expired) => "error: the session has lasted too long\r\n".to_owned(),
-            _ => return,
-        };
-        // A client that has not read its replies is not waited for: its worker may be needed. If it cannot be
-        // told, the reason stays the same.
-        (self.around.write_what_fits)();
-        let _: Step = self.send(why.as_bytes());
-    }
-}
-
-impl<S: Write> Write for Replies<'_, S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let step = match self.held {
-            _ if bytes.is_empty() => Ok(()),
-            None => self.send(bytes),
-            Some(_) => self.hold(|held| escape_into(bytes, held)),
-        };
-        step.map_err(|reason| io::Error::other(reason.to_string()))
-    }
-
-    /// Formats first, so that `writeln!` is one system call and not one for each piece.
-    fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) -> io::Result<()> {
-        self.write_all(arguments.to_string().as_bytes())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.send_held().map_err(|reason| io::Error::other(reason.to_string()))
-    }
 }

@@ -94,6 +94,7 @@ mod error;
 mod server;
 mod client_thread;
 mod read_buffer;
+mod replies;
 pub mod protocol;
 mod service;
 mod udp;

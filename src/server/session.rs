@@ -13,8 +13,8 @@ use super::linger::LINGER;
 use super::outbox::{Outbox, PushError};
 use super::pulse::{Order, Pulse};
 use crate::Client;
-use crate::client_thread::{is_timeout, write_whole};
 use crate::events::SessionCounters;
+use crate::replies::{is_timeout, write_whole};
 
 /// The send buffer of a session that is being ended or pushed to, in bytes.
 ///
