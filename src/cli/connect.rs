@@ -17,7 +17,7 @@ use signal_hook::low_level::emulate_default_handler;
 
 use super::arguments::ConnectArguments;
 use super::failure::{self, Failure};
-use super::printable::{Lines, Printable};
+use super::printable::Printable;
 use super::terminal::{self, LineReader, NOT_TEXT, Printer};
 use super::{FAILED, complain};
 
@@ -48,8 +48,7 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
         let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
         give_back_on_signal(printer.clone()).map_err(|cause| local(&cause))?;
         printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
-        let output = Output::Prompt(printer.clone(), Printable::default(), Lines::default());
-        (Some((lines, printer)), output)
+        (Some((lines, printer.clone())), Output::Screen(printer, Printable::default()))
     } else if io::stdout().is_terminal() {
         let (_, printer) = terminal::open("").map_err(|cause| local(&cause))?;
         (None, Output::Screen(printer, Printable::default()))
@@ -220,8 +219,6 @@ impl Sender {
 
 /// The receiving direction.
 enum Output {
-    /// Above a prompt everything becomes lines, so a line is printed when all of it is there.
-    Prompt(Printer, Printable, Lines),
     Screen(Printer, Printable),
     Bytes,
 }
@@ -230,55 +227,51 @@ impl Output {
     /// Prints what comes, as it comes, until the server closes.
     fn receive(&mut self, mut stream: &TcpStream) -> Result<(), Broken> {
         let mut buffer = vec![0; BUFFER];
-        let mut is_timed = false;
+        let (mut is_begun, mut is_timed) = (false, false);
         loop {
-            if self.is_within_line() != is_timed {
-                is_timed = !is_timed;
-                stream.set_read_timeout(is_timed.then_some(PAUSE)).map_err(Broken::Read)?;
+            if is_begun != is_timed {
+                is_timed = is_begun;
+                // Some systems refuse it when the connection is at its end, where nothing takes its time any more.
+                let _ = stream.set_read_timeout(is_timed.then_some(PAUSE));
             }
             match stream.read(&mut buffer) {
                 Ok(0) => return Ok(()),
-                Ok(count) => self.print(&buffer[..count]).map_err(Broken::Write)?,
+                Ok(count) => is_begun = self.print(&buffer[..count]).map_err(Broken::Write)?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // The rest of the line takes its time.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.print_begun().map_err(Broken::Write)?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    is_begun = false;
+                    self.print_begun().map_err(Broken::Write)?;
+                }
                 Err(error) => return Err(Broken::Read(error)),
             }
         }
     }
 
-    /// Whether the rest of a line is waited for.
-    fn is_within_line(&self) -> bool {
-        matches!(self, Self::Prompt(_, _, lines) if lines.is_begun())
-    }
-
     /// Prints what has come of a line.
     fn print_begun(&mut self) -> io::Result<()> {
-        if let Self::Prompt(printer, _, lines) = self { printer.print(&lines.finish()) } else { Ok(()) }
+        if let Self::Screen(printer, _) = self { printer.print_begun() } else { Ok(()) }
     }
 
-    fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Prints `bytes`; whether the end of a line is waited for.
+    fn print(&mut self, bytes: &[u8]) -> io::Result<bool> {
         match self {
-            Self::Prompt(printer, printable, lines) => printer.print(&lines.feed(&printable.feed(bytes))),
-            Self::Screen(printer, printable) => printer.print(&printable.feed(bytes)),
+            Self::Screen(printer, printable) => printer.print_piece(&printable.feed(bytes)),
             Self::Bytes => {
                 let mut output = io::stdout().lock();
                 output.write_all(bytes)?;
-                output.flush()
+                output.flush().map(|()| false)
             }
         }
     }
 
     /// Prints what is left, and gives the terminal back.
     fn close(&mut self) {
-        let (printer, rest) = match self {
-            Self::Prompt(printer, printable, lines) => (printer, lines.feed(&printable.finish()) + &lines.finish()),
-            Self::Screen(printer, printable) => (printer, printable.finish()),
-            Self::Bytes => return,
-        };
-        // There is nobody to tell if it cannot be printed.
-        let _ = printer.print(&rest);
-        let _ = printer.close();
+        if let Self::Screen(printer, printable) = self {
+            // There is nobody to tell if it cannot be printed.
+            let _ = printer.print_piece(&printable.finish());
+            let _ = printer.close();
+        }
     }
 }
 

@@ -16,11 +16,13 @@ use std::{env, thread};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
-use rustyline::highlight::Highlighter;
+use rustyline::highlight::{CmdKind, Highlighter};
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
-use rustyline::{ColorMode, Config, Context, Editor, ExternalPrinter, Helper};
+use rustyline::{ColorMode, Config, Editor, ExternalPrinter, Helper};
+
+use super::printable::Lines;
 
 /// How much text may wait for the prompt to be redrawn, in bytes, before whoever prints has to wait.
 const MAX_WAITING: usize = 256 * 1024;
@@ -28,7 +30,8 @@ const MAX_WAITING: usize = 256 * 1024;
 /// How long [`Printer::close`] waits for the editor: it does not look up while it searches its history.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What to say of [`ErrorKind::InvalidData`]: the editor forgets all that it read together with the byte.
+/// What to say of [`ErrorKind::InvalidData`]: the editor forgets what it read together with the byte and had not
+/// looked at yet.
 pub(crate) const NOT_TEXT: &str = "left out: a byte that is not UTF-8, and what came with it";
 
 /// The message that makes the editor redraw. It goes a line up and down again, because the editor ends each
@@ -47,7 +50,12 @@ pub(crate) fn open(prompt: &str) -> io::Result<(LineReader, Printer)> {
     if !is_interactive() {
         let screen = Arc::new(Screen::new(None, None));
         return Ok((
-            LineReader { prompt: String::new(), begun: String::new(), editor: None, screen: Arc::clone(&screen) },
+            LineReader {
+                prompt: String::new(),
+                begun: Default::default(),
+                editor: None,
+                screen: Arc::clone(&screen),
+            },
             Printer(screen),
         ));
     }
@@ -60,7 +68,7 @@ pub(crate) fn open(prompt: &str) -> io::Result<(LineReader, Printer)> {
     editor.set_helper(Some(Redraw { screen: Arc::clone(&screen), line: RefCell::default() }));
     let reader = LineReader {
         prompt: prompt.to_owned(),
-        begun: String::new(),
+        begun: Default::default(),
         editor: Some(editor),
         screen: Arc::clone(&screen),
     };
@@ -76,8 +84,8 @@ pub(crate) fn is_interactive() -> bool {
 /// Reads the lines that are typed.
 pub(crate) struct LineReader {
     prompt: String,
-    /// The line that the next call goes on with.
-    begun: String,
+    /// The line that the next call goes on with, left and right of the cursor.
+    begun: (String, String),
     editor: Option<Editor<Redraw, DefaultHistory>>,
     screen: Arc<Screen>,
 }
@@ -102,8 +110,8 @@ impl LineReader {
         if !self.screen.begin() {
             return Ok(None);
         }
-        let begun = std::mem::take(&mut self.begun);
-        let result = editor.readline_with_initial(&self.prompt, (&begun, ""));
+        let (left, right) = std::mem::take(&mut self.begun);
+        let result = editor.readline_with_initial(&self.prompt, (&left, &right));
         let goes_on = matches!(&result, Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData);
         if goes_on && let Some(helper) = editor.helper() {
             self.begun = helper.line.take();
@@ -132,22 +140,34 @@ impl Printer {
     ///
     /// What the system says to a write. Text above a prompt is only accepted here.
     pub(crate) fn print(&self, text: &str) -> io::Result<()> {
-        if text.is_empty() {
-            return Ok(());
+        self.0.show(self.0.lock_with_room(), text)
+    }
+
+    /// Prints a piece of a text. If there is a prompt, a line is printed when all of it is there; the result is
+    /// whether one is begun, for [`print_begun`](Self::print_begun).
+    ///
+    /// # Errors
+    ///
+    /// As [`print`](Self::print).
+    pub(crate) fn print_piece(&self, text: &str) -> io::Result<bool> {
+        let mut state = self.0.lock_with_room();
+        if state.phase == Phase::Closed {
+            return state.write(text).map(|()| false);
         }
-        let mut state = self.0.lock();
-        while state.is_prompting() && state.waiting.len() > MAX_WAITING {
-            state = self.0.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        match state.phase {
-            Phase::Closed => state.write(text),
-            Phase::Away => write(&whole_lines(text)),
-            Phase::Begun | Phase::Prompt => {
-                state.waiting.push_str(text);
-                self.0.wake(state);
-                Ok(())
-            }
-        }
+        let lines = state.lines.feed(text);
+        let is_begun = state.lines.is_begun();
+        self.0.show(state, &lines).map(|()| is_begun)
+    }
+
+    /// Prints what has come of a line, because its end takes its time.
+    ///
+    /// # Errors
+    ///
+    /// As [`print`](Self::print).
+    pub(crate) fn print_begun(&self) -> io::Result<()> {
+        let mut state = self.0.lock_with_room();
+        let begun = state.lines.finish();
+        self.0.show(state, &begun)
     }
 
     /// Ends the prompt, for whoever ends the program while a line is being typed: prints what waits, gives the
@@ -171,7 +191,7 @@ impl Printer {
             write(LEAVE)?;
         }
         state.phase = Phase::Closed;
-        let text = std::mem::take(&mut state.waiting);
+        let text = state.take_all();
         state.write(&text)?;
         // Whoever prints next, by whatever way, begins a line.
         if state.settings.is_some() && state.is_within_line { state.write("\n") } else { Ok(()) }
@@ -201,8 +221,10 @@ struct Screen {
 
 struct State {
     phase: Phase,
-    /// What has to be printed above the prompt.
+    /// The lines that have to be printed above the prompt.
     waiting: String,
+    /// What has come of a line that is to be printed when all of it is there.
+    lines: Lines,
     /// Whether the editor was told of it.
     woken: bool,
     closing: bool,
@@ -215,6 +237,11 @@ struct State {
 impl State {
     fn is_prompting(&self) -> bool {
         matches!(self.phase, Phase::Begun | Phase::Prompt)
+    }
+
+    /// What is still to be printed, when there is no prompt any more.
+    fn take_all(&mut self) -> String {
+        std::mem::take(&mut self.waiting) + &self.lines.finish()
     }
 
     /// Prints text as it is.
@@ -233,6 +260,7 @@ impl Screen {
             state: Mutex::new(State {
                 phase,
                 waiting: String::new(),
+                lines: Lines::default(),
                 woken: false,
                 closing: false,
                 settings,
@@ -245,6 +273,26 @@ impl Screen {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks it when not too much waits for the prompt to be redrawn.
+    fn lock_with_room(&self) -> MutexGuard<'_, State> {
+        let is_full = |state: &mut State| state.is_prompting() && state.waiting.len() > MAX_WAITING;
+        self.changed.wait_while(self.lock(), is_full).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prints text, above the prompt if there is one.
+    fn show(&self, mut state: MutexGuard<'_, State>, text: &str) -> io::Result<()> {
+        match state.phase {
+            _ if text.is_empty() => Ok(()),
+            Phase::Closed => state.write(text),
+            Phase::Away => write(&whole_lines(text)),
+            Phase::Begun | Phase::Prompt => {
+                state.waiting.push_str(&whole_lines(text));
+                self.wake(state);
+                Ok(())
+            }
+        }
     }
 
     /// Makes the editor redraw, unless it is about to. It takes no wake while it searches its history, so a
@@ -290,7 +338,7 @@ impl Screen {
         let text = std::mem::take(&mut state.waiting);
         self.changed.notify_all();
         drop(state);
-        whole_lines(&text).into_owned()
+        text
     }
 
     /// The editor has left the line. False if the prompt was closed meanwhile.
@@ -299,9 +347,13 @@ impl Screen {
         let open = !state.closing;
         state.phase = if ended || !open { Phase::Closed } else { Phase::Away };
         state.woken = false;
-        let text = std::mem::take(&mut state.waiting);
         // Whoever prints next learns that nobody sees it.
-        let _ = if state.phase == Phase::Closed { state.write(&text) } else { write(&whole_lines(&text)) };
+        let _ = if state.phase == Phase::Closed {
+            let text = state.take_all();
+            state.write(&text)
+        } else {
+            write(&std::mem::take(&mut state.waiting))
+        };
         self.changed.notify_all();
         open
     }
@@ -310,7 +362,8 @@ impl Screen {
 /// Draws what waits before the prompt, and knows the line: the editor forgets it when it fails.
 struct Redraw {
     screen: Arc<Screen>,
-    line: RefCell<String>,
+    /// Left and right of the cursor.
+    line: RefCell<(String, String)>,
 }
 
 impl Helper for Redraw {}
@@ -319,18 +372,19 @@ impl Completer for Redraw {
 }
 impl Hinter for Redraw {
     type Hint = String;
-
-    /// Asked for at each change of the line.
-    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
-        line.clone_into(&mut self.line.borrow_mut());
-        None
-    }
 }
 impl Validator for Redraw {}
 impl Highlighter for Redraw {
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, is_own: bool) -> Cow<'b, str> {
         let text = self.screen.draw(is_own);
         if text.is_empty() { Cow::Borrowed(prompt) } else { Cow::Owned(text + prompt) }
+    }
+
+    /// Asked for when the line has changed or the cursor has moved.
+    fn highlight_char(&self, line: &str, cursor: usize, _: CmdKind) -> bool {
+        let (left, right) = line.split_at(cursor);
+        self.line.replace((left.to_owned(), right.to_owned()));
+        false
     }
 }
 

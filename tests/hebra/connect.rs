@@ -3,10 +3,13 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
 use hebra::{Framing, ServerConfig};
+
+use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use rexpect::session::PtySession;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -226,8 +229,15 @@ fn a_byte_that_is_no_text_is_left_out_and_the_line_goes_on() {
     }
     terminal.send_line("ine").expect("it runs");
     terminal.send_line("another").expect("it runs");
-    let lines: Vec<String> = BufReader::new(&server).lines().take(2).map_while(Result::ok).collect();
-    assert_eq!(lines, ["half a line", "another"]);
+    // Two to the left, a byte that is no text, and a letter: the cursor is where it was.
+    keys.write_all(b"abcd\x1b[D\x1b[D").expect("it runs");
+    terminal.exp_string("abcd\u{1b}[D\u{1b}[D").expect("it is typed");
+    keys.write_all(b"\xff").expect("it runs");
+    terminal.exp_string("and what came with it").expect("it is told");
+    terminal.exp_string("> abcd").expect("the line is there");
+    terminal.send_line("-").expect("it runs");
+    let lines: Vec<String> = BufReader::new(&server).lines().take(3).map_while(Result::ok).collect();
+    assert_eq!(lines, ["half a line", "another", "ab-cd"]);
 }
 
 #[test]
@@ -256,6 +266,44 @@ fn long_lines_that_come_at_the_prompt_are_shown_whole() {
         let before = terminal.exp_string(&format!("{end}\r\n")).expect("it is shown");
         assert!(before.ends_with(&long), "{} of {}", before.len() - before.trim_end_matches('x').len(), long.len());
     }
+}
+
+#[test]
+fn what_has_come_of_a_line_is_shown_when_its_end_takes_its_time() {
+    let (mut terminal, mut server) = terminal_and_server();
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        // Never is there a pause in which nothing comes.
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                server.write_all(b".").expect("it is sent");
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let shown = terminal.exp_string("..\r\n").map(drop);
+        over.store(true, Relaxed);
+        shown.expect("it is shown");
+    });
+}
+
+#[test]
+fn the_end_of_a_line_that_was_shown_already_is_no_line() {
+    let (mut terminal, mut server) = terminal_and_server();
+    server.write_all(b"Your name?").expect("it is sent");
+    terminal.exp_string("Your name?\r\n").expect("it is shown");
+    server.write_all(b"\nnext\n").expect("it is sent");
+    let between = terminal.exp_string("next\r\n").expect("it is shown");
+    // What wakes the editor goes a line up before it goes one down.
+    assert!(!between.replace("\u{1b}[A\r\n", "").contains('\n'), "{between:?}");
+}
+
+#[test]
+fn what_has_come_of_a_line_is_shown_when_a_signal_ends_the_client() {
+    let (mut terminal, mut server) = terminal_and_server();
+    server.write_all(b"whole\nbegun").expect("it is sent");
+    terminal.exp_string("whole\r\n").expect("it is shown");
+    terminal.process_mut().signal(Signal::SIGTERM).expect("it runs");
+    terminal.exp_string("begun").expect("it is shown");
 }
 
 #[test]
