@@ -66,8 +66,8 @@ impl EventReceiver {
         }
     }
 
-    /// Whether no event waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.arriving.is_empty()
+    /// Events under way.
+    pub(super) fn len(&self) -> usize {
+        self.arriving.len()
     }
 }

@@ -86,7 +86,7 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             self.keep_time(Instant::now());
-            if self.events.is_empty() {
+            if self.events.len() == 0 {
                 log::logger().flush();
                 thread::sleep(REST);
             }
@@ -152,13 +152,14 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
         }
     }
 
-    /// Tells how many messages were not logged. A message still in the channel counts as missing now and as
-    /// one missing less the next time.
+    /// Tells how many messages were not logged, once for each. Other events under way are taken for messages, and for
+    /// what they are the next time.
     fn tell_missing_messages(&mut self) {
         if !self.counts.logs_messages() {
             return;
         }
-        let missing = (self.stats)().messages().saturating_sub(self.messages_logged);
+        let messages = (self.stats)().messages();
+        let missing = messages.saturating_sub(self.messages_logged + self.events.len() as u64);
         if missing > self.messages_told_missing {
             let messages = missing - self.messages_told_missing;
             self.messages_told_missing = missing;
@@ -178,4 +179,43 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
 
 fn log(event: &Event) {
     log::log!(target: TARGET, event.level(), "{event}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::super::EventSink;
+    use super::*;
+    use crate::{Client, LogMessages, Stats};
+
+    #[test]
+    fn a_message_that_waits_for_its_line_is_not_told_as_missing() {
+        let (sink, events) = EventSink::new(LogMessages::All);
+        let subscribers = Subscribers::new(sink.counts());
+        let seen = subscribers.subscribe();
+        let total = Cell::new(0);
+        let stats = || Stats { messages: total.get(), ..Stats::default() };
+        let mut log = EventLog::new(events, Arc::clone(sink.counts()), subscribers, None, stats);
+        let client = Client { id: 1, peer: ([127, 0, 0, 1], 1).into() };
+        // Ten are in the channel when the window ends, and five found no place there.
+        for _ in 0..10 {
+            sink.message(&client, b"hello");
+        }
+        sink.send(Event::Connected { client });
+        total.set(15);
+        log.window_end = Some(Instant::now());
+        log.keep_time(Instant::now());
+        drop(sink);
+        log.run();
+        let (mut lines, mut missing) = (0, 0);
+        for event in seen {
+            match event {
+                Event::MessagesNotLogged { messages } => missing += messages,
+                Event::Message { .. } => lines += 1,
+                _ => {}
+            }
+        }
+        assert_eq!((lines, missing), (10, 5));
+    }
 }

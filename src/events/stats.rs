@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::ops::AddAssign;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 use super::Event;
 
 /// What the logging thread asks of a server's totals.
 pub(crate) trait Reckoning {
-    /// Messages so far, whether they were logged or not.
+    /// Messages so far, whether they were logged or not. Those that are to be logged are in the channel, or were, when
+    /// they count.
     fn messages(&self) -> u64;
 
     /// The event that tells the totals.
@@ -25,8 +26,9 @@ pub(crate) struct SessionCounters {
 }
 
 impl SessionCounters {
+    /// Counts a message. Who sees that, in [`totals`](Self::totals), sees what its worker did before.
     pub(crate) fn add_message(&self) {
-        Self::add(&self.messages, 1);
+        self.messages.store(self.messages.load(Relaxed) + 1, Release);
     }
 
     pub(crate) fn add_in(&self, bytes: usize) {
@@ -43,7 +45,7 @@ impl SessionCounters {
 
     pub(crate) fn totals(&self) -> Totals {
         Totals {
-            messages: self.messages.load(Relaxed),
+            messages: self.messages.load(Acquire),
             bytes_in: self.bytes_in.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
         }

@@ -1,7 +1,7 @@
 //! Counters of datagrams and answers.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
 
 use super::{Event, Reckoning};
 
@@ -20,7 +20,7 @@ pub(crate) struct UdpCounters {
 impl UdpCounters {
     pub(crate) fn totals(&self, events_dropped: u64) -> UdpStats {
         UdpStats {
-            datagrams: self.datagrams.load(Relaxed),
+            datagrams: self.datagrams.load(Acquire),
             bytes_in: self.bytes_in.load(Relaxed),
             answers: self.answers.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),

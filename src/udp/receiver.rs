@@ -3,7 +3,7 @@
 //! It waits for nothing but the next datagram, and nothing but the shutdown token ends it.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -70,9 +70,10 @@ impl Shared {
 
     fn receive(&self, socket: &UdpSocket, sender: SocketAddr, datagram: &[u8], now: Instant) {
         let peer = SocketAddr::new(sender.ip().to_canonical(), sender.port());
-        count(&self.counters.datagrams, 1);
-        count(&self.counters.bytes_in, datagram.len());
         self.sink.datagram(peer, datagram);
+        // Only now, as with messages.
+        self.counters.datagrams.fetch_add(1, Release);
+        count(&self.counters.bytes_in, datagram.len());
         let Some(echo) = &self.echo else { return };
         if !may_answer(peer, &echo.own_ports) {
             count(&self.counters.withheld, 1);
