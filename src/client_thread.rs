@@ -140,6 +140,8 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
             let silent_since = around.pulse.wait();
             let read = loop {
                 match conversation.replies.stream.read(buffer.bytes()) {
+                    // The client is as silent as before.
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     // At a stop the timeout is another.
                     Err(error) if lends && last_reads.is_none() && is_timeout(&error) => {
                         buffer.give_back();
@@ -169,7 +171,6 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                     }
                     step
                 }
-                Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
                 Err(error) if last_reads.is_some() => Err(around.reason(&error, CloseReason::Shutdown)),
                 Err(error) => Err(around.reason(&error, CloseReason::IdleTimeout)),
             };
@@ -278,8 +279,9 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
     /// Hands one message to the handler.
     #[inline(always)]
     fn answer(&mut self, message: &[u8]) -> Step {
-        self.replies.around.counters.add_message();
         self.replies.around.sink.message(self.replies.around.client, message);
+        // Only now, so that the logging thread finds every message that it counts on its way or never.
+        self.replies.around.counters.add_message();
         let next = self.handler.message(message, &mut self.replies);
         self.go_on(next)
     }
@@ -297,4 +299,48 @@ impl<S: Write, H: Handler> Conversation<'_, S, H> {
 
 fn is_bye(line: &[u8]) -> bool {
     line.trim_ascii() == b"bye"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Echo;
+
+    /// A read that a signal ends, and the end of the stream; when the session began to wait, at each read.
+    struct Interrupted<'a>(&'a Pulse, Vec<u64>);
+
+    impl Read for Interrupted<'_> {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            self.1.push(self.0.silent_since(u64::MAX));
+            if self.1.len() == 1 { Err(ErrorKind::Interrupted.into()) } else { Ok(0) }
+        }
+    }
+
+    impl Write for Interrupted<'_> {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_client_is_silent_still_when_a_signal_has_ended_a_read() {
+        let pulse = Pulse::new(Instant::now());
+        let mut stream = Interrupted(&pulse, Vec::new());
+        let around = Surroundings {
+            client: &Client { id: 1, peer: ([127, 0, 0, 1], 1).into() },
+            counters: &SessionCounters::default(),
+            sink: &EventSink::disconnected(),
+            pulse: &pulse,
+            token: &ShutdownToken::default(),
+            read_what_has_arrived: &|| 0,
+            limit_silence: &|_| false,
+            write_what_fits: &|| {},
+        };
+        let session = ClientThread::new(&mut stream, Echo, &ServerConfig::default());
+        assert_eq!(session.run_in(&around), CloseReason::EndOfStream);
+        assert!(matches!(stream.1[..], [first, second] if first == second), "{:?}", stream.1);
+    }
 }

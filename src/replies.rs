@@ -138,8 +138,8 @@ impl<S: Write> Write for Replies<'_, S> {
     }
 }
 
-/// How a socket's timeout looks, known here only: `WouldBlock` on Unix, where `TimedOut` is a connection whose peer
-/// has stopped answering; `TimedOut` on Windows.
+/// How a socket's timeout looks, known to the library here only: `WouldBlock` on Unix, where `TimedOut` is a
+/// connection whose peer has stopped answering; `TimedOut` on Windows.
 const TIMEOUT: ErrorKind = if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock };
 
 /// Whether a socket's timeout has ended a read or a write.

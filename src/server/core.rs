@@ -166,8 +166,8 @@ impl Core {
     /// of them.
     #[inline(never)]
     fn converse(&self, session: &Arc<Session>) -> CloseReason {
-        // The write timeout is inherited from the listener. There is no read timeout but after a
-        // flood: the kernel would start and stop a timer at each read, and the reaper ends who is silent for too long.
+        // The write timeout is inherited from the listener. There is no read timeout but after a flood: the kernel
+        // would start and stop a timer at each read, and the reaper ends who is silent for too long.
         let handler = (self.factory)(&Connection::new(session, self.config.max_outgoing));
         let surroundings = Surroundings {
             client: &session.client,

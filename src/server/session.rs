@@ -146,7 +146,7 @@ impl Session {
     /// Makes a read end when the client has been silent for a while, so that its worker can give memory back, or wait
     /// as long as it takes; whether it ends.
     pub(crate) fn limit_silence(&self, limited: bool) -> bool {
-        self.stream.set_read_timeout(limited.then_some(SILENCE)).is_ok() && limited
+        self.stream.set_read_timeout(limited.then_some(SILENCE)).is_ok() == limited
     }
 
     /// Reads only what has arrived from now on: a read that finds nothing ends. Returns how many bytes that

@@ -358,6 +358,7 @@ fn an_address_of_many_hosts_is_refused_at_the_start() {
         ("239.1.2.3:0", "multicast"),
         ("224.0.0.1:0", "multicast"),
         ("[ff0e::5]:0", "multicast"),
+        ("[::ffff:224.0.0.1]:0", "multicast"),
         ("255.255.255.255:0", "broadcast"),
         // That of the loopback network, which only the system knows.
         ("127.255.255.255:0", "broadcast"),

@@ -13,8 +13,10 @@ use super::{MOST, bare};
 pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
     let arrived = Mutex::new(VecDeque::new());
     // A byte for each client: the quickest way to wake one of many threads that we know of.
-    let (wait, mut wake) = io::pipe()?;
+    let (wait, wake) = io::pipe()?;
     thread::scope(|scope| {
+        // Closed on the way out, on which the threads are waited for.
+        let mut wake = wake;
         for _ in 0..MOST {
             Builder::new().stack_size(64 * 1024).spawn_scoped(scope, || {
                 while (&wait).read_exact(&mut [0]).is_ok() {
