@@ -66,6 +66,11 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
         None => None,
     };
     signals.wait();
+    // Without a client the stop is a matter of milliseconds, and a second signal would only lose its last lines.
+    let stats = running.stats();
+    if stats.live + stats.waiting > 0 {
+        signals.cut();
+    }
     let report = running.shutdown(arguments.drain_timeout);
     if let Some(operator) = operator {
         operator.end();

@@ -1,8 +1,8 @@
-//! Signals: the first SIGINT or SIGTERM asks for a drain, the second ends the process.
+//! Signals: the first SIGINT or SIGTERM asks for a drain, the second ends the process if there is something to cut off.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use hebra::Error;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -24,7 +24,11 @@ impl Stop {
 }
 
 /// The signals that stop the server.
-pub(crate) struct Signals(Iterator);
+pub(crate) struct Signals {
+    iterator: Iterator,
+    /// Whether one more ends the process.
+    cuts: Arc<AtomicBool>,
+}
 
 impl Signals {
     /// Takes the signals over.
@@ -37,23 +41,28 @@ impl Signals {
     }
 
     fn take_over() -> io::Result<Self> {
-        let asked = Arc::new(AtomicBool::new(false));
+        let cuts = Arc::new(AtomicBool::new(false));
         for signal in STOP_SIGNALS {
-            // In this order: the first signal finds the flag down and puts it up. A second one ends the
-            // process from within its handler, whatever the threads are stuck in.
-            flag::register_conditional_shutdown(signal, CUT_OFF.into(), Arc::clone(&asked))?;
-            flag::register(signal, Arc::clone(&asked))?;
+            // From within its handler, whatever the threads are stuck in.
+            flag::register_conditional_shutdown(signal, CUT_OFF.into(), Arc::clone(&cuts))?;
         }
-        Iterator::new(STOP_SIGNALS).map(Self)
+        Ok(Self { iterator: Iterator::new(STOP_SIGNALS)?, cuts })
     }
 
     /// Another way to ask for a stop.
     pub(crate) fn stop(&self) -> Stop {
-        Stop(self.0.handle())
+        Stop(self.iterator.handle())
     }
 
     /// Sleeps until the first signal, or until a stop is asked for.
     pub(crate) fn wait(&mut self) {
-        let _signal = self.0.forever().next();
+        let _signal = self.iterator.forever().next();
+    }
+
+    /// From now on a signal ends the process at once with exit code [`CUT_OFF`].
+    ///
+    /// Not before the first one was seen: some programs, `timeout` of GNU for one, send it twice in a row.
+    pub(crate) fn cut(&self) {
+        self.cuts.store(true, Relaxed);
     }
 }

@@ -211,6 +211,18 @@ fn a_second_signal_ends_the_process_at_once() {
 }
 
 #[test]
+fn a_signal_that_is_sent_twice_drains_when_nobody_is_connected() {
+    for _ in 0..RUNS {
+        let program = Program::serve(&[]);
+        program.signal(Signal::SIGTERM);
+        program.signal(Signal::SIGTERM);
+        let (code, lines) = program.finish();
+        assert_eq!(code, DRAINED);
+        assert!(lines.last().is_some_and(|line| line.contains("totals: ")), "{lines:#?}");
+    }
+}
+
+#[test]
 fn a_signal_right_after_the_first_line_is_not_lost() {
     for _ in 0..RUNS {
         let program = Program::serve(&[]);
