@@ -1,8 +1,8 @@
 //! Logging and panic set-up of the program: everything goes to standard error through `env_logger`.
 
 use std::io::{self, IsTerminal, Write};
-use std::panic;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{env, panic};
 
 use env_logger::{Builder, Env, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
@@ -16,6 +16,10 @@ const BATCH: usize = 64 * 1024;
 /// Sets both up, once. Without `RUST_LOG`, what is below `level` is not logged.
 pub(crate) fn init(level: LevelFilter) {
     let mut builder = Builder::from_env(Env::default().default_filter_or(level.as_str()));
+    // Set to nothing, as container settings do, is not set.
+    if env::var_os("RUST_LOG").is_some_and(|filter| filter.is_empty()) {
+        builder.parse_filters(level.as_str());
+    }
     if io::stderr().is_terminal() {
         builder.init();
     } else {

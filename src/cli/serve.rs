@@ -1,6 +1,6 @@
 //! `hebra serve`: bind, say where, accept, wait for a signal, drain.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -80,10 +80,15 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
 
 /// Prints a line for each socket. The kernel holds clients already, so whoever reads it can connect.
 pub(super) fn announce(addresses: &[SocketAddr]) {
-    let mut output = io::stdout().lock();
-    for address in addresses {
-        // A closed standard output is the reader's choice; the server serves all the same.
-        let _ = writeln!(output, "listening on {address}");
+    let print = || {
+        let mut output = io::stdout().lock();
+        addresses.iter().try_for_each(|address| writeln!(output, "listening on {address}"))?;
+        output.flush()
+    };
+    // A closed standard output is the reader's choice; the server serves all the same.
+    if let Err(cause) = print()
+        && cause.kind() != ErrorKind::BrokenPipe
+    {
+        complain(format_args!("cannot print where it listens: {cause}"));
     }
-    let _ = output.flush();
 }

@@ -56,11 +56,19 @@ pub(crate) fn bind<S>(names: &[String], open: Open<'_, S>) -> Result<Sockets<S>,
     Ok(sockets)
 }
 
-/// The addresses of `name`, each once, in the resolver's order.
+/// The addresses of `name`, each once, in the resolver's order. Spaces around it are no part of it.
 fn resolve(name: &str) -> Result<Vec<SocketAddr>, Error> {
     let failed = |cause| Error::Resolve { address: name.to_owned(), cause };
+    let malformed = || io::Error::new(ErrorKind::InvalidInput, "an address looks like localhost:1234");
+    let resolved = match name.trim() {
+        name if name.starts_with(':') => Err(malformed()),
+        // What the system is not even asked for.
+        name => name
+            .to_socket_addrs()
+            .map_err(|cause| if cause.kind() == ErrorKind::InvalidInput { malformed() } else { cause }),
+    };
     let mut addresses = Vec::new();
-    for address in name.to_socket_addrs().map_err(failed)? {
+    for address in resolved.map_err(failed)? {
         if !addresses.contains(&address) {
             addresses.push(address);
         }

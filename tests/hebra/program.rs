@@ -1,6 +1,7 @@
 //! The program in a process of its own: what it prints, what signals do, its exit codes.
 
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::thread;
@@ -80,6 +81,13 @@ fn rust_log_is_obeyed() {
     connect_served(program.address());
     program.signal(Signal::SIGINT);
     assert_eq!(program.finish(), (DRAINED, Vec::new()));
+}
+
+#[test]
+fn a_rust_log_that_is_set_to_nothing_is_not_set() {
+    let program = Program::spawn(Program::command().args(["--listen", "127.0.0.1:0"]).env("RUST_LOG", ""), 1);
+    connect_served(program.address());
+    program.wait_for("connected");
 }
 
 #[test]
@@ -229,6 +237,20 @@ fn a_signal_right_after_the_first_line_is_not_lost() {
         program.signal(Signal::SIGINT);
         assert_eq!(program.finish().0, DRAINED);
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_first_line_that_cannot_be_printed_is_told() {
+    let full = File::options().write(true).open("/dev/full").expect("Linux has it");
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0"]).stdout(full).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it is built");
+    let mut told = String::new();
+    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut told).expect("it says something");
+    assert_eq!(told, "hebra: cannot print where it listens: No space left on device (os error 28)\n");
+    child.kill().expect("it runs");
+    child.wait().expect("it was started");
 }
 
 #[test]

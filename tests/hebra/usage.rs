@@ -25,6 +25,9 @@ fn a_wrong_flag_is_named_with_exit_code_2() {
         (&["--colour"], "'--colour'"),
         (&["--framing", "json"], "'json' for '--framing <FRAMING>' [possible values: message, line, raw]"),
         (&["--idle-timeout", "fast"], "'fast' for '--idle-timeout <TIME>': a duration looks like"),
+        (&["--idle-timeout", "-1s"], "'-1s' for '--idle-timeout <TIME>': a duration looks like"),
+        (&["--drain-timeout", "-1s"], "'-1s' for '--drain-timeout <TIME>': a duration looks like"),
+        (&["--idle-timeout", "5M"], "'5M' for '--idle-timeout <TIME>': a minute is m"),
         (&["--idle-timeout", "0s"], "--idle-timeout must be at least 1 ms, or off"),
         (&["--max-line", "0"], "--max-line must be at least 1 byte"),
         (&["--max-line", "big"], "'big' for '--max-line <SIZE>': a size looks like"),
@@ -66,7 +69,8 @@ fn an_address_that_cannot_be_used_is_named_with_exit_code_1() {
     let taken = server.local_addrs()[0].to_string();
     for (address, named) in [
         (taken.as_str(), format!("cannot listen on {taken}: Address already in use")),
-        ("127.0.0.1", "cannot resolve \"127.0.0.1\": ".to_owned()),
+        ("127.0.0.1", "cannot resolve \"127.0.0.1\": an address looks like localhost:1234".to_owned()),
+        (":0", "cannot resolve \":0\": an address looks like localhost:1234".to_owned()),
         ("127.0.0.1:65536", "cannot resolve \"127.0.0.1:65536\": ".to_owned()),
         ("no-such-name.invalid:1234", "cannot resolve \"no-such-name.invalid:1234\": ".to_owned()),
         ("\u{1b}[2J:1", "cannot resolve \"\\u{1b}[2J:1\": ".to_owned()),
