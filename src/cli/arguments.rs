@@ -62,13 +62,7 @@ pub(crate) struct LogArguments {
     pub(crate) log_messages: LogMessages,
 
     /// How often totals are logged, or off
-    #[arg(
-        long,
-        env = "HEBRA_STATS_INTERVAL",
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        default_value = "off"
-    )]
+    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_name = "TIME", default_value = "off")]
     pub(crate) stats_interval: Limit,
 }
 
@@ -103,41 +97,23 @@ pub(crate) struct ServeArguments {
     when_full: WhenFullArgument,
 
     /// How long a client may wait for a worker, or off
-    #[arg(
-        long,
-        env = "HEBRA_QUEUE_TIMEOUT",
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        default_value = "10s"
-    )]
+    #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_name = "TIME", default_value = "10s")]
     queue_timeout: Limit,
 
     /// How long a client may be silent, or off [default: 5m; off for chat]
-    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_name = "TIME")]
     idle_timeout: Option<Limit>,
 
     /// How long a client may take to accept a reply, or off
-    #[arg(
-        long,
-        env = "HEBRA_WRITE_TIMEOUT",
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        default_value = "30s"
-    )]
+    #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s")]
     write_timeout: Limit,
 
     /// How long a client may be silent while another waits for a worker, or off
-    #[arg(long, env = "HEBRA_YIELD_AFTER", value_name = "TIME", allow_hyphen_values = true, default_value = "60s")]
+    #[arg(long, env = "HEBRA_YIELD_AFTER", value_name = "TIME", default_value = "60s")]
     yield_after: Limit,
 
     /// How long a session may last, or off
-    #[arg(
-        long,
-        env = "HEBRA_MAX_LIFETIME",
-        value_name = "TIME",
-        allow_hyphen_values = true,
-        default_value = "off"
-    )]
+    #[arg(long, env = "HEBRA_MAX_LIFETIME", value_name = "TIME", default_value = "off")]
     max_lifetime: Limit,
 
     /// Connections of one IPv4 address or IPv6 /64 at a time, or off
@@ -149,7 +125,6 @@ pub(crate) struct ServeArguments {
         long,
         env = "HEBRA_DRAIN_TIMEOUT",
         value_name = "TIME",
-        allow_hyphen_values = true,
         value_parser = units::duration,
         default_value = "10s"
     )]
@@ -195,7 +170,7 @@ pub(crate) struct ServeArguments {
     stack_size: usize,
 
     /// How long a session looks for the next message of a quick client before it sleeps, or off
-    #[arg(long, env = "HEBRA_BUSY_POLL", value_name = "TIME", allow_hyphen_values = true, default_value = "off")]
+    #[arg(long, env = "HEBRA_BUSY_POLL", value_name = "TIME", default_value = "off")]
     busy_poll: Limit,
 
     #[command(flatten)]
@@ -260,7 +235,7 @@ pub(crate) struct ConnectArguments {
     pub(crate) address: String,
 
     /// How long each address may take to answer, or off
-    #[arg(long, env = "HEBRA_TIMEOUT", value_name = "TIME", allow_hyphen_values = true, value_parser = units::timeout, default_value = "10s")]
+    #[arg(long, env = "HEBRA_TIMEOUT", value_name = "TIME", value_parser = units::timeout, default_value = "10s")]
     pub(crate) timeout: Limit,
 }
 

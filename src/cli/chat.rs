@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
 use std::sync::{Arc, Weak};
-use std::thread::Builder;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -11,12 +10,10 @@ use hebra::{Error, Notice, Room};
 
 use super::signals::Stop;
 use super::terminal::{self, LineReader, NOT_TEXT, Printer};
+use super::thread::spawn;
 
 /// How long a screen that shows nothing any more is waited for: a terminal can be paused.
 const LAST_WAIT: Duration = Duration::from_secs(1);
-
-/// How long giving the terminal back may take: it waits for the line editor itself.
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// What the operator may type, for whoever typed something else.
 const HELP: &str = "* TEXT says it to all, @2 TEXT to client 2; //x says /x, @@x says @x; /who, /kick 2, bye";
@@ -49,23 +46,8 @@ impl Operator {
     pub(super) fn end(self) {
         // Nobody sends: it ends with the thread, or the time.
         let _ = self.ended.recv_timeout(LAST_WAIT);
-        // A screen that takes nothing holds whoever closes it too. There is nobody to tell if it cannot be given
-        // back.
-        let closing = spawn("hebra-screen", move || drop(self.screen.close()));
-        if let Ok(closed) = closing {
-            let _ = closed.recv_timeout(CLOSE_WAIT);
-        }
+        self.screen.close_in_time();
     }
-}
-
-/// Starts a thread. What is returned ends with it: nothing is ever sent.
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, Error> {
-    let (alive, ended) = bounded(0);
-    let started = Builder::new().name(name.to_owned()).spawn(move || {
-        run();
-        drop(alive);
-    });
-    started.map(|_| ended).map_err(|cause| Error::Thread { name: name.to_owned(), cause })
 }
 
 /// Shows what happens until nothing can happen any more. `nobody` is dropped when the first client comes.

@@ -46,7 +46,7 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
     let local = |cause: &io::Error| Failure { code: FAILED, message: format!("cannot use the terminal: {cause}") };
     let (lines, mut output) = if terminal::is_interactive() {
         let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
-        give_back_on_signal(printer.clone()).map_err(|cause| local(&cause))?;
+        give_back_on_signal(&printer).map_err(|cause| local(&cause))?;
         printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
         (Some((lines, printer.clone())), Output::Screen(printer, Printable::default()))
     } else if io::stdout().is_terminal() {
@@ -93,12 +93,13 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
 }
 
 /// Gives the terminal its settings back when a signal ends the program.
-fn give_back_on_signal(printer: Printer) -> io::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGHUP])?;
+fn give_back_on_signal(printer: &Printer) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let printer = printer.clone();
     let wait = move || {
         for signal in signals.forever() {
-            // It has gone if it cannot be given back. The signal then ends the program as it ends any other.
-            let _ = printer.close();
+            printer.clone().close_in_time();
+            // The signal ends the program as it ends any other.
             let _ = emulate_default_handler(signal);
         }
     };
@@ -167,6 +168,7 @@ impl Sender {
                 Ok(Some(line)) if self.write(format!("{line}\n").as_bytes()) && line.trim() != "bye" => {}
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    printer.clone().close_in_time();
                     // As Ctrl-C ends any other program, which is what the shell is to see.
                     emulate_default_handler(SIGINT)?;
                 }

@@ -9,6 +9,7 @@ mod printable;
 mod serve;
 mod signals;
 mod terminal;
+mod thread;
 mod udp;
 mod units;
 

@@ -42,7 +42,7 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
         return Err(Error::Config { option: "room", problem: "is for --service chat" });
     }
     // Before anything is said: whoever waits for the first line may answer it with a signal.
-    let mut signals = Signals::install()?;
+    let signals = Signals::install()?;
     let config = arguments.config();
     // As far as the hard limit allows. If that is not enough, the server warns.
     let _ = rlimit::increase_nofile_limit(config.descriptors());
@@ -66,7 +66,7 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
         None => None,
     };
     signals.wait();
-    // Without a client the stop is a matter of milliseconds, and a second signal would only lose its last lines.
+    // Without a client the stop is soon over, and a signal that comes twice would only lose its last lines.
     let stats = running.stats();
     if stats.live + stats.waiting > 0 {
         signals.cut();

@@ -1,15 +1,18 @@
-//! Signals: the first SIGINT or SIGTERM asks for a drain, the second ends the process if there is something to cut off.
+//! Signals: the first SIGINT or SIGTERM asks for a drain, the second ends the process.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::sleep;
+use std::time::Duration;
 
+use crossbeam_channel::{Receiver, bounded};
 use hebra::Error;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals as Iterator};
 
-use super::CUT_OFF;
+use super::{CUT_OFF, thread};
 
 const STOP_SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
@@ -23,9 +26,15 @@ impl Stop {
     }
 }
 
+/// How long a signal may come again and be the same request: some programs, `timeout` of GNU for one, send it twice in
+/// a row.
+const AGAIN: Duration = Duration::from_millis(250);
+
 /// The signals that stop the server.
 pub(crate) struct Signals {
-    iterator: Iterator,
+    handle: Handle,
+    /// Ends when a stop is asked for.
+    waiting: Receiver<()>,
     /// Whether one more ends the process.
     cuts: Arc<AtomicBool>,
 }
@@ -35,34 +44,45 @@ impl Signals {
     ///
     /// # Errors
     ///
-    /// If the system refuses a handler.
+    /// If the system refuses a handler, or the thread that waits for the first one.
     pub(crate) fn install() -> Result<Self, Error> {
-        Self::take_over().map_err(|cause| Error::Thread { name: "signals".to_owned(), cause })
-    }
-
-    fn take_over() -> io::Result<Self> {
         let cuts = Arc::new(AtomicBool::new(false));
-        for signal in STOP_SIGNALS {
-            // From within its handler, whatever the threads are stuck in.
-            flag::register_conditional_shutdown(signal, CUT_OFF.into(), Arc::clone(&cuts))?;
-        }
-        Ok(Self { iterator: Iterator::new(STOP_SIGNALS)?, cuts })
+        let mut iterator =
+            take_over(&cuts).map_err(|cause| Error::Thread { name: "hebra-signals".to_owned(), cause })?;
+        let handle = iterator.handle();
+        let (asking, waiting) = bounded(0);
+        let later = Arc::clone(&cuts);
+        thread::spawn("hebra-signals", move || {
+            let _signal = iterator.forever().next();
+            drop(asking);
+            sleep(AGAIN);
+            later.store(true, Relaxed);
+        })?;
+        Ok(Self { handle, waiting, cuts })
     }
 
     /// Another way to ask for a stop.
     pub(crate) fn stop(&self) -> Stop {
-        Stop(self.iterator.handle())
+        Stop(self.handle.clone())
     }
 
     /// Sleeps until the first signal, or until a stop is asked for.
-    pub(crate) fn wait(&mut self) {
-        let _signal = self.iterator.forever().next();
+    pub(crate) fn wait(&self) {
+        // Nothing is ever sent.
+        let _ = self.waiting.recv();
     }
 
-    /// From now on a signal ends the process at once with exit code [`CUT_OFF`].
-    ///
-    /// Not before the first one was seen: some programs, `timeout` of GNU for one, send it twice in a row.
+    /// From now on a signal ends the process at once with exit code [`CUT_OFF`]. Otherwise one does [`AGAIN`] after the
+    /// first.
     pub(crate) fn cut(&self) {
         self.cuts.store(true, Relaxed);
     }
+}
+
+/// With `cuts` a signal ends the process from within its handler, whatever the threads are stuck in.
+fn take_over(cuts: &Arc<AtomicBool>) -> io::Result<Iterator> {
+    for signal in STOP_SIGNALS {
+        flag::register_conditional_shutdown(signal, CUT_OFF.into(), Arc::clone(cuts))?;
+    }
+    Iterator::new(STOP_SIGNALS)
 }

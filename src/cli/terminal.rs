@@ -8,10 +8,10 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::env;
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{env, thread};
 
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use rustyline::completion::Completer;
@@ -23,12 +23,16 @@ use rustyline::validate::Validator;
 use rustyline::{ColorMode, Config, Editor, ExternalPrinter, Helper};
 
 use super::printable::Lines;
+use super::thread;
 
 /// How much text may wait for the prompt to be redrawn, in bytes, before whoever prints has to wait.
 const MAX_WAITING: usize = 256 * 1024;
 
 /// How long [`Printer::close`] waits for the editor: it does not look up while it searches its history.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long [`Printer::close_in_time`] waits: a terminal can be paused.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// What to say of [`ErrorKind::InvalidData`]: the editor forgets what it read together with the byte and had not
 /// looked at yet.
@@ -196,6 +200,14 @@ impl Printer {
         // Whoever prints next, by whatever way, begins a line.
         if state.settings.is_some() && state.is_within_line { state.write("\n") } else { Ok(()) }
     }
+
+    /// Closes it, for whoever ends whatever happens: a terminal that takes nothing holds whoever closes it.
+    pub(crate) fn close_in_time(self) {
+        // There is nobody to tell if it cannot be given back.
+        if let Ok(closed) = thread::spawn("hebra-screen", move || drop(self.close())) {
+            let _ = closed.recv_timeout(CLOSE_WAIT);
+        }
+    }
 }
 
 /// What the editor is doing.
@@ -329,7 +341,7 @@ impl Screen {
             drop(state);
             // The program ends; nothing may be drawn any more.
             loop {
-                thread::park();
+                std::thread::park();
             }
         }
         state.phase = Phase::Prompt;

@@ -46,7 +46,7 @@ pub(crate) fn timeout(text: &str) -> Result<Limit, String> {
 /// A duration such as `250ms` or `5m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     // That would be months, where sizes have M and m for the same.
-    if text.ends_with('M') {
+    if text.contains('M') {
         return Err("a minute is m, and months are written out".to_owned());
     }
     humantime::parse_duration(text).map_err(|_| "a duration looks like 250ms, 10s or 5m".to_owned())
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!("5m".parse(), Ok(Limit(Some(Duration::from_secs(300)))));
         assert_eq!("off".parse(), Ok(Limit(None)));
-        for wrong in ["", "5", "fast", "-1s", "5 parsecs", "5M"] {
+        for wrong in ["", "5", "fast", "-1s", "5 parsecs", "5M", "5M 30s"] {
             assert!(wrong.parse::<Limit>().is_err(), "{wrong}");
         }
     }

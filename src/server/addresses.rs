@@ -135,7 +135,8 @@ fn bind_once<S>(
 /// go to every host of a network. There is little to miss: `0.0.0.0` gets broadcasts too, and groups are not joined
 /// here.
 fn of_one_host(address: SocketAddr) -> io::Result<()> {
-    let problem = if address.ip().to_canonical().is_multicast() {
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    let problem = if address.ip().is_multicast() {
         "a multicast address, not a host's"
     } else if is_broadcast(address) {
         "a broadcast address, not a host's"

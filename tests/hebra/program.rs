@@ -3,11 +3,15 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::support::{Program, clog, connect, connect_served, exchange, read_to_end, serve_apart};
 
@@ -216,6 +220,27 @@ fn a_second_signal_ends_the_process_at_once() {
         program.signal(second);
         assert_eq!(program.finish().0, CUT_OFF);
     }
+}
+
+#[test]
+fn a_server_that_is_stuck_before_it_serves_ends_when_it_is_asked_again() {
+    let (mut full, _reader) = UnixStream::pair().expect("a pair of sockets");
+    full.set_nonblocking(true).expect("it is open");
+    while full.write(&[0; 4096]).is_ok() {}
+    full.set_nonblocking(false).expect("it is open");
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0"]).stdout(OwnedFd::from(full)).stderr(Stdio::null());
+    let mut child = command.spawn().expect("it is built");
+    let pid = Pid::from_raw(child.id().try_into().expect("a process id"));
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("it was started") {
+            break status;
+        }
+        // The first may come before it is ready for signals, which ends it too.
+        kill(pid, Signal::SIGTERM).expect("it is not waited for yet");
+        thread::sleep(Duration::from_millis(100));
+    };
+    assert!(status.code() == CUT_OFF || status.signal() == Some(Signal::SIGTERM as i32), "{status}");
 }
 
 #[test]

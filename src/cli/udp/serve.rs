@@ -15,7 +15,7 @@ pub(super) fn run(arguments: ServeArguments) -> u8 {
 }
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
-    let mut signals = Signals::install()?;
+    let signals = Signals::install()?;
     let server = UdpServer::bind(arguments.config())?;
     announce(server.local_addrs());
     let running = server.start()?;
