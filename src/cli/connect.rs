@@ -46,7 +46,7 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
     let local = |cause: &io::Error| Failure { code: FAILED, message: format!("cannot use the terminal: {cause}") };
     let (lines, mut output) = if terminal::is_interactive() {
         let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
-        give_back_on_signal(&printer).map_err(|cause| local(&cause))?;
+        give_back_on_signal(printer.clone()).map_err(|cause| local(&cause))?;
         printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
         (Some((lines, printer.clone())), Output::Screen(printer, Printable::default()))
     } else if io::stdout().is_terminal() {
@@ -93,17 +93,20 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
 }
 
 /// Gives the terminal its settings back when a signal ends the program.
-fn give_back_on_signal(printer: &Printer) -> io::Result<()> {
+fn give_back_on_signal(printer: Printer) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let printer = printer.clone();
     let wait = move || {
         for signal in signals.forever() {
-            printer.clone().close_in_time();
-            // The signal ends the program as it ends any other.
-            let _ = emulate_default_handler(signal);
+            let _ = end_by(signal, &printer);
         }
     };
     thread::Builder::new().name("hebra-signals".to_owned()).spawn(wait).map(drop)
+}
+
+/// Gives the terminal back and ends as the signal ends any other program, which is what the shell is to see.
+fn end_by(signal: i32, printer: &Printer) -> io::Result<()> {
+    printer.close_in_time();
+    emulate_default_handler(signal)
 }
 
 /// Connects to the first of `addresses` that answers; each may take up to `timeout`.
@@ -167,11 +170,7 @@ impl Sender {
                 // What is said last, also to a server to which it means nothing.
                 Ok(Some(line)) if self.write(format!("{line}\n").as_bytes()) && line.trim() != "bye" => {}
                 Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {
-                    printer.clone().close_in_time();
-                    // As Ctrl-C ends any other program, which is what the shell is to see.
-                    emulate_default_handler(SIGINT)?;
-                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => end_by(SIGINT, printer)?,
                 Err(error) if error.kind() == ErrorKind::InvalidData => {
                     printer.print(&format!("hebra: {NOT_TEXT}\n"))?;
                 }

@@ -4,6 +4,7 @@ mod arguments;
 mod chat;
 mod connect;
 mod failure;
+mod lines;
 mod logging;
 mod printable;
 mod serve;

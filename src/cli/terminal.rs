@@ -22,7 +22,7 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{ColorMode, Config, Editor, ExternalPrinter, Helper};
 
-use super::printable::Lines;
+use super::lines::Lines;
 use super::thread;
 
 /// How much text may wait for the prompt to be redrawn, in bytes, before whoever prints has to wait.
@@ -202,9 +202,10 @@ impl Printer {
     }
 
     /// Closes it, for whoever ends whatever happens: a terminal that takes nothing holds whoever closes it.
-    pub(crate) fn close_in_time(self) {
+    pub(crate) fn close_in_time(&self) {
+        let screen = self.clone();
         // There is nobody to tell if it cannot be given back.
-        if let Ok(closed) = thread::spawn("hebra-screen", move || drop(self.close())) {
+        if let Ok(closed) = thread::spawn("hebra-screen", move || drop(screen.close())) {
             let _ = closed.recv_timeout(CLOSE_WAIT);
         }
     }

@@ -59,14 +59,15 @@ pub(crate) fn bind<S>(names: &[String], open: Open<'_, S>) -> Result<Sockets<S>,
 /// The addresses of `name`, each once, in the resolver's order. Spaces around it are no part of it.
 fn resolve(name: &str) -> Result<Vec<SocketAddr>, Error> {
     let failed = |cause| Error::Resolve { address: name.to_owned(), cause };
-    let malformed = || io::Error::new(ErrorKind::InvalidInput, "an address looks like localhost:1234");
     let resolved = match name.trim() {
-        name if name.starts_with(':') => Err(malformed()),
-        // What the system is not even asked for.
-        name => name
-            .to_socket_addrs()
-            .map_err(|cause| if cause.kind() == ErrorKind::InvalidInput { malformed() } else { cause }),
+        // The system would look for a host without a name.
+        name if name.starts_with(':') => Err(ErrorKind::InvalidInput.into()),
+        name => name.to_socket_addrs(),
     };
+    let resolved = resolved.map_err(|cause| match cause.kind() {
+        kind @ ErrorKind::InvalidInput => io::Error::new(kind, "an address looks like localhost:1234"),
+        _ => cause,
+    });
     let mut addresses = Vec::new();
     for address in resolved.map_err(failed)? {
         if !addresses.contains(&address) {
@@ -86,6 +87,10 @@ fn bind_name<S>(
     all: &[SocketAddr],
     open: Open<'_, S>,
 ) -> Result<Sockets<S>, Error> {
+    let failed = |address: &SocketAddr, cause| Error::Listen { address: address.to_string(), cause };
+    for address in addresses {
+        of_one_host(*address).map_err(|cause| failed(address, cause))?;
+    }
     let takes_free_port = addresses.iter().any(|address| address.port() == 0);
     let mut attempts = 1;
     loop {
@@ -95,7 +100,7 @@ fn bind_name<S>(
             {
                 attempts += 1;
             }
-            Err((address, cause)) => return Err(Error::Listen { address: address.to_string(), cause }),
+            Err((address, cause)) => return Err(failed(&address, cause)),
             Ok(Sockets { bound, skipped }) if bound.is_empty() => {
                 let cause = skipped.last().map_or(ErrorKind::NotFound, |(_, kind)| *kind).into();
                 return Err(Error::Listen { address: name.to_owned(), cause });
@@ -121,7 +126,7 @@ fn bind_once<S>(
         // `[::]` takes IPv4 clients too, unless an address of the list wants them for itself.
         let is_twin = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port() && other.port() != 0;
         let only_v6 = !address.ip().is_unspecified() || all.iter().any(is_twin);
-        match of_one_host(address).and_then(|()| open(address, only_v6)) {
+        match open(address, only_v6) {
             Ok(socket) => sockets.bound.push(socket),
             Err(error) if is_missing(&error) => sockets.skipped.push((address, error.kind())),
             Err(error) => return Err((address, error)),

@@ -71,7 +71,7 @@ impl Shared {
     fn receive(&self, socket: &UdpSocket, sender: SocketAddr, datagram: &[u8], now: Instant) {
         let peer = SocketAddr::new(sender.ip().to_canonical(), sender.port());
         self.sink.datagram(peer, datagram);
-        // Only now, as with messages.
+        // Only now: see `Reckoning::messages`.
         self.counters.datagrams.fetch_add(1, Release);
         count(&self.counters.bytes_in, datagram.len());
         let Some(echo) = &self.echo else { return };

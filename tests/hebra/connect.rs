@@ -8,7 +8,6 @@ use std::thread;
 use std::time::Duration;
 
 use hebra::{Framing, ServerConfig};
-
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use rexpect::session::PtySession;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::support::{Program, clog, connect, connect_served, exchange, read_to_end, serve_apart};
+use crate::support::{FUSE, Program, clog, connect, connect_served, exchange, read_to_end, serve_apart};
 
 const DRAINED: Option<i32> = Some(0);
 const CUT_OFF: Option<i32> = Some(3);
@@ -232,7 +232,11 @@ fn a_server_that_is_stuck_before_it_serves_ends_when_it_is_asked_again() {
     command.args(["--listen", "127.0.0.1:0"]).stdout(OwnedFd::from(full)).stderr(Stdio::null());
     let mut child = command.spawn().expect("it is built");
     let pid = Pid::from_raw(child.id().try_into().expect("a process id"));
+    let fuse = Instant::now() + FUSE;
     let status = loop {
+        if Instant::now() > fuse {
+            child.kill().expect("it runs");
+        }
         if let Some(status) = child.try_wait().expect("it was started") {
             break status;
         }
@@ -273,9 +277,9 @@ fn a_first_line_that_cannot_be_printed_is_told() {
     let mut child = command.spawn().expect("it is built");
     let mut told = String::new();
     BufReader::new(child.stderr.take().expect("piped")).read_line(&mut told).expect("it says something");
-    assert_eq!(told, "hebra: cannot print where it listens: No space left on device (os error 28)\n");
     child.kill().expect("it runs");
     child.wait().expect("it was started");
+    assert_eq!(told, "hebra: cannot print where it listens: No space left on device (os error 28)\n");
 }
 
 #[test]

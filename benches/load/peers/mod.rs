@@ -26,9 +26,16 @@ pub(crate) const POLLING: &str = "hebra polling";
 /// Those that need nothing but this repository.
 const OURS: [&str; 6] = [REFERENCE, POOL, "hebra", QUIET, POLLING, TOKIO];
 
-/// Programs that may be missing, and how many clients they are for.
-const OTHERS: [(&str, usize); 4] = [("python", 500), (PRINTING, 50), ("ncat", 50), ("socat", 50)];
-const PRINTING: &str = "python printing";
+/// What starts a program with a log.
+type Start = fn(&Path) -> io::Result<Process>;
+
+/// Programs that may be missing, and how many clients each is for.
+const OTHERS: [(&str, usize, Start); 4] = [
+    ("python", 500, |log| python("quiet", log)),
+    ("python printing", 50, |log| python("printing", log)),
+    ("ncat", 50, |log| Process::silent(ncat, log)),
+    ("socat", 50, |log| Process::silent(socat, log)),
+];
 
 /// The most connections of a comparison.
 pub(crate) const MOST: usize = 2000;
@@ -47,7 +54,7 @@ pub(crate) struct Peer {
 
 /// Everyone's name.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    OURS.into_iter().chain(OTHERS.into_iter().map(|(name, _)| name))
+    OURS.into_iter().chain(OTHERS.into_iter().map(|(name, ..)| name))
 }
 
 /// Starts those who are `wanted`; also who of them is missing, and why.
@@ -59,27 +66,14 @@ pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::
         peers.push(Peer { name, limit, server: start(directory, name, limit)? });
     }
     let mut missing = Vec::new();
-    for (name, limit) in OTHERS.into_iter().filter(|(name, _)| wanted(name)) {
-        match start_other(name, &log(directory, name)) {
+    for (name, limit, start) in OTHERS.into_iter().filter(|(name, ..)| wanted(name)) {
+        match start(&log(directory, name)) {
             Ok(server) => peers.push(Peer { name, limit, server }),
             Err(error) if error.kind() == ErrorKind::NotFound => missing.push(format!("{name}: not installed")),
             Err(error) => missing.push(format!("{name}: {error}")),
         }
     }
     Ok((peers, missing))
-}
-
-fn start_other(name: &str, log: &Path) -> io::Result<Process> {
-    let python = |manner| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/peers/client_thread.py");
-        Process::announced(Command::new("python3").arg(script).arg(manner), log)
-    };
-    match name {
-        "ncat" => Process::silent(ncat, log),
-        "socat" => Process::silent(socat, log),
-        PRINTING => python("printing"),
-        _ => python("quiet"),
-    }
 }
 
 /// Starts one of ours, for so many clients.
@@ -120,6 +114,11 @@ fn listen() -> io::Result<TcpListener> {
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
     socket.listen(process::BACKLOG)?;
     Ok(socket.into())
+}
+
+fn python(manner: &str, log: &Path) -> io::Result<Process> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/peers/client_thread.py");
+    Process::announced(Command::new("python3").arg(script).arg(manner), log)
 }
 
 fn ncat(address: SocketAddr) -> Command {
