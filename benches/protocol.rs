@@ -8,7 +8,7 @@
 #[path = "../src/events/mod.rs"]
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "the library uses all of it")]
 mod events;
-#[path = "../src/service/client.rs"]
+#[path = "../src/client.rs"]
 #[allow(unreachable_pub, reason = "it is public in the library")]
 mod client;
 

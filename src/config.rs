@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::Error;
-use crate::server::LINGERING;
+use crate::session::LINGERING;
 
 /// What a server listens on, how many clients it takes, and where its patience ends.
 ///

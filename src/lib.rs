@@ -89,21 +89,23 @@
 // The examples of the README are run with the others.
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]
 
-mod config;
-mod error;
 mod server;
-mod client_thread;
-mod read_buffer;
-mod replies;
-pub mod protocol;
-mod service;
 mod udp;
+mod session;
+mod net;
+mod service;
 mod events;
+mod config;
+pub mod protocol;
+mod shutdown;
+mod client;
+mod error;
 
-pub use client_thread::ClientThread;
+pub use client::Client;
 pub use config::{Framing, LogMessages, ServerConfig, WhenFull};
 pub use error::Error;
 pub use events::{CloseReason, Event, Excerpt, Payload, RefuseReason, Stats, UdpStats};
-pub use server::{ClientHandle, Connection, PushError, RunningServer, Server, ShutdownReport};
-pub use service::{Client, Echo, Greet, Handler, Member, Next, Notice, Room, Seats};
+pub use server::{RunningServer, Server, ShutdownReport};
+pub use service::{Echo, Greet, Handler, Member, Next, Notice, Room, Seats};
+pub use session::{ClientHandle, ClientThread, Connection, PushError};
 pub use udp::{RunningUdpServer, UdpConfig, UdpServer};

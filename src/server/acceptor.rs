@@ -7,8 +7,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Instant;
 
 use super::Core;
-use super::failures::{Failures, is_about_one_peer};
 use crate::Event;
+use crate::net::backoff::{Failures, is_about_one_peer};
 
 /// Accepts until the token is set.
 pub(crate) fn run(listener: &TcpListener, address: SocketAddr, core: &Core) {

@@ -3,32 +3,17 @@
 //! The threads of a running server, all named `hebra-...`: an acceptor for each listener, the workers of the
 //! pool, the lingering thread, the reaper, the logging thread. Only this module starts and ends them.
 
-pub(crate) mod addresses;
-mod listener;
-mod workers;
-mod limits;
 mod acceptor;
-pub(crate) mod failures;
 mod admission;
 // Not inside `admission`, which `tests/model` builds a second time.
 #[cfg(test)]
 mod admission_tests;
 mod sync;
-mod core;
+mod worker;
 mod semaphore;
-mod session;
-mod outbox;
-mod writer;
-mod places;
-mod connection;
-mod busy_poll;
 mod registry;
-mod pulse;
-mod peers;
 mod reaper;
-mod linger;
-mod shutdown;
-pub(crate) mod threads;
+mod pool;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -38,22 +23,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 use threadpool::ThreadPool;
 
-use self::addresses::Sockets;
 use self::admission::Admission;
-use self::busy_poll::BusyPoll;
-pub use self::connection::{ClientHandle, Connection};
-use self::core::Core;
-pub(crate) use self::linger::LINGERING;
-use self::linger::{LINGER, Linger};
-pub use self::outbox::PushError;
-use self::peers::Peers;
-pub(crate) use self::peers::peer_of;
-pub(crate) use self::pulse::Pulse;
 use self::semaphore::Semaphore;
-pub(crate) use self::shutdown::ShutdownToken;
-use self::threads::{LAST_WAIT, LimitedThread, join, spawn};
-use self::writer::Writers;
+use self::worker::Core;
 use crate::events::{EventLog, EventSink, Subscribers};
+use crate::net::addresses::Sockets;
+use crate::net::per_peer::Peers;
+use crate::net::threads::{LAST_WAIT, LimitedThread, join, spawn};
+use crate::net::{limits, listener};
+use crate::session::{BusyPoll, Connection, LINGER, Linger, Writers, linger};
+use crate::shutdown::ShutdownToken;
 use crate::{Error, Event, Handler, RefuseReason, ServerConfig, Stats};
 
 /// How long the sessions of a stopping server have to take up what has arrived, before those that wait for
@@ -85,7 +64,7 @@ impl Server {
     ) -> Result<Self, Error> {
         config.validate()?;
         let listeners = listener::bind(&config.listen, config.backlog, config.write_timeout)?;
-        let pool = workers::start(config.workers, config.stack_size)?;
+        let pool = pool::start(config.workers, config.stack_size)?;
         let factory =
             Box::new(move |connection: &Connection<'_>| -> Box<dyn Handler> { Box::new(factory(connection)) });
         let addresses = listeners.addresses();
@@ -107,7 +86,7 @@ impl Server {
         let sleep = Semaphore::new()
             .map_err(|cause| Error::Workers { workers: config.workers, cause: cause.to_string() })?;
         let (sink, events) = EventSink::new(config.log_messages);
-        let (linger, leaving) = Linger::new();
+        let (lingering, leaving) = Linger::new();
         let core = Arc::new(Core {
             admission: Arc::new(Admission::new(config.workers, config.max_pending, sleep)),
             peers: config.max_per_ip.map(|limit| Arc::new(Peers::new(limit))),
@@ -117,7 +96,7 @@ impl Server {
             writers: Writers::new(config.workers),
             factory,
             config,
-            linger,
+            linger: lingering,
             sink,
         });
         for warning in limits::warnings(&core.config) {
@@ -133,13 +112,13 @@ impl Server {
         let stats = {
             let (registry, admission) = (Arc::clone(&core.registry), Arc::clone(&core.admission));
             let counts = Arc::clone(&counts);
-            move || core::stats(&registry, &admission, &counts)
+            move || worker::stats(&registry, &admission, &counts)
         };
         let log = EventLog::new(events, counts, subscribers.clone(), core.config.stats_interval, stats);
         let mut threads = Threads {
             acceptors: Vec::new(),
             reaper: None,
-            linger: spawn("hebra-linger", move || linger::run(&leaving))?,
+            linger: spawn("hebra-linger", move || linger(&leaving))?,
             log: LimitedThread::start("hebra-log", move || log.run())?,
             core,
             pool,

@@ -7,10 +7,10 @@
 use std::time::{Duration, Instant};
 
 use super::admission::Watch;
-use super::core::Core;
-use super::pulse::Order;
 use super::registry::Candidate;
+use super::worker::Core;
 use crate::RefuseReason;
+use crate::session::Order;
 
 /// Runs until the gate closes.
 pub(crate) fn run(core: &Core) {

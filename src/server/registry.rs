@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::pulse::{Order, nanos};
-use super::session::Session;
 use crate::events::Totals;
+use crate::session::{Order, Session, nanos};
 use crate::{Client, Stats};
 
 /// All sessions that are on a worker, and the totals of those that were.

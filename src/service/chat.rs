@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::pace::Pace;
-use super::{Client, Handler, Next};
+use super::{Handler, Next};
+use crate::client::Client;
 use crate::events::Printable;
 use crate::{ClientHandle, CloseReason, Connection};
 

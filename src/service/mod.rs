@@ -2,7 +2,6 @@
 //!
 //! A handler runs on its client's worker thread and never sees the socket.
 
-mod client;
 mod echo;
 mod greet;
 mod chat;
@@ -12,7 +11,6 @@ use std::io::{self, Write};
 
 use crate::CloseReason;
 pub use chat::{Member, Notice, Room, Seats};
-pub use client::Client;
 pub use echo::Echo;
 pub use greet::Greet;
 

@@ -5,7 +5,7 @@
 
 mod config;
 mod receiver;
-mod echo;
+mod answers;
 mod rate;
 mod socket;
 
@@ -18,9 +18,9 @@ pub use self::config::UdpConfig;
 use self::rate::RateLimit;
 use self::receiver::{Echo, Shared};
 use crate::events::{EventLog, EventSink, Subscribers};
-use crate::server::ShutdownToken;
-use crate::server::addresses::{self, Sockets};
-use crate::server::threads::LimitedThread;
+use crate::net::addresses::{self, Sockets};
+use crate::net::threads::LimitedThread;
+use crate::shutdown::ShutdownToken;
 use crate::{Error, Event, UdpStats};
 
 /// A UDP server that listens and does not receive yet: the kernel holds what arrives, as far as it fits.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::server::peer_of;
+use crate::net::per_peer::peer_of;
 
 /// Senders that are remembered at a time.
 const SENDERS: usize = 4096;

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use super::echo::may_answer;
+use super::answers::may_answer;
 use super::rate::RateLimit;
 use crate::events::{EventSink, UdpCounters};
-use crate::server::ShutdownToken;
-use crate::server::failures::{Failures, is_about_one_peer};
+use crate::net::backoff::{Failures, is_about_one_peer};
+use crate::shutdown::ShutdownToken;
 use crate::{Event, UdpStats};
 
 /// No datagram is longer: its length has 16 bits.

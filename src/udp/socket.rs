@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::server::addresses;
+use crate::net::addresses;
 
 /// One socket, and the address it really has.
 ///

@@ -8,7 +8,7 @@
 #[path = "../../src/server/admission.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the library uses all of it")]
 mod admission;
-#[path = "../../src/server/shutdown.rs"]
+#[path = "../../src/shutdown.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the library uses all of it")]
 mod shutdown;
 mod server;

@@ -8,8 +8,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::places::{Place, Places};
-use super::session::{Counted, Session};
+use super::slots::{Place, Places};
+use super::{Counted, Session};
 
 /// A wait is short if it is at most so many windows long. One that is slept through is longer than one that is
 /// polled through, by the wake-ups of both sides.

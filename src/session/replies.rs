@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 use std::{fmt, mem};
 
+use super::client_thread::{FramingState, Step, Surroundings};
 use crate::CloseReason;
-use crate::client_thread::{FramingState, Step, Surroundings};
 use crate::protocol::escape_into;
 
 /// Replies of the line framing are gathered and sent when a read's lines are all answered, or at this size.

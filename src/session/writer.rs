@@ -5,12 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{self, Builder};
 use std::time::Duration;
 
-use super::linger::LINGER;
+use super::client_thread::{ClientThread, Surroundings};
+use super::closing::LINGER;
 use super::outbox::Outbox;
-use super::places::Places;
-use super::session::{BothWays, Session};
-use super::workers;
-use crate::client_thread::{ClientThread, Surroundings};
+use super::slots::Places;
+use super::{BothWays, Session};
+use crate::net::limits;
 use crate::{CloseReason, Handler, ServerConfig};
 
 /// The writers of a server.
@@ -23,13 +23,13 @@ pub(crate) struct Writers {
 impl Writers {
     /// What `workers` workers leave.
     pub(crate) fn new(workers: usize) -> Self {
-        let most = workers::max_threads().unwrap_or(u64::MAX);
+        let most = limits::max_threads().unwrap_or(u64::MAX);
         Self { free: Places::new(most.saturating_sub(workers as u64)) }
     }
 
     /// Runs a session with a writer, which has ended when this returns.
     ///
-    /// Not inlined: sessions without a writer would keep its frame too, [`Core::converse`](super::core::Core::converse).
+    /// Not inlined: sessions without a writer would keep its frame too, [`Core::converse`](Core::converse).
     #[inline(never)]
     pub(crate) fn converse(
         &self,

@@ -1,5 +1,16 @@
 //! One connection: the client, its socket, its counters, and how it is told to end.
 
+mod client_thread;
+mod replies;
+mod read_buffer;
+mod state;
+mod closing;
+mod handle;
+mod outbox;
+mod writer;
+mod busy_poll;
+mod slots;
+
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, TcpStream};
@@ -9,12 +20,19 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use super::linger::LINGER;
-use super::outbox::{Outbox, PushError};
-use super::pulse::{Order, Pulse};
+pub(crate) use busy_poll::{BusyPoll, Polled};
+pub use client_thread::ClientThread;
+pub(crate) use client_thread::Surroundings;
+pub(crate) use closing::{LINGER, LINGERING, Linger, discard_received, linger, read_to_end};
+pub use handle::{ClientHandle, Connection};
+use outbox::Outbox;
+pub use outbox::PushError;
+pub(crate) use state::{Order, Pulse, nanos};
+pub(crate) use writer::Writers;
+
 use crate::Client;
 use crate::events::SessionCounters;
-use crate::replies::{is_timeout, write_whole};
+use replies::{is_timeout, write_whole};
 
 /// The send buffer of a session that is being ended or pushed to, in bytes.
 ///
@@ -40,7 +58,7 @@ pub(crate) struct Session {
     /// What others than its worker send, if its service pushes.
     outbox: OnceLock<Box<Outbox>>,
     /// Its silence as the registry has noted it. Used under the registry's lock only.
-    pub(super) noted_silence: AtomicU64,
+    pub(crate) noted_silence: AtomicU64,
 }
 
 impl Session {
@@ -68,7 +86,7 @@ impl Session {
     }
 
     /// Whether something has arrived that was not read, as far as the system tells without waiting.
-    pub(super) fn has_unread(&self) -> bool {
+    pub(crate) fn has_unread(&self) -> bool {
         const MSG_PEEK: i32 = 0x2;
         const MSG_DONTWAIT: i32 = 0x40;
         // The numbers are Linux's.

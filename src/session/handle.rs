@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
+use super::Session;
 use super::outbox::PushError;
-use super::session::Session;
 use crate::Client;
 
 /// A connection that is about to be served: what its [`Handler`](crate::Handler) is made from.

@@ -4,19 +4,8 @@ use std::panic::catch_unwind;
 
 use threadpool::ThreadPool;
 
-use super::limits;
 use crate::Error;
-
-/// Memory mappings of one thread on Linux: its stack, its signal stack, and a guard page for each.
-const MAPPINGS_PER_THREAD: u64 = 4;
-
-/// Mappings left for everything else: the program, its libraries, its heaps.
-const OTHER_MAPPINGS: u64 = 1024;
-
-/// How many threads for sessions the process may have.
-pub(crate) fn max_threads() -> Option<u64> {
-    limits::max_mappings().map(|limit| limit.saturating_sub(OTHER_MAPPINGS) / MAPPINGS_PER_THREAD)
-}
+use crate::net::limits::{self, MAPPINGS_PER_THREAD};
 
 /// Starts the workers.
 ///
@@ -26,7 +15,7 @@ pub(crate) fn max_threads() -> Option<u64> {
 pub(crate) fn start(workers: usize, stack_size: usize) -> Result<ThreadPool, Error> {
     let failed = |cause| Error::Workers { workers, cause };
     // A thread that starts just under this limit aborts the process when it cannot map its signal stack.
-    if max_threads().is_some_and(|most| workers as u64 > most) {
+    if limits::max_threads().is_some_and(|most| workers as u64 > most) {
         let limit = limits::max_mappings().unwrap_or_default();
         return Err(failed(format!(
             "each needs {MAPPINGS_PER_THREAD} memory mappings, and vm.max_map_count is {limit}"

@@ -13,16 +13,14 @@ use socket2::SockRef;
 
 use super::HandlerFactory;
 use super::admission::{Admission, Admitted, Permit};
-use super::busy_poll::{BusyPoll, Polled};
-use super::connection::Connection;
-use super::linger::{self, LINGER, Linger};
-use super::peers::{PeerPlace, Peers};
 use super::registry::{Registered, Registry};
-use super::session::{Counted, Session};
-use super::shutdown::ShutdownToken;
-use super::writer::Writers;
-use crate::client_thread::{ClientThread, Surroundings};
 use crate::events::{EventSink, SinkCounts};
+use crate::net::per_peer::{PeerPlace, Peers};
+use crate::session::{
+    BusyPoll, ClientThread, Connection, Counted, LINGER, Linger, Polled, Session, Surroundings, Writers,
+    discard_received, read_to_end,
+};
+use crate::shutdown::ShutdownToken;
 use crate::{Client, CloseReason, Event, Excerpt, Handler, RefuseReason, ServerConfig, Stats, WhenFull};
 
 /// A connection that was let in: it waits, and then is served. Its peer's place is held as long.
@@ -151,7 +149,7 @@ impl Core {
             // All sessions may end at once, more than the lingering thread takes, and nobody else needs this
             // worker. The stop is to wait for it.
             session.shut(Shutdown::Write);
-            linger::read_to_end(&session.stream, Instant::now() + LINGER);
+            read_to_end(&session.stream, Instant::now() + LINGER);
         }
         // By the time the client sees the end, its places are free, its numbers are counted and the event is
         // on its way.
@@ -208,7 +206,7 @@ impl Core {
             // The read side is shut, so there is no end of stream to wait for.
             CloseReason::CutOff | CloseReason::Yielded | CloseReason::Expired | CloseReason::IdleTimeout => {
                 session.shut(Shutdown::Write);
-                linger::discard_received(&session.stream);
+                discard_received(&session.stream);
             }
             // The client may still be sending.
             CloseReason::Bye

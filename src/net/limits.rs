@@ -24,6 +24,17 @@ pub(crate) fn max_mappings() -> Option<u64> {
     number("/proc/sys/vm/max_map_count")
 }
 
+/// Memory mappings of one thread on Linux: its stack, its signal stack, and a guard page for each.
+pub(crate) const MAPPINGS_PER_THREAD: u64 = 4;
+
+/// Mappings left for everything else: the program, its libraries, its heaps.
+const OTHER_MAPPINGS: u64 = 1024;
+
+/// How many threads for sessions the process may have.
+pub(crate) fn max_threads() -> Option<u64> {
+    max_mappings().map(|limit| limit.saturating_sub(OTHER_MAPPINGS) / MAPPINGS_PER_THREAD)
+}
+
 /// How many descriptors this process may have.
 fn open_files() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::session::Session;
+use super::Session;
 
 /// How long a dismissed client has to close its side: a round trip across the world and then some. A stop
 /// waits for it too, and is to be over in less than a second.
@@ -36,7 +36,7 @@ type Leaving = (Arc<Session>, Instant);
 pub(crate) struct Linger(Sender<Leaving>);
 
 impl Linger {
-    /// The sending end, and the end for [`run`].
+    /// The sending end, and the end for [`linger`].
     pub(crate) fn new() -> (Self, Receiver<Leaving>) {
         let (sender, receiver) = bounded(LINGERING);
         (Self(sender), receiver)
@@ -53,7 +53,7 @@ impl Linger {
 
 /// The lingering thread. All connections linger equally long, so the first to come is the first to be due,
 /// and while this waits for one the time of the others runs too: nobody is held for more than [`LINGER`].
-pub(crate) fn run(leaving: &Receiver<Leaving>) {
+pub(crate) fn linger(leaving: &Receiver<Leaving>) {
     for (session, due) in leaving {
         read_to_end(&session.stream, due);
     }

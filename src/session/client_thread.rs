@@ -7,11 +7,12 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
 
+use super::read_buffer::ReadBuffer;
+use super::replies::{Replies, is_timeout};
+use super::state::Pulse;
 use crate::events::{EventSink, SessionCounters};
 use crate::protocol::{ByeDetector, Found, LineFraming};
-use crate::read_buffer::ReadBuffer;
-use crate::replies::{Replies, is_timeout};
-use crate::server::{Pulse, ShutdownToken};
+use crate::shutdown::ShutdownToken;
 use crate::{Client, CloseReason, Framing, Handler, Next, ServerConfig};
 
 /// What a silent client may keep, in bytes, of each buffer that has grown for it. Who needs no more has no timeout of

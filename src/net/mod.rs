@@ -1,0 +1,8 @@
+//! The operating system's side of a server: addresses, listening sockets, limits, threads.
+
+pub(crate) mod addresses;
+pub(crate) mod listener;
+pub(crate) mod limits;
+pub(crate) mod backoff;
+pub(crate) mod per_peer;
+pub(crate) mod threads;
