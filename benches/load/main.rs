@@ -104,8 +104,8 @@ fn export(arguments: &Arguments, load: &Load, outcome: &Outcome) -> io::Result<u
         let title = report::title(load);
         let tally = &outcome.tally;
         let times = [("service", &tally.service), ("response", &tally.response)];
-        plot::latency(&directory.join("latency.svg"), &title, &times)?;
-        plot::rate(&directory.join("rate.svg"), &title, &[("rate", &outcome.points)])?;
+        plot::latency(&directory.join("latency.svg"), &format!("Latency by percentile: {title}"), &times)?;
+        plot::rate(&directory.join("rate.svg"), &format!("Rate over time: {title}"), &[("rate", &outcome.points)])?;
     }
     if let Some(name) = &arguments.baseline {
         let compared = fs::read_to_string(baseline::path(name)?).map_err(|error| error.to_string());

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, json};
@@ -15,7 +16,7 @@ use super::arguments::Arguments;
 use super::json;
 use super::load::{Adversaries, End, Load, Mode};
 use super::peers::{self, MOST, Peer, QUIET, REFERENCE, TOKIO};
-use super::plot;
+use super::plot::{self, thousands};
 use super::process;
 use super::run::{self, Outcome};
 use super::suite_report;
@@ -219,13 +220,16 @@ fn look_closer(peers: &[Peer]) -> io::Result<Vec<Closer>> {
     Ok(closer)
 }
 
-fn draw(directory: &std::path::Path, closer: &[Closer]) -> io::Result<()> {
+fn draw(directory: &Path, closer: &[Closer]) -> io::Result<()> {
     let Some(Closer { closed, open, .. }) = closer.first() else { return Ok(()) };
-    let title = |load| super::report::title(load);
+    let Load { connections, size, rate, .. } = open.0;
     let times: Vec<_> = closer.iter().map(|peer| (peer.name, &peer.open.1.tally.response)).collect();
-    plot::latency(&directory.join("latency.svg"), &format!("response time, {}", title(&open.0)), &times)?;
+    let messages = thousands(rate.unwrap_or_default());
+    let title = format!("Response time at {messages} messages/s: {connections} connections, {size} B");
+    plot::latency(&directory.join("latency.svg"), &title, &times)?;
     let runs: Vec<_> = closer.iter().map(|peer| (peer.name, peer.closed.1.points.as_slice())).collect();
-    plot::rate(&directory.join("rate.svg"), &title(&closed.0), &runs)
+    let title = format!("Rate over time: {}", super::report::title(&closed.0));
+    plot::rate(&directory.join("rate.svg"), &title, &runs)
 }
 
 fn suite_json(comparison: &Comparison) -> serde_json::Value {
