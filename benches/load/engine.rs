@@ -14,7 +14,8 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::connection::{Connection, Context};
+use super::connection::Connection;
+use super::context::Context;
 use super::load::{End, Load, Mode};
 use super::payload::Payloads;
 use super::sample::Sample;
@@ -110,7 +111,7 @@ impl<'a> Engine<'a> {
         let from = start + load.warmup;
         self.context.window = Window { from, to: from + load.duration };
         self.context.now = Instant::now();
-        let _connecting = self.context.recent.take(start, 0, 0);
+        let _connecting = self.context.sampler.take(start, 0, 0);
         match load.rate {
             Some(rate) => {
                 let schedule = Schedule::new(start, rate, load.connections, load.threads, self.number);
@@ -120,7 +121,7 @@ impl<'a> Engine<'a> {
                 for connection in &mut self.connections {
                     self.context.now = Instant::now();
                     connection.allow(u64::MAX);
-                    connection.go_on(&mut self.context);
+                    connection.proceed(&mut self.context);
                 }
             }
         }
@@ -159,7 +160,7 @@ impl<'a> Engine<'a> {
         while let Some(slot) = self.take_due(due) {
             self.context.now = Instant::now();
             self.connections[slot].allow(1);
-            self.connections[slot].go_on(&mut self.context);
+            self.connections[slot].proceed(&mut self.context);
         }
         let wait = self.set_timer()?;
         match self.poll.poll(&mut self.events, Some(wait)) {
@@ -169,7 +170,7 @@ impl<'a> Engine<'a> {
         self.context.now = Instant::now();
         for event in &self.events {
             if event.token() != TIMER {
-                self.connections[event.token().0].hear(event, &mut self.context);
+                self.connections[event.token().0].handle(event, &mut self.context);
             }
         }
         Ok(())
@@ -178,7 +179,7 @@ impl<'a> Engine<'a> {
     fn do_chores(&mut self) {
         self.next_chores = self.context.now + CHORES;
         for connection in &mut self.connections {
-            connection.check_time(&mut self.context);
+            connection.check_timeout(&mut self.context);
         }
         self.tell_sample();
     }
@@ -186,7 +187,7 @@ impl<'a> Engine<'a> {
     /// Within the window: what comes later is not for plots.
     fn tell_sample(&mut self) {
         let Context { now, tally, open, .. } = &self.context;
-        let sample = self.context.recent.take(*now, tally.failures.total(), *open);
+        let sample = self.context.sampler.take(*now, tally.failures.total(), *open);
         if self.context.window.to > self.context.now {
             self.tell(News::Sample { engine: self.number, sample, is_last: !self.is_alive() });
         }

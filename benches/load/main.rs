@@ -14,6 +14,8 @@ pub(crate) mod load;
 pub(crate) mod run;
 mod engine;
 mod connection;
+mod pipeline;
+mod context;
 mod source;
 pub(crate) mod schedule;
 pub(crate) mod payload;

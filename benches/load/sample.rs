@@ -40,13 +40,13 @@ impl Sample {
 
 /// The sample that is being taken.
 #[derive(Debug)]
-pub(crate) struct Recent {
+pub(crate) struct Sampler {
     since: Instant,
     answers: u64,
     latencies: Histogram<u64>,
 }
 
-impl Recent {
+impl Sampler {
     pub(crate) fn new(since: Instant) -> Self {
         Self { since, answers: 0, latencies: histogram(2) }
     }
