@@ -193,8 +193,8 @@ impl Connection {
             if self.pipeline.is_written() {
                 return;
             }
-            self.pipeline.fill(context.payloads, &mut context.buffer);
-            match stream.write(&context.buffer) {
+            self.pipeline.fill(context.payloads, &mut context.outgoing);
+            match stream.write(&context.outgoing) {
                 Ok(count) => self.pipeline.advance_written(count, context.payloads.size()),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -211,8 +211,7 @@ impl Connection {
     /// Reads what has arrived: until a short read, or until the end of the stream if that is known to be near.
     fn receive(&mut self, is_end_near: bool, context: &mut Context<'_>) {
         while let Some(stream) = &mut self.stream {
-            context.buffer.resize(BUFFER, 0);
-            match stream.read(&mut context.buffer) {
+            match stream.read(&mut context.incoming) {
                 Ok(0) => return self.end_of_stream(context),
                 Ok(count) => {
                     context.now = Instant::now();

@@ -1,4 +1,4 @@
-//! What all connections of one event loop share: the load, the clock, the buffer and the counts.
+//! What all connections of one event loop share: the load, the clock, the buffers and the counts.
 
 use std::time::Instant;
 
@@ -31,8 +31,11 @@ pub(crate) struct Context<'a> {
     pub(crate) connecting: usize,
     /// Connections that are open.
     pub(crate) open: usize,
-    /// Holds the bytes of one write or one read.
-    pub(crate) buffer: Vec<u8>,
+    /// The bytes of one write.
+    pub(crate) outgoing: Vec<u8>,
+    /// The bytes of one read. One buffer for both directions had to be zeroed for each read, which took 7 % of the
+    /// client's time.
+    pub(crate) incoming: Vec<u8>,
 }
 
 /// A message whose echo is not yet complete.
@@ -58,7 +61,8 @@ impl<'a> Context<'a> {
             connects: 0,
             connecting: 0,
             open: 0,
-            buffer: vec![0; BUFFER],
+            outgoing: Vec::with_capacity(BUFFER),
+            incoming: vec![0; BUFFER],
         }
     }
 

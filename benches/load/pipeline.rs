@@ -117,7 +117,7 @@ impl Pipeline {
         self.written.advance(count, size);
     }
 
-    /// Compares the first `count` bytes of the context's buffer with what was sent, and counts each complete answer.
+    /// Compares the first `count` incoming bytes with what was sent, and counts each complete answer.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl Pipeline {
     pub(crate) fn verify(&mut self, count: usize, context: &mut Context<'_>) -> Result<(), (Failure, String)> {
         let mut taken = 0;
         while taken < count {
-            let received = &context.buffer[taken..count];
+            let received = &context.incoming[taken..count];
             // What was not sent cannot be an echo.
             if self.verified.message >= self.begun {
                 return Err(self.unexpected(received, "received more than was sent"));
