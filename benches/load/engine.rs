@@ -112,7 +112,9 @@ impl<'a> Engine<'a> {
         let from = start + load.warmup;
         self.context.window = Window { from, to: from + load.duration };
         self.context.now = Instant::now();
+        // Samples count from the start of the load, not from the connects.
         let _connecting = self.context.sampler.take(start, 0, 0);
+        self.next_housekeeping = start + HOUSEKEEPING;
         match load.rate {
             Some(rate) => {
                 let schedule = Schedule::new(start, rate, load.connections, load.threads, self.number);
