@@ -42,7 +42,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::Arguments;
-use load::Load;
+use load::{Load, Mode};
 use progress::Progress;
 use run::Outcome;
 
@@ -105,9 +105,17 @@ fn export(arguments: &Arguments, load: &Load, outcome: &Outcome) -> io::Result<u
     if let Some(directory) = &arguments.plots {
         let title = report::title(load);
         let tally = &outcome.tally;
-        let times = [("service", &tally.service), ("response", &tally.response)];
-        plot::latency(&directory.join("latency.svg"), &format!("Latency by percentile: {title}"), &times)?;
-        plot::rate(&directory.join("rate.svg"), &format!("Rate over time: {title}"), &[("rate", &outcome.points)])?;
+        let mut times = vec![("response time", &tally.response)];
+        // In a closed loop without churn both times are equal.
+        if load.rate.is_some() || load.mode == Mode::Churn {
+            times.push(("service time", &tally.service));
+        }
+        plot::latency(&directory.join("latency.svg"), &format!("Latency by percentile ({title})"), &times)?;
+        plot::rate(
+            &directory.join("rate.svg"),
+            &format!("Rate over time ({title})"),
+            &[("rate", &outcome.points)],
+        )?;
     }
     if let Some(name) = &arguments.baseline {
         let compared = fs::read_to_string(baseline::path(name)?).map_err(|error| error.to_string());

@@ -228,7 +228,7 @@ fn draw(directory: &Path, details: &[Detail]) -> io::Result<()> {
     let title = format!("Response time at {messages} messages/s: {connections} connections, {size} B");
     plot::latency(&directory.join("latency.svg"), &title, &times)?;
     let runs: Vec<_> = details.iter().map(|peer| (peer.name, peer.closed.1.points.as_slice())).collect();
-    let title = format!("Rate over time: {}", super::report::title(&closed.0));
+    let title = format!("Rate over time ({})", super::report::title(&closed.0));
     plot::rate(&directory.join("rate.svg"), &title, &runs)
 }
 
