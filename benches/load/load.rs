@@ -51,9 +51,9 @@ pub(crate) enum Mode {
 /// How a churning client leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum End {
-    /// It closes its sending side and waits for the end of the stream.
+    /// Closes the sending side and waits for the end of the stream.
     Close,
-    /// It sends `bye` and waits for the end of the stream.
+    /// Sends `bye` and waits for the end of the stream.
     Bye,
 }
 
