@@ -1,12 +1,12 @@
-//! What a message costs without sockets: the protocol core's time and bytes in a second, and its event.
+//! The cost of a message without sockets: time and throughput of the protocol core, and the cost of the event.
 //!
-//! A message is what one read returns. `copy` is the measure to compare with: it is less than what the
-//! system calls around each message do to its bytes.
+//! A message is what one read returns. `baseline`, a plain copy of the message, is the measure to compare with: it costs
+//! less than the two copies that the system calls around each message make.
 //!
-//! Sending events is not public, so their source is built here a second time.
+//! The library does not export the sending of events, so this benchmark compiles their modules a second time.
 
 #[path = "../src/events/mod.rs"]
-#[allow(dead_code, unreachable_pub, unused_imports, reason = "the library uses all of it")]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "only the library uses all of the module")]
 mod events;
 #[path = "../src/client.rs"]
 #[allow(unreachable_pub, reason = "it is public in the library")]
@@ -29,23 +29,23 @@ use events::{EventLog, EventSink, Stats, Subscribers};
 
 const SIZES: [usize; 3] = [16, 512, 16 * 1024];
 
-/// Events that one sample sends or logs: fewer than the messages that may wait for the logging thread.
+/// Events that one sample sends or logs. The queue of the logging thread has room for more.
 const EVENTS: u32 = 1000;
 
 const CLIENT: Client = Client { id: 1, peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000) };
 
 fn main() {
-    // The program's logger, and nobody who reads what it writes.
+    // The program's own logger, whose output is discarded.
     Builder::new().filter_level(LevelFilter::Info).target(Target::Pipe(Box::new(io::sink()))).init();
     divan::main();
 }
 
-/// Bytes of every value but line feed and IAC.
+/// Returns bytes of every value except line feed and IAC.
 fn binary(size: usize) -> Vec<u8> {
     (0..=254).filter(|byte| *byte != b'\n').cycle().take(size).collect()
 }
 
-/// Lines of 64 bytes, the line feed included. What is shorter is one line.
+/// Returns lines of 64 bytes, including the line feed, or one line if `size` is smaller.
 fn text(size: usize) -> Vec<u8> {
     let line = [[b'x'; 63].as_slice(), b"\n"].concat();
     let mut text: Vec<u8> = line.into_iter().cycle().take(size).collect();
@@ -53,7 +53,7 @@ fn text(size: usize) -> Vec<u8> {
     text
 }
 
-/// The worst case: nothing can be skipped.
+/// Returns the worst case: no byte can be skipped.
 fn line_feeds(size: usize) -> Vec<u8> {
     vec![b'\n'; size]
 }
@@ -72,7 +72,7 @@ fn detect(bencher: Bencher<'_, '_>, message: &[u8]) {
 }
 
 fn frame(bencher: Bencher<'_, '_>, message: &[u8]) {
-    // Without line feeds the line would grow over any cap, so each message begins with the end of one.
+    // Without a line feed the line would grow beyond any cap, so each message begins with the end of a line.
     let message = [b"\n", &message[1..]].concat();
     let mut framing = LineFraming::new(64 * 1024);
     bencher.counter(BytesCount::of_slice(&message)).bench_local(|| {
@@ -103,7 +103,7 @@ bench! {
     line_framing: frame(binary, text, line_feeds);
 }
 
-/// One message's event, on the worker that has read it.
+/// The event of one message: its cost for the worker that has read the message, and for the logging thread.
 mod event {
     use super::*;
 
@@ -112,19 +112,19 @@ mod event {
         bencher.with_inputs(before).bench_local_values(|()| sink.message(black_box(&CLIENT), black_box(&message)));
     }
 
-    /// Messages are not logged.
+    /// Logging of messages is off.
     #[divan::bench]
     fn disabled(bencher: Bencher<'_, '_>) {
         send(bencher, &EventSink::disconnected(), || ());
     }
 
-    /// This second's lines are used up.
+    /// The budget of lines for this second is used up.
     #[divan::bench]
     fn over_budget(bencher: Bencher<'_, '_>) {
         send_too_many(bencher, LogMessages::PerSecond(EVENTS));
     }
 
-    /// The logging thread does not keep up.
+    /// The logging thread has fallen behind, and the queue is half full.
     #[divan::bench]
     fn half_full(bencher: Bencher<'_, '_>) {
         send_too_many(bencher, LogMessages::All);
@@ -137,12 +137,12 @@ mod event {
         send(bencher, &sink, || ());
     }
 
-    /// It is copied into the channel, where nobody waits for it: waking the logging thread is not in this.
+    /// The message is copied into the channel. No thread waits on the channel, so the cost of a wake is not included.
     #[divan::bench(sample_size = EVENTS)]
     fn sent(bencher: Bencher<'_, '_>) {
         let (sink, events) = EventSink::new(LogMessages::All);
         sink.counts().renew_budget();
-        // All inputs of a sample are made before it.
+        // divan makes all inputs of a sample before the sample runs, so the channel is emptied between samples.
         send(bencher, &sink, || while events.next(Some(Instant::now())).is_ok() {});
     }
 
@@ -160,14 +160,14 @@ mod event {
         bencher.counter(ItemsCount::new(EVENTS)).with_inputs(waiting).bench_local_values(EventLog::run);
     }
 
-    /// The logging thread takes a thousand off the channel and makes their lines; writing these is not in it.
-    /// Microseconds for all are nanoseconds for each.
+    /// The logging thread takes a thousand events off the channel and formats their lines. Writing the lines is not
+    /// included. The microseconds for all are the nanoseconds for each.
     #[divan::bench]
     fn a_thousand_logged(bencher: Bencher<'_, '_>) {
         log(bencher, &text(512));
     }
 
-    /// As above, with every byte to escape.
+    /// As above, for messages whose every byte is escaped.
     #[divan::bench]
     fn a_thousand_escaped(bencher: Bencher<'_, '_>) {
         log(bencher, &[0x1b; 512]);

@@ -1,7 +1,7 @@
-//! Clients that are a burden: silent, slow, or rude. They run beside the measured ones on a thread that wakes
-//! ten times a second, and nothing that happens to them is an error.
+//! Misbehaving clients: silent, slow, or resetting. They run beside the measured clients on a thread that wakes ten
+//! times per second. Whatever happens to them is not an error.
 
-use std::io::{Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
@@ -13,10 +13,10 @@ use super::load::Adversaries;
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// On loopback a connect takes so long only if the server's queue is full.
+/// On loopback a connect takes this long only if the server's accept queue is full.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Their thread. It ends when this is dropped.
+/// The thread that runs the adversaries. Dropping this value ends and joins it.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     stop: Option<Sender<()>>,
@@ -39,7 +39,7 @@ struct Adversary {
 }
 
 impl Crowd {
-    /// Connects them and lets them begin.
+    /// Connects the adversaries and starts their thread.
     pub(crate) fn start(address: SocketAddr, adversaries: Adversaries) -> Self {
         let Adversaries { idle, slow_writers, slow_readers, resetters } = adversaries;
         let mut crowd: Vec<Adversary> = [
@@ -66,35 +66,35 @@ impl Drop for Crowd {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // If it has panicked, the panic hook has told.
+            // After a panic, the panic hook has printed the message.
             let _ = thread.join();
         }
     }
 }
 
 impl Adversary {
-    /// Does what its kind does every tenth of a second. One whose connection was lost makes another.
+    /// Acts once, as its kind does every tenth of a second. Connects first if it has no connection.
     fn act(&mut self) {
         let Some(mut stream) = self.stream.take().or_else(|| self.connect()) else { return };
         let mut bytes = [0; 4096];
-        let lives = match self.kind {
-            Kind::Idle => would_block(stream.read(&mut bytes)),
+        let alive = match self.kind {
+            Kind::Idle => is_alive(stream.read(&mut bytes)),
             Kind::SlowWriter => {
-                let _ = would_block(stream.write(b"x"));
-                would_block(stream.read(&mut bytes))
+                let _ = is_alive(stream.write(b"x"));
+                is_alive(stream.read(&mut bytes))
             }
             Kind::SlowReader => {
                 while stream.write(&[b'x'; 4096]).is_ok() {}
-                would_block(stream.read(&mut bytes[..1]))
+                is_alive(stream.read(&mut bytes[..1]))
             }
             Kind::Resetter => {
                 let _ = stream.write(&[b'x'; 100]);
-                // A close without lingering is a reset.
+                // With a linger time of zero, closing resets the connection.
                 let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
                 false
             }
         };
-        self.stream = lives.then_some(stream);
+        self.stream = alive.then_some(stream);
     }
 
     fn connect(&self) -> Option<TcpStream> {
@@ -107,10 +107,10 @@ impl Adversary {
     }
 }
 
-/// Whether the stream goes on after that.
-fn would_block(result: std::io::Result<usize>) -> bool {
+/// Returns `true` if the stream is still usable after this result of a read or a write.
+fn is_alive(result: io::Result<usize>) -> bool {
     match result {
         Ok(count) => count > 0,
-        Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
+        Err(error) => error.kind() == ErrorKind::WouldBlock,
     }
 }

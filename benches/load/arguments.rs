@@ -1,4 +1,4 @@
-//! The command line: what was typed, and the load that it means.
+//! The command line, and the [`Load`] that it describes.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -12,133 +12,134 @@ use super::load::{Adversaries, End, Load, Mode};
 use super::payload::MAX_SIZE;
 use super::{peers, suite};
 
-/// Measures an echo server: rate, latency, errors, and every byte.
+/// Measures an echo server: rate, latency and errors. Verifies every byte.
 ///
-/// Exit code 0: clean. 1: errors, wrong bytes, or a regression. 2: usage.
+/// Exit codes: 0 clean, 1 errors, wrong bytes or a regression, 2 usage.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "load", bin_name = "cargo bench --bench load --", version)]
 pub(crate) struct Arguments {
-    /// The server; without it, a hebra is started on a free port
+    /// Server to load; without it, a hebra is started on a free port
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) addr: Option<String>,
 
-    /// Process id of the server, to tell what it costs; known if it is started here
+    /// Process id of the server, to measure its processor time and memory; known if it is started here
     #[arg(long, value_name = "PID", requires = "addr")]
     pub(crate) pid: Option<u32>,
 
-    /// echo: messages and their answers; churn: connect, one message, leave; stream: bulk, in MiB/s
+    /// echo: send messages and wait for answers; churn: connect, send one message, leave; stream: bulk data, in MiB/s
     #[arg(long, default_value = "echo")]
     pub(crate) mode: Mode,
 
-    /// Measured connections
+    /// Number of measured connections
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) connections: u16,
 
-    /// The time that is measured
+    /// Length of the measured window
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
     pub(crate) duration: Duration,
 
-    /// Load before that
+    /// Load before the window, not measured
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(crate) warmup: Duration,
 
-    /// Bytes of a message, the line feed at its end included [default: 512; stream: 64KiB]
+    /// Size of a message, including the line feed at its end [default: 512; stream: 64KiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     size: Option<usize>,
 
-    /// Messages that each connection may have on their way [default: 1; stream: 16]
+    /// Messages that each connection may have in flight [default: 1; stream: 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     depth: Option<u32>,
 
-    /// Open loop: messages a second in all (churn: sessions), due whether or not the server keeps up
+    /// Open loop: total messages per second (churn: sessions), due whether or not the server keeps up
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
 
-    /// How a churning client leaves: it closes its sending side, or says bye
+    /// How a churning client leaves: it closes its sending side, or sends bye
     #[arg(long, default_value = "close")]
     end: End,
 
-    /// Event loops of the client
+    /// Number of client event loops
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2))]
     threads: u16,
 
-    /// How long a connect or an answer may take
+    /// Longest time that a connect or an answer may take
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     timeout: Duration,
 
-    /// Of the messages' bytes: the same seed sends the same
+    /// Seed of the payload: the same seed sends the same bytes
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Further clients that connect and stay silent
+    /// Additional clients that connect and stay silent
     #[arg(long, value_name = "N", default_value_t = 0)]
     idle: u16,
 
-    /// Further clients that send a byte every 100 ms
+    /// Additional clients that send one byte every 100 ms
     #[arg(long, value_name = "N", default_value_t = 0)]
     slow_writers: u16,
 
-    /// Further clients that send all they can and read a byte every 100 ms
+    /// Additional clients that send as much as they can and read one byte every 100 ms
     #[arg(long, value_name = "N", default_value_t = 0)]
     slow_readers: u16,
 
-    /// Further clients that connect and reset, every 100 ms
+    /// Additional clients that connect and reset the connection every 100 ms
     #[arg(long, value_name = "N", default_value_t = 0)]
     resetters: u16,
 
-    /// Write the result to a file (the format is in benches/README.md)
+    /// Write the result to a file (benches/README.md describes the format)
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Draw the latency by percentile and the rate over time into a directory
+    /// Write plots of the latency by percentile and of the rate over time to a directory
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) plots: Option<PathBuf>,
 
-    /// Keep the result as a baseline
+    /// Save the result as a baseline
     #[arg(long, value_name = "NAME", value_parser = baseline_name)]
     pub(crate) save_baseline: Option<String>,
 
-    /// Compare the result with a baseline: the rate, or with --rate the p99 of the response time
+    /// Compare the result with a baseline: its rate, or with --rate its p99 response time
     #[arg(long, value_name = "NAME", value_parser = baseline_name)]
     pub(crate) baseline: Option<String>,
 
-    /// End with exit code 1 if it is worse than the baseline by more than so many percent
+    /// Exit with code 1 if the result is worse than the baseline by more than this percentage
     #[arg(long, value_name = "PCT", requires = "baseline", value_parser = percent)]
     pub(crate) fail_on_regression: Option<f64>,
 
-    /// Compare hebra with other servers, all of them started here: what `make bench` does
+    /// Compare hebra with other servers, all of them started here (make bench)
     #[arg(long, conflicts_with_all = ["addr", "json", "plots", "baseline", "save_baseline"])]
     pub(crate) suite: bool,
 
-    /// --suite, --growth: rounds [default: 3, as many as fit into three minutes]
+    /// --suite, --growth: number of rounds [default: 3, or fewer if --suite would take more than three minutes]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) rounds: Option<u16>,
 
-    /// --suite: only scenarios whose name contains this, such as "500 x"; give it again for more
+    /// --suite: run only scenarios whose name contains TEXT, such as "500 x" (repeatable)
     #[arg(long, value_name = "TEXT", requires = "suite", value_parser = part_of_a_scenario)]
     pub(crate) only: Vec<String>,
 
-    /// --suite: only these peers, and the one that all are divided by; give it again for more
+    /// --suite: run only this peer and the reference (repeatable)
     #[arg(long, value_name = "NAME", requires = "suite", value_parser = PossibleValuesParser::new(peers::names()))]
     pub(crate) peer: Vec<String>,
 
-    /// Measure how rate, latency and memory grow with the number of connections, and draw growth.svg
+    /// Measure rate, latency and memory against the number of connections, and draw growth.svg (make growth)
     #[arg(long, conflicts_with_all = ["suite", "addr", "json", "plots", "baseline", "save_baseline"])]
     pub(crate) growth: bool,
 
-    /// What cargo passes to every benchmark.
+    /// Cargo passes this to every benchmark.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 impl Arguments {
-    /// Connections in all. Resetters may still be on their way out when they come back.
+    /// Returns how many workers a server needs for all clients. Resetters count twice, because one may connect again
+    /// before the server has noticed its reset.
     pub(crate) fn clients(&self) -> usize {
         let counts = [self.connections, self.idle, self.slow_writers, self.slow_readers, self.resetters];
         counts.into_iter().map(usize::from).sum::<usize>() + usize::from(self.resetters) + 16
     }
 
-    /// The load against `address`.
+    /// Returns the load against `address`.
     pub(crate) fn load(&self, address: SocketAddr) -> Load {
         let (size, depth) = match self.mode {
             Mode::Echo | Mode::Churn => (512, 1),
@@ -167,13 +168,13 @@ impl Arguments {
     }
 }
 
-/// The first address of `HOST:PORT`.
+/// Returns the first address of `HOST:PORT`.
 pub(crate) fn resolve(text: &str) -> Result<SocketAddr, String> {
     let mut addresses = text.to_socket_addrs().map_err(|error| format!("{text}: {error}"))?;
     addresses.next().ok_or_else(|| format!("{text}: no address"))
 }
 
-/// The name of a choice, as it is typed.
+/// Returns the name of a choice as it is typed on the command line.
 pub(crate) fn name(choice: &impl ValueEnum) -> String {
     choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
@@ -196,25 +197,29 @@ fn size(text: &str) -> Result<usize, String> {
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (0.01..=1e8).contains(&rate) => Ok(rate),
-        _ => Err("a rate is a number of messages a second".to_owned()),
+        _ => Err("a rate is a number of messages per second".to_owned()),
     }
 }
 
-/// A name becomes a file's, so it is nothing else.
+/// Accepts only names that are plain file names: a baseline is stored under its name.
 fn baseline_name(text: &str) -> Result<String, String> {
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
     let plain = text.chars().all(fits) && text.starts_with(|first: char| first != '.');
-    if plain { Ok(text.to_owned()) } else { Err("a name has letters, digits, dashes and dots".to_owned()) }
+    if plain {
+        Ok(text.to_owned())
+    } else {
+        Err("a name consists of letters, digits, dashes, underscores and dots".to_owned())
+    }
 }
 
 fn part_of_a_scenario(text: &str) -> Result<String, String> {
     let known = suite::scenarios().iter().any(|scenario| scenario.name.contains(text));
-    if known { Ok(text.to_owned()) } else { Err("no scenario has this in its name".to_owned()) }
+    if known { Ok(text.to_owned()) } else { Err("no scenario has this text in its name".to_owned()) }
 }
 
 fn percent(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent),
-        _ => Err("a limit is a number of percent".to_owned()),
+        _ => Err("a limit is a number from 0 to 1000, in percent".to_owned()),
     }
 }

@@ -1,8 +1,8 @@
-//! The event loop: it drives thousands of connections from one thread, because a client must not take the
-//! cores that it measures.
+//! The event loop: it runs thousands of connections on one thread, because the client must not take the cores that the
+//! server needs.
 //!
-//! Connect, warm up, measure, cool down, leave. Nothing here waits without a limit: connects and answers have
-//! the load's timeout, everything else an end.
+//! The phases of a run are connect, warm up, measure, cool down and close. Every wait is bounded: connects and answers
+//! by the timeout of the load, everything else by a constant.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
@@ -14,31 +14,33 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::connection::{Connection, Context};
+use super::connection::Connection;
+use super::context::Context;
 use super::load::{End, Load, Mode};
 use super::payload::Payloads;
 use super::sample::Sample;
 use super::schedule::Schedule;
 use super::tally::{Tally, Window, record};
 
-/// Connects at once: well below any backlog, so that no connection waits for a second try of the kernel's.
-const CONNECTING: usize = 64;
+/// Concurrent connects. This is well below any backlog, so that no connection has to wait until the kernel repeats its
+/// SYN.
+const MAX_CONNECTING: usize = 64;
 
-/// Between two looks at timeouts, and two samples.
-const CHORES: Duration = Duration::from_millis(100);
+/// Interval of the housekeeping: checks of timeouts, and samples.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
 
-/// How long the end of a stream may take at the end of the run. An echo server that does not know half-close
-/// is none the worse.
-const LAST_WAIT: Duration = Duration::from_millis(500);
+/// Longest wait for the end of the streams at the end of the run. An echo server that does not support half-close is
+/// not counted as faulty.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 const TIMER: Token = Token(usize::MAX);
 
-/// What an event loop tells while it runs.
+/// What an event loop reports while it runs.
 #[derive(Debug)]
-pub(crate) enum News {
-    /// All connections are open, or have failed.
+pub(crate) enum Notice {
+    /// Each connection is open or has failed.
     Connected,
-    /// A tenth of a second of the event loop of that number is over, or it has nobody left to measure.
+    /// The counts of a tenth of a second. The sample is the last one if no connection is left.
     Sample { engine: usize, sample: Sample, is_last: bool },
 }
 
@@ -49,19 +51,19 @@ pub(crate) struct Engine<'a> {
     context: Context<'a>,
     poll: Poll,
     events: Events,
-    /// For requests that are due: the poll itself waits for whole milliseconds.
+    /// Wakes the poll when a request is due, because the poll's own timeout has a resolution of a millisecond.
     timer: TimerFd,
-    next_chores: Instant,
-    news: Option<Sender<News>>,
+    next_housekeeping: Instant,
+    notices: Option<Sender<Notice>>,
 }
 
 impl<'a> Engine<'a> {
-    /// The event loop of every `load.threads`-th connection, from its own number on.
+    /// Event loop `number` of `load.threads`. It has every `load.threads`-th connection, beginning with its own number.
     pub(crate) fn new(
         load: &'a Load,
         payloads: &'a Payloads,
         number: usize,
-        news: Sender<News>,
+        notices: Sender<Notice>,
     ) -> io::Result<Self> {
         let poll = Poll::new()?;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
@@ -75,17 +77,17 @@ impl<'a> Engine<'a> {
             poll,
             events: Events::with_capacity(1024),
             timer,
-            next_chores: Instant::now(),
-            news: Some(news),
+            next_housekeeping: Instant::now(),
+            notices: Some(notices),
         })
     }
 
-    /// Runs the load. It begins at the moment that comes from `go`, once everyone is connected; if none comes,
-    /// nothing is done.
+    /// Connects, then runs the load from the start time that arrives on `go`. Returns without a load if the sender of
+    /// `go` is dropped instead.
     pub(crate) fn run(mut self, go: &Receiver<Instant>) -> io::Result<Tally> {
         let connected = if self.context.load.mode == Mode::Churn { Ok(()) } else { self.connect() };
-        // The others wait for this, be it a success or not.
-        self.tell(News::Connected);
+        // Sent after a failure too, because all event loops wait for it.
+        self.report(Notice::Connected);
         connected?;
         if let Ok(start) = go.recv() {
             self.measure(start)?;
@@ -96,7 +98,7 @@ impl<'a> Engine<'a> {
     fn connect(&mut self) -> io::Result<()> {
         let mut next = 0;
         while next < self.connections.len() || self.context.connecting > 0 {
-            while next < self.connections.len() && self.context.connecting < CONNECTING {
+            while next < self.connections.len() && self.context.connecting < MAX_CONNECTING {
                 self.connections[next].connect(&mut self.context);
                 next += 1;
             }
@@ -110,7 +112,9 @@ impl<'a> Engine<'a> {
         let from = start + load.warmup;
         self.context.window = Window { from, to: from + load.duration };
         self.context.now = Instant::now();
-        let _connecting = self.context.recent.take(start, 0, 0);
+        // Samples count from the start of the load, not from the connects.
+        let _connecting = self.context.sampler.take(start, 0, 0);
+        self.next_housekeeping = start + HOUSEKEEPING;
         match load.rate {
             Some(rate) => {
                 let schedule = Schedule::new(start, rate, load.connections, load.threads, self.number);
@@ -120,7 +124,7 @@ impl<'a> Engine<'a> {
                 for connection in &mut self.connections {
                     self.context.now = Instant::now();
                     connection.allow(u64::MAX);
-                    connection.go_on(&mut self.context);
+                    connection.proceed(&mut self.context);
                 }
             }
         }
@@ -128,38 +132,38 @@ impl<'a> Engine<'a> {
         while self.context.now < self.context.window.to && self.is_alive() {
             self.turn()?;
         }
-        self.tell_sample();
+        self.report_sample();
         let window = self.context.window;
         self.context.tally.elapsed = self.context.now.min(window.to).saturating_duration_since(window.from);
         self.context.tally.busy = (self::processor_time() - processor_time, start.elapsed());
         self.count_unsent();
-        // That it is gone tells the main thread to take its last look at the server.
-        self.news = None;
+        // When all senders are gone, the main thread takes its second snapshot of the server.
+        self.notices = None;
         while self.connections.iter().any(|connection| connection.is_waiting(&self.context)) {
             self.turn()?;
         }
         for connection in &mut self.connections {
             connection.leave(End::Close, &mut self.context);
         }
-        let last = Instant::now() + LAST_WAIT;
+        let last = Instant::now() + CLOSE_TIMEOUT;
         while self.context.now < last && self.connections.iter().any(Connection::is_leaving) {
             self.turn()?;
         }
         Ok(())
     }
 
-    /// Waits for what happens next and lets the connections take it.
+    /// One turn of the loop: begins the requests that are due, waits for events, and handles them.
     fn turn(&mut self) -> io::Result<()> {
         self.context.now = Instant::now();
-        if self.context.now >= self.next_chores {
-            self.do_chores();
+        if self.context.now >= self.next_housekeeping {
+            self.do_housekeeping();
         }
-        // Only what was due at the beginning of the turn: at a rate beyond reach there would be no end.
+        // Takes only what was due at the beginning of the turn: if the rate cannot be reached, something is always due.
         let due = self.context.now;
         while let Some(slot) = self.take_due(due) {
             self.context.now = Instant::now();
             self.connections[slot].allow(1);
-            self.connections[slot].go_on(&mut self.context);
+            self.connections[slot].proceed(&mut self.context);
         }
         let wait = self.set_timer()?;
         match self.poll.poll(&mut self.events, Some(wait)) {
@@ -169,40 +173,40 @@ impl<'a> Engine<'a> {
         self.context.now = Instant::now();
         for event in &self.events {
             if event.token() != TIMER {
-                self.connections[event.token().0].hear(event, &mut self.context);
+                self.connections[event.token().0].handle(event, &mut self.context);
             }
         }
         Ok(())
     }
 
-    fn do_chores(&mut self) {
-        self.next_chores = self.context.now + CHORES;
+    fn do_housekeeping(&mut self) {
+        self.next_housekeeping = self.context.now + HOUSEKEEPING;
         for connection in &mut self.connections {
-            connection.check_time(&mut self.context);
+            connection.check_timeout(&mut self.context);
         }
-        self.tell_sample();
+        self.report_sample();
     }
 
-    /// Within the window: what comes later is not for plots.
-    fn tell_sample(&mut self) {
+    /// Ends the current sample. Reports it if the window is not over: the cool-down is not shown.
+    fn report_sample(&mut self) {
         let Context { now, tally, open, .. } = &self.context;
-        let sample = self.context.recent.take(*now, tally.failures.total(), *open);
+        let sample = self.context.sampler.take(*now, tally.failures.total(), *open);
         if self.context.window.to > self.context.now {
-            self.tell(News::Sample { engine: self.number, sample, is_last: !self.is_alive() });
+            self.report(Notice::Sample { engine: self.number, sample, is_last: !self.is_alive() });
         }
     }
 
-    /// The connection whose request is due by `now`, within the window's time.
+    /// Takes the next request that is due by `now` and before the end of the window. Returns its connection.
     fn take_due(&mut self, now: Instant) -> Option<usize> {
         let last = self.context.window.to;
         let schedule = self.context.schedule.as_mut()?;
         if schedule.next_due() < last { schedule.take_due(now) } else { None }
     }
 
-    /// How long the poll may wait; the timer is set if a request is due before that.
+    /// Returns how long the poll may wait. Sets the timer if a request is due before that.
     fn set_timer(&self) -> io::Result<Duration> {
         let now = Instant::now();
-        let wait = self.next_chores.saturating_duration_since(now);
+        let wait = self.next_housekeeping.saturating_duration_since(now);
         let Some(schedule) = &self.context.schedule else { return Ok(wait) };
         let until = schedule.next_due().saturating_duration_since(now);
         if schedule.next_due() >= self.context.window.to || until > wait {
@@ -216,7 +220,8 @@ impl<'a> Engine<'a> {
         Ok(wait)
     }
 
-    /// Counts the requests that were due and never began. They have waited at least until now.
+    /// Counts the requests that were due and never began. Their response time is at least the time until the end of the
+    /// window.
     fn count_unsent(&mut self) {
         while let Some(slot) = self.take_due(self.context.window.to) {
             self.connections[slot].allow(1);
@@ -230,20 +235,20 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Whether there is anyone left to measure. Those who churn come back.
+    /// Returns `true` while there are connections to measure. Churning clients always connect again.
     fn is_alive(&self) -> bool {
         self.context.load.mode == Mode::Churn || self.context.open > 0
     }
 
-    fn tell(&self, news: News) {
-        if let Some(sender) = &self.news {
-            // If nobody listens any more, nobody needs to know.
-            let _ = sender.send(news);
+    fn report(&self, notice: Notice) {
+        if let Some(sender) = &self.notices {
+            // The receiver is gone only after an error elsewhere has ended the run.
+            let _ = sender.send(notice);
         }
     }
 }
 
-/// What this thread has used of the processors so far.
+/// Returns the processor time that this thread has used so far.
 fn processor_time() -> Duration {
     nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

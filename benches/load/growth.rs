@@ -1,15 +1,16 @@
-//! `--growth`: answers a second, latency and memory against the number of connections.
+//! `--growth`: rate, latency and memory against the number of connections.
 //!
-//! Each point has a server of its own, with as many workers as it needs: memory can then be divided by sessions.
-//! Rounds are interleaved, and a point is the median of its rounds.
+//! Each measurement starts a server of its own with as many workers as it needs, so that its memory can be divided by
+//! its sessions. Rounds are interleaved, and each point of the plot is the median of the rounds.
 
 use std::io;
 use std::time::Duration;
 
 use super::arguments::Arguments;
 use super::peers::{self, POLLING, QUIET, REFERENCE, TOKIO};
-use super::plot::{self, Curve};
+use super::plot::{self, Curve, Growth, Scale, thousands};
 use super::process;
+use super::report::microseconds;
 use super::run::{self, Outcome};
 use super::suite::Scenario;
 use super::suite_report::{median, write_markdown};
@@ -18,39 +19,60 @@ const ROUNDS: u16 = 3;
 
 const SERVERS: [&str; 4] = [REFERENCE, QUIET, POLLING, TOKIO];
 
-const CONNECTIONS: [usize; 10] = [1, 2, 5, 20, 50, 200, 500, 2000, 4000, MOST];
+const CONNECTIONS: [usize; 10] = [1, 2, 5, 20, 50, 200, 500, 2000, 4000, MAX_CONNECTIONS];
 
-const MOST: usize = 8000;
+const MAX_CONNECTIONS: usize = 8000;
 
 const DURATION: Duration = Duration::from_millis(500);
 
-/// What is measured: its name, how it is read from a run, and its entry for each server and number of
-/// connections, with one figure for each round.
+/// The measurements of one server: for each number of connections, one value for each round.
+type Series = [Vec<f64>; CONNECTIONS.len()];
+
+/// What is measured, how it is read from a run with a number of connections, and the values of each server.
 struct Quantity {
     name: &'static str,
+    axis: &'static str,
+    scale: Scale,
     read: fn(&Outcome, usize) -> f64,
-    figures: [[Vec<f64>; CONNECTIONS.len()]; SERVERS.len()],
+    values: [Series; SERVERS.len()],
+}
+
+impl Quantity {
+    fn new(name: &'static str, axis: &'static str, scale: Scale, read: fn(&Outcome, usize) -> f64) -> Self {
+        Self { name, axis, scale, read, values: Default::default() }
+    }
+
+    /// Its panel of the plot.
+    fn growth(&self) -> Growth<'_> {
+        let curve = |(server, series): (&&'static str, &Series)| -> Curve<'_> {
+            let points = CONNECTIONS.into_iter().zip(series).map(|(at, rounds)| (at as f64, median(rounds)));
+            (*server, points.collect())
+        };
+        let curves = SERVERS.iter().zip(&self.values).map(curve).collect();
+        Growth { name: self.name, axis: self.axis, scale: self.scale, curves }
+    }
 }
 
 /// Measures, prints a table for each quantity, and draws `growth.svg`.
 pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
     let directory = process::results()?;
-    rlimit::increase_nofile_limit(2 * MOST as u64)?;
-    let quantity = |name, read| Quantity { name, read, figures: Default::default() };
-    let mut quantities = [
-        quantity("answers a second", |run, _| run.rate()),
-        quantity("99th percentile of the latency, us", |run, _| {
-            run.tally.response.value_at_quantile(0.99) as f64 / 1000.0
-        }),
-        quantity("resident memory divided by sessions, KiB", |run, sessions| {
-            run.server.map_or(f64::NAN, |server| server.resident as f64 / 1024.0 / sessions as f64)
-        }),
-    ];
+    rlimit::increase_nofile_limit(2 * MAX_CONNECTIONS as u64)?;
+    let mut rate = Quantity::new("Rate", "answers per second", Scale::Linear, |run, _| run.rate());
+    let mut latency =
+        Quantity::new("99th percentile of the latency", "latency (µs)", Scale::Logarithmic, |run, _| {
+            microseconds(&run.tally.response, 0.99)
+        });
+    let mut memory = Quantity::new(
+        "Resident memory of the server, divided by its sessions",
+        "KiB per session",
+        Scale::Logarithmic,
+        |run, sessions| run.server.map_or(f64::NAN, |server| server.resident as f64 / 1024.0 / sessions as f64),
+    );
     let rounds = usize::from(arguments.rounds.unwrap_or(ROUNDS));
     for round in 0..rounds {
         for (step, connections) in CONNECTIONS.into_iter().enumerate() {
             eprintln!("round {} of {rounds}: {connections} connections", round + 1);
-            // Everyone is first in turn.
+            // The order rotates, so that each server is first in some round.
             for turn in 0..SERVERS.len() {
                 let server = (turn + round) % SERVERS.len();
                 let process = peers::start(&directory, SERVERS[server], connections)?;
@@ -59,49 +81,45 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
                 if let Some(failure) = outcome.tally.failures.first {
                     return Err(io::Error::other(format!("{}: {failure}", SERVERS[server])));
                 }
-                for Quantity { read, figures, .. } in &mut quantities {
-                    figures[server][step].push(read(&outcome, connections));
+                for quantity in [&mut rate, &mut latency, &mut memory] {
+                    quantity.values[server][step].push((quantity.read)(&outcome, connections));
                 }
             }
         }
     }
-    let mut charts = Vec::new();
-    for Quantity { name, figures, .. } in &quantities {
-        println!("{name}\n\n{}", table(figures));
-        let curve = |(server, figures): (usize, &[Vec<f64>; CONNECTIONS.len()])| -> Curve<'_> {
-            let points = CONNECTIONS.into_iter().zip(figures).map(|(at, rounds)| (at as f64, median(rounds)));
-            (SERVERS[server], points.collect())
-        };
-        charts.push((*name, figures.iter().enumerate().map(curve).collect()));
+    for quantity in [&rate, &latency, &memory] {
+        println!("{}, {}\n\n{}", quantity.name, quantity.axis, table(&quantity.values));
     }
-    println!("resident memory for each session after the first, KiB: {}\n", further(&quantities[2].figures));
+    println!("Resident memory of each session after the first, KiB: {}\n", memory_of_sessions(&memory.values));
     let path = directory.join("growth.svg");
-    plot::growth(&path, &charts)?;
+    let title = format!("1 to {} connections, 512 B messages, closed loop", thousands(MAX_CONNECTIONS as f64));
+    plot::growth(&path, &title, &[rate.growth(), latency.growth(), memory.growth()])?;
     println!("{}", path.display());
     Ok(())
 }
 
-/// What `MOST` sessions have more than one, for each of them: without what the program itself takes.
-fn further(resident: &[[Vec<f64>; CONNECTIONS.len()]; SERVERS.len()]) -> String {
-    let further = |rounds: &[Vec<f64>; CONNECTIONS.len()]| {
+/// Formats what each session adds: the difference between the most connections and one, without what the program
+/// itself takes.
+fn memory_of_sessions(resident: &[Series; SERVERS.len()]) -> String {
+    let added = |rounds: &Series| {
         let (one, most) = (median(&rounds[0]), median(&rounds[CONNECTIONS.len() - 1]));
-        (most * MOST as f64 - one) / (MOST - 1) as f64
+        (most * MAX_CONNECTIONS as f64 - one) / (MAX_CONNECTIONS - 1) as f64
     };
-    let each = SERVERS.iter().zip(resident).map(|(server, rounds)| format!("{server} {:.1}", further(rounds)));
+    let each = SERVERS.iter().zip(resident).map(|(server, rounds)| format!("{server} {:.1}", added(rounds)));
     each.collect::<Vec<_>>().join(", ")
 }
 
-/// Medians, and in parentheses least and most.
-fn table(figures: &[[Vec<f64>; CONNECTIONS.len()]; SERVERS.len()]) -> String {
+/// Formats the medians of the rounds, with minimum and maximum in parentheses.
+fn table(values: &[Series; SERVERS.len()]) -> String {
     let mut table = vec![vec!["connections".to_owned()]];
     table[0].extend(SERVERS.map(str::to_owned));
     for (step, connections) in CONNECTIONS.into_iter().enumerate() {
         let mut row = vec![connections.to_string()];
-        row.extend(figures.iter().map(|figures| {
-            let rounds = &figures[step];
-            let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
-            let most = rounds.iter().copied().fold(0.0, f64::max);
-            format!("{:.0} ({least:.0} to {most:.0})", median(rounds))
+        row.extend(values.iter().map(|series| {
+            let rounds = &series[step];
+            let min = rounds.iter().copied().fold(f64::INFINITY, f64::min);
+            let max = rounds.iter().copied().fold(0.0, f64::max);
+            format!("{:.0} ({min:.0} to {max:.0})", median(rounds))
         }));
         table.push(row);
     }

@@ -1,4 +1,4 @@
-//! The result of one run for scripts. The format is described in `benches/README.md`.
+//! The result of one run as JSON for scripts. `benches/README.md` describes the format.
 
 use std::fs;
 use std::thread;
@@ -13,11 +13,11 @@ use super::report::{PERCENTILES, microseconds, throughput};
 use super::run::Outcome;
 use super::tally::Failure;
 
-/// Of the format. It grows when a field is taken away or changes its meaning.
+/// Version of the format. It grows when a field is removed or changes its meaning.
 const SCHEMA: u32 = 1;
 
-/// Where and with what something was measured.
-pub(crate) fn surroundings() -> Value {
+/// Returns the version, the arguments and the machine that a measurement was made with.
+pub(crate) fn environment() -> Value {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
@@ -31,7 +31,7 @@ pub(crate) fn surroundings() -> Value {
     })
 }
 
-/// What was asked and what came of it.
+/// Returns the load and its result.
 pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
     let tally = &outcome.tally;
     let errors: Map<String, Value> = Failure::ALL
@@ -86,7 +86,7 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
     })
 }
 
-/// Puts the fields of `more` behind those of `object`.
+/// Appends the fields of `more` to those of `object`.
 pub(crate) fn join(mut object: Value, more: Value) -> Value {
     if let (Value::Object(fields), Value::Object(more)) = (&mut object, more) {
         fields.extend(more);
@@ -105,7 +105,7 @@ fn latencies(histogram: &Histogram<u64>) -> Value {
     Value::Object(fields)
 }
 
-/// To the millisecond.
+/// Returns a duration in seconds, rounded down to milliseconds.
 fn seconds(duration: Duration) -> f64 {
     duration.as_millis() as f64 / 1000.0
 }

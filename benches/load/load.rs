@@ -1,4 +1,4 @@
-//! What a run is asked to do, whoever asks: the command line, the suite or a test.
+//! The description of one run. The command line, the suite and the tests make it.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,32 +8,32 @@ use clap::ValueEnum;
 /// One run against one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
-    /// The server.
+    /// The server's address.
     pub(crate) address: SocketAddr,
     /// What each connection does.
     pub(crate) mode: Mode,
     /// Measured connections, all of them open at once.
     pub(crate) connections: usize,
-    /// The window that is measured.
+    /// Length of the measured window.
     pub(crate) duration: Duration,
-    /// Load before the window.
+    /// Load before the window, not measured.
     pub(crate) warmup: Duration,
-    /// Bytes of a message.
+    /// Size of a message in bytes.
     pub(crate) size: usize,
-    /// Messages that each connection may have on their way.
+    /// Messages that each connection may have in flight.
     pub(crate) depth: usize,
-    /// Messages a second in all, due whether or not the server keeps up. Without it, each connection sends
-    /// the next message when an answer has come.
+    /// Total messages per second, due whether or not the server keeps up (open loop). Without a rate, each connection
+    /// sends its next message when an answer has arrived (closed loop).
     pub(crate) rate: Option<f64>,
     /// How a churning client leaves.
     pub(crate) end: End,
-    /// Event loops.
+    /// Number of event loops.
     pub(crate) threads: usize,
-    /// How long a connect or an answer may take.
+    /// Longest time that a connect or an answer may take.
     pub(crate) timeout: Duration,
-    /// Of the messages' bytes.
+    /// Seed of the payload.
     pub(crate) seed: u64,
-    /// Clients that are a burden and not measured.
+    /// Misbehaving clients, which are not measured.
     pub(crate) adversaries: Adversaries,
 }
 
@@ -44,34 +44,34 @@ pub(crate) enum Mode {
     Echo,
     /// Connects, sends one message, waits for its echo, leaves, and connects again.
     Churn,
-    /// Like echo with long messages, and many on their way: counted in MiB/s.
+    /// Like echo, with long messages and many of them in flight. Counted in MiB/s.
     Stream,
 }
 
 /// How a churning client leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum End {
-    /// It closes its sending side and waits for the end of the stream.
+    /// Closes the sending side and waits for the end of the stream.
     Close,
-    /// It says `bye` and waits for the end of the stream.
+    /// Sends `bye` and waits for the end of the stream.
     Bye,
 }
 
-/// How many clients are a burden, of each kind.
+/// The number of misbehaving clients of each kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Adversaries {
-    /// They connect and stay silent.
+    /// Clients that connect and stay silent.
     pub(crate) idle: usize,
-    /// They send a byte every 100 ms.
+    /// Clients that send one byte every 100 ms.
     pub(crate) slow_writers: usize,
-    /// They send all they can, and read a byte every 100 ms.
+    /// Clients that send as much as they can and read one byte every 100 ms.
     pub(crate) slow_readers: usize,
-    /// Every 100 ms they connect, send a little and reset the connection.
+    /// Clients that connect, send a little and reset the connection every 100 ms.
     pub(crate) resetters: usize,
 }
 
 impl Adversaries {
-    /// All of them.
+    /// Returns the number of all adversaries.
     pub(crate) fn count(&self) -> usize {
         self.idle + self.slow_writers + self.slow_readers + self.resetters
     }

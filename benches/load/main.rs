@@ -1,19 +1,21 @@
-//! `cargo bench --bench load`: load on an echo server, with numbers one can believe.
+//! `cargo bench --bench load`: puts load on an echo server and verifies every byte.
 //!
-//! Every byte that comes back is compared with the one that was sent; the rate is that of a measured time;
-//! latency counts from when a message was due, so that a stall of the server is not hidden by a client that
-//! waits for it. `benches/README.md` tells how to use it and what the results mean.
+//! Every byte that comes back is compared with the one that was sent. The rate is the number of answers in a window
+//! of measured length. Latency counts from when a message was due, so that a stall of the server is not hidden by a
+//! client that waits for it. `benches/README.md` describes how to use the harness and what its results mean.
 //!
-//! The main thread reads the command line, starts servers and shows results; one or two event loops
-//! ([`engine`]) are the clients.
+//! The main thread reads the command line, starts servers and shows results. One or two event loops ([`engine`]) run
+//! the clients.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program that people run")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints its results")]
 
 pub(crate) mod arguments;
 pub(crate) mod load;
 pub(crate) mod run;
 mod engine;
 mod connection;
+mod pipeline;
+mod context;
 mod source;
 pub(crate) mod schedule;
 pub(crate) mod payload;
@@ -40,19 +42,19 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::Arguments;
-use load::Load;
+use load::{Load, Mode};
 use progress::Progress;
 use run::Outcome;
 
 const CLEAN: u8 = 0;
-/// Errors, wrong bytes, or a regression.
+/// There were errors, wrong bytes, or a regression.
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let run = match std::env::args().nth(1).and_then(|argument| peers::serve(&argument)) {
         Some(served) => served.map(|()| CLEAN),
-        // Usage errors end the process here, with the exit code 2.
+        // `parse` ends the process with exit code 2 if the command line is wrong.
         None => match Arguments::parse() {
             arguments if arguments.suite => suite::run(&arguments).map(|clean| if clean { CLEAN } else { FAILED }),
             arguments if arguments.growth => growth::run(&arguments).map(|()| CLEAN),
@@ -66,13 +68,13 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-/// One run, against the server of the command line or one of our own; the exit code.
+/// Runs once, against the server of the command line or one that is started here. Returns the exit code.
 fn measure(arguments: &Arguments) -> io::Result<u8> {
-    // Told before anything is measured for nothing.
+    // Checked first, so that no measurement is lost to a mistyped name.
     if let Some(name) =
         arguments.baseline.as_ref().filter(|name| !baseline::path(name).is_ok_and(|path| path.exists()))
     {
-        return Ok(usage(format_args!("--baseline {name}: there is none, see --save-baseline")));
+        return Ok(usage(format_args!("--baseline {name}: no such baseline, see --save-baseline")));
     }
     let (address, id, _own) = match &arguments.addr {
         Some(addr) => match arguments::resolve(addr) {
@@ -92,10 +94,10 @@ fn measure(arguments: &Arguments) -> io::Result<u8> {
     export(arguments, &load, &outcome)
 }
 
-/// Writes what was asked for, and compares; the exit code.
+/// Writes the requested files and compares with the baseline. Returns the exit code.
 fn export(arguments: &Arguments, load: &Load, outcome: &Outcome) -> io::Result<u8> {
     let mut code = if outcome.tally.failures.total() == 0 { CLEAN } else { FAILED };
-    let result = json::join(json::surroundings(), json::result(load, outcome));
+    let result = json::join(json::environment(), json::result(load, outcome));
     let text = format!("{result:#}\n");
     if let Some(path) = &arguments.json {
         fs::write(path, &text)?;
@@ -103,9 +105,17 @@ fn export(arguments: &Arguments, load: &Load, outcome: &Outcome) -> io::Result<u
     if let Some(directory) = &arguments.plots {
         let title = report::title(load);
         let tally = &outcome.tally;
-        let times = [("service", &tally.service), ("response", &tally.response)];
-        plot::latency(&directory.join("latency.svg"), &title, &times)?;
-        plot::rate(&directory.join("rate.svg"), &title, &[("rate", &outcome.points)])?;
+        let mut times = vec![("response time", &tally.response)];
+        // In a closed loop without churn both times are equal.
+        if load.rate.is_some() || load.mode == Mode::Churn {
+            times.push(("service time", &tally.service));
+        }
+        plot::latency(&directory.join("latency.svg"), &format!("Latency by percentile ({title})"), &times)?;
+        plot::rate(
+            &directory.join("rate.svg"),
+            &format!("Rate over time ({title})"),
+            &[("rate", &outcome.points)],
+        )?;
     }
     if let Some(name) = &arguments.baseline {
         let compared = fs::read_to_string(baseline::path(name)?).map_err(|error| error.to_string());
@@ -125,7 +135,7 @@ fn export(arguments: &Arguments, load: &Load, outcome: &Outcome) -> io::Result<u
     Ok(code)
 }
 
-/// Tells what is wrong with the command line.
+/// Reports a wrong command line. Returns the exit code.
 fn usage(problem: impl Display) -> u8 {
     eprintln!("load: {problem}");
     USAGE

@@ -1,5 +1,6 @@
-//! Servers in processes of their own: started on a free loopback port, and killed by their id when they are
-//! no longer needed - even if this process dies, because a watchdog waits for that.
+//! Servers in processes of their own, on free loopback ports.
+//!
+//! Dropping a [`Process`] kills its process group. A watchdog does the same if this process dies first.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,16 +14,16 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-/// Of the servers whose backlog can be chosen.
+/// The backlog of all servers whose backlog can be chosen.
 pub(crate) const BACKLOG: i32 = 4096;
 
-/// How long a server may take to listen.
+/// Longest time from the start of a server until it listens.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Between two looks whether it does.
-const LOOK: Duration = Duration::from_millis(5);
+/// Interval between two checks that a server listens.
+const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A running server, and all processes that it starts: they are a group of their own.
+/// A running server with all processes that it starts: they form one process group.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) address: SocketAddr,
@@ -31,8 +32,8 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a server that prints `listening on ADDRESS` as its first line. All that it prints goes to `log`,
-    /// as when people run a server, so that nobody is kept busy here by reading it.
+    /// Starts a server that prints `listening on ADDRESS` as its first line. Its output goes to the file `log`: a pipe
+    /// would keep this process busy with reading it.
     pub(crate) fn announced(command: &mut Command, log: &Path) -> io::Result<Self> {
         Self::start(command, log, || {
             let printed = fs::read_to_string(log).ok()?;
@@ -41,14 +42,14 @@ impl Process {
         })
     }
 
-    /// Starts a server that has to be told its port and does not say when it listens.
+    /// Starts a server that must be given its port and does not print when it listens.
     pub(crate) fn silent(command: impl FnOnce(SocketAddr) -> Command, log: &Path) -> io::Result<Self> {
-        // Whoever else takes this port in between makes the start fail, and nothing worse.
+        // If another process takes this port in between, the server fails to start and the error is reported.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         Self::start(&mut command(address), log, || TcpStream::connect(address).ok().map(|_| address))
     }
 
-    /// Its process id.
+    /// Returns the process id of the server.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -64,17 +65,20 @@ impl Process {
                 return Ok(process);
             }
             if process.child.try_wait()?.is_some() || Instant::now() > deadline {
-                return Err(io::Error::other(format!("it does not listen, see {} and .err", log.display())));
+                return Err(io::Error::other(format!(
+                    "the server does not listen, see {} and .err",
+                    log.display()
+                )));
             }
-            thread::sleep(LOOK);
+            thread::sleep(CHECK_INTERVAL);
         }
     }
 
-    /// A child with a watchdog, whose input ends when this process does, however that comes.
+    /// Adds a watchdog to a child. The watchdog's input ends when this process does, for whatever reason.
     fn watched(mut child: Child) -> io::Result<Self> {
         let mut watchdog = Command::new("sh");
         watchdog.args(["-c", "read -r _; kill -KILL -- \"-$0\" 2>/dev/null", &child.id().to_string()]);
-        // In a group of its own too, so that Ctrl-C does not end it before it has done its work.
+        // It has a process group of its own, so that Ctrl-C does not end it before it has killed the server.
         let watchdog = watchdog.stdin(Stdio::piped()).process_group(0).spawn();
         match watchdog {
             Ok(watchdog) => Ok(Self { address: (Ipv4Addr::LOCALHOST, 0).into(), child, watchdog }),
@@ -88,7 +92,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // The watchdog first: once the server is reaped, its id may be another's.
+        // The watchdog ends first: once the server is reaped, its id may belong to another process.
         let _ = self.watchdog.kill();
         let _ = self.watchdog.wait();
         if let Ok(group) = i32::try_from(self.child.id()) {
@@ -98,7 +102,7 @@ impl Drop for Process {
     }
 }
 
-/// A hebra with a worker for each of so many clients. `flags` are added.
+/// Starts a hebra with `clients` workers and additional `flags`.
 pub(crate) fn hebra(clients: usize, flags: &[&str], log: &Path) -> io::Result<Process> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hebra"));
     command.args(["serve", "--listen", "127.0.0.1:0", "--max-pending", "4096"]);
@@ -107,9 +111,9 @@ pub(crate) fn hebra(clients: usize, flags: &[&str], log: &Path) -> io::Result<Pr
     Process::announced(&mut command, log)
 }
 
-/// Where results go: `bench` in cargo's target directory.
+/// Returns the directory of results, `bench` in cargo's target directory. Creates it.
 pub(crate) fn results() -> io::Result<PathBuf> {
-    // cargo gives benchmarks a folder of their own in the target directory.
+    // The temporary directory that cargo provides is a child of the target directory.
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new(".")).join("bench");
     fs::create_dir_all(&directory)?;
     Ok(directory)

@@ -1,5 +1,5 @@
-//! What people see while a run goes on, on standard error: a bar on a terminal, a line a second elsewhere
-//! and on a dumb one.
+//! Progress of a run on standard error: a bar on a terminal, one line per second elsewhere and on a terminal that
+//! cannot move its cursor.
 
 use std::time::Duration;
 
@@ -18,16 +18,16 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Of a run of `load`.
+    /// Starts to show the progress of a run of `load`.
     pub(crate) fn new(load: &Load) -> Self {
         let total = load.warmup + load.duration;
         let style = ProgressStyle::with_template("{wide_bar} {msg}").expect("a constant template is valid");
         let bar = ProgressBar::new(total.as_millis() as u64).with_style(style);
-        // It is not drawn on a terminal that cannot move its cursor either.
+        // A bar is also hidden on a terminal that cannot move its cursor.
         Self { bar: (!bar.is_hidden()).then_some(bar), total, next_line: SECOND }
     }
 
-    /// Shows a point.
+    /// Shows the latest point of the run.
     pub(crate) fn show(&mut self, point: Point) {
         let Point { at, rate, p99_us, failures, open } = point;
         let text = format!("{rate:.0}/s, p99 {p99_us:.0} us, {failures} errors, {open} connections");

@@ -1,4 +1,4 @@
-//! The result table of one run, with units.
+//! The result of one run as text for people.
 
 use std::fmt::Write;
 
@@ -10,13 +10,13 @@ use super::run::Outcome;
 use super::server_side::ServerSide;
 use super::tally::Failure;
 
-/// The percentiles that are told, with their names.
+/// The reported percentiles, with their names.
 pub(crate) const PERCENTILES: [(&str, f64); 5] =
     [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999), ("p9999", 0.9999)];
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// The table.
+/// Returns the result as a table.
 pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -24,17 +24,17 @@ pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
     text
 }
 
-/// A latency of a histogram at a quantile, in µs.
+/// Returns the latency at a quantile in microseconds.
 pub(crate) fn microseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
     histogram.value_at_quantile(quantile) as f64 / 1000.0
 }
 
-/// Bytes echoed in a second, in MiB.
+/// Returns the echoed bytes per second in MiB.
 pub(crate) fn throughput(load: &Load, outcome: &Outcome) -> f64 {
     outcome.rate() * load.size as f64 / MIB
 }
 
-/// What was measured, in a line.
+/// Describes the load in one line.
 pub(crate) fn title(load: &Load) -> String {
     let Load { connections, size, depth, .. } = load;
     let mut title = format!("{}: {connections} connections, {size} B, depth {depth}", name(&load.mode));
@@ -60,14 +60,14 @@ fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::R
         Some(rate) if outcome.saturated(load) => {
             writeln!(
                 text,
-                "\n  SATURATED   {rate:12.0} {unit} were asked for; {} were not even sent",
+                "\n  SATURATED   {rate:12.0} {unit} were requested; {} messages were due and never sent",
                 tally.unsent
             )?;
         }
-        Some(rate) => writeln!(text, " of {rate:.0} asked for")?,
+        Some(rate) => writeln!(text, " of {rate:.0} requested")?,
         None => writeln!(text)?,
     }
-    writeln!(text, "  noise       {:12.1} % between tenths of a second", outcome.noise(load))?;
+    writeln!(text, "  noise       {:12.1} % variation between tenths of a second", outcome.noise(load))?;
     writeln!(text, "  verified    {:12} bytes in {} messages", tally.verified_bytes, tally.total_answers)?;
     write!(text, "  {:<10}", "us")?;
     for (name, _) in PERCENTILES {
@@ -88,7 +88,7 @@ fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::R
     }
     writeln!(text)?;
     if let Some(first) = &tally.failures.first {
-        writeln!(text, "  the first   {first}")?;
+        writeln!(text, "  first error {first}")?;
     }
     if let Some(server) = &outcome.server {
         write_server(text, server)?;

@@ -1,4 +1,5 @@
-//! One run: the event loops, the adversaries and the looks at the server around one window of time.
+//! One run: starts the event loops and the adversaries, reads the server's counters before and after the load, and
+//! merges the results.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver};
@@ -6,58 +7,58 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::adversary::Crowd;
-use super::engine::{Engine, News};
+use super::engine::{Engine, Notice};
 use super::load::Load;
 use super::payload::Payloads;
 use super::sample::Sample;
-use super::server_side::{Look, ServerSide};
+use super::server_side::{ServerSide, Snapshot};
 use super::tally::{Tally, histogram};
 
-/// Descriptors that are not connections.
+/// Descriptors that this process needs in addition to its connections.
 const OTHER_DESCRIPTORS: usize = 64;
 
-/// An achieved rate that is so much of the asked one is that rate.
+/// Share of the requested rate from which it counts as reached.
 const REACHED: f64 = 0.99;
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) tally: Tally,
-    /// The rate and the latency over time, warm-up included.
+    /// Rate and latency over time, including the warm-up.
     pub(crate) points: Vec<Point>,
-    /// Known if the server's process is.
+    /// What the server used. `None` if its process is not known.
     pub(crate) server: Option<ServerSide>,
 }
 
-/// A moment of a run.
+/// The state of a run at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Point {
-    /// Since the load began.
+    /// Time since the load began.
     pub(crate) at: Duration,
-    /// Answers a second since the last point.
+    /// Answers per second since the last point.
     pub(crate) rate: f64,
-    /// The 99th percentile of the response time, in µs.
+    /// The 99th percentile of the response time in microseconds.
     pub(crate) p99_us: f64,
     /// Failures so far.
     pub(crate) failures: u64,
-    /// Connections that are open.
+    /// Open connections.
     pub(crate) open: usize,
 }
 
 impl Outcome {
-    /// Answers a second, within the window.
+    /// Returns the answers per second within the window.
     pub(crate) fn rate(&self) -> f64 {
         let elapsed = self.tally.elapsed.as_secs_f64();
         if elapsed > 0.0 { self.tally.answers as f64 / elapsed } else { 0.0 }
     }
 
-    /// Whether the server, or this client, did not keep up with the rate that was asked for.
+    /// Returns `true` if the server, or this client, did not keep up with the requested rate.
     pub(crate) fn saturated(&self, load: &Load) -> bool {
         load.rate.is_some_and(|rate| self.rate() < REACHED * rate)
     }
 
-    /// How much the rate varied: half of the range that the middle half of the tenths of a second was in, in
-    /// percent of the median.
+    /// Returns how much the rate varied: half of the interquartile range of the rates of all tenths of a second, in
+    /// percent of their median.
     pub(crate) fn noise(&self, load: &Load) -> f64 {
         let measured = self.points.iter().filter(|point| point.at > load.warmup);
         let mut rates: Vec<f64> = measured.map(|point| point.rate).collect();
@@ -66,24 +67,24 @@ impl Outcome {
         if quartile(2) > 0.0 { 50.0 * (quartile(3) - quartile(1)) / quartile(2) } else { 0.0 }
     }
 
-    /// How much of the time the event loops were busy. From 1 on, the client is the limit.
+    /// Returns the share of time that the event loops were busy. Close to 1, the client is the limit.
     pub(crate) fn client_busy(&self) -> f64 {
         let (busy, elapsed) = self.tally.busy;
         if elapsed.is_zero() { 0.0 } else { busy.as_secs_f64() / elapsed.as_secs_f64() }
     }
 }
 
-/// Runs `load` against its server, whose process id may be known; `watch` sees each tenth of a second.
+/// Runs `load` against its server, whose process id may be known. Calls `watch` with each tenth of a second.
 ///
 /// # Errors
 ///
-/// If this machine refuses what the client itself needs. What the server does wrong is in the outcome.
+/// Returns an error if this machine refuses what the client itself needs. Faults of the server are in the outcome.
 pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)) -> io::Result<Outcome> {
-    allow_descriptors(load.connections + load.adversaries.count() + OTHER_DESCRIPTORS)?;
+    raise_descriptor_limit(load.connections + load.adversaries.count() + OTHER_DESCRIPTORS)?;
     let payloads = &Payloads::new(load.seed, load.size);
     let _crowd = Crowd::start(load.address, load.adversaries);
     thread::scope(|scope| {
-        let (sender, news) = mpsc::channel();
+        let (sender, notices) = mpsc::channel();
         let mut engines = Vec::new();
         for number in 0..load.threads {
             let engine = Engine::new(load, payloads, number, sender.clone())?;
@@ -91,18 +92,18 @@ pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)
             engines.push((go, scope.spawn(move || engine.run(&gone))));
         }
         drop(sender);
-        let connected = news.iter().filter(|news| matches!(news, News::Connected));
+        let connected = notices.iter().filter(|notice| matches!(notice, Notice::Connected));
         let _all = connected.take(load.threads).count();
-        // A look at thousands of threads takes a while on a core, so it is over before the load begins: within
-        // the warm-up it would cost just those servers that have many.
-        let before = server.and_then(|id| Look::take(id).ok());
+        // Reading the counters of thousands of threads keeps a core busy for a while. It happens before the load
+        // begins, because within the warm-up it would slow down just those servers that have many threads.
+        let before = server.and_then(|id| Snapshot::take(id).ok());
         let start = Instant::now();
         for (go, _) in &engines {
-            // One that has failed does not listen, and says why at its end.
+            // An event loop that has failed no longer receives; its error is returned by the join below.
             let _ = go.send(start);
         }
-        let points = follow(&news, start, load, watch);
-        let after = server.and_then(|id| Look::take(id).ok());
+        let points = collect_points(&notices, start, load, watch);
+        let after = server.and_then(|id| Snapshot::take(id).ok());
         let server = before.zip(after).map(|(before, after)| after.since(before));
         let mut tally = Tally::new();
         for (_, engine) in engines {
@@ -112,17 +113,23 @@ pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)
     })
 }
 
-/// Takes the samples until the event loops have passed the window. A point has one of each event loop: what a
-/// loop tells before the others is part of the next point, and one that has nobody left is not waited for.
-fn follow(news: &Receiver<News>, start: Instant, load: &Load, watch: &mut dyn FnMut(Point)) -> Vec<Point> {
+/// Collects the samples until the event loops have passed the window. A point combines one sample of each event loop.
+/// If a loop sends a second sample before the others have sent one, the two are merged. A loop without open
+/// connections is not waited for.
+fn collect_points(
+    notices: &Receiver<Notice>,
+    start: Instant,
+    load: &Load,
+    watch: &mut dyn FnMut(Point),
+) -> Vec<Point> {
     let mut points = Vec::new();
     let mut samples: Vec<Option<Sample>> = (0..load.threads).map(|_| None).collect();
     let mut ended = vec![false; load.threads];
-    for news in news {
-        let News::Sample { engine, sample, is_last } = news else { continue };
+    for notice in notices {
+        let Notice::Sample { engine, sample, is_last } = notice else { continue };
         ended[engine] |= is_last;
         match &mut samples[engine] {
-            Some(before) => before.extend(&sample),
+            Some(before) => before.append(&sample),
             none => *none = Some(sample),
         }
         if samples.iter().all(Option::is_some) {
@@ -130,7 +137,7 @@ fn follow(news: &Receiver<News>, start: Instant, load: &Load, watch: &mut dyn Fn
             watch(point);
             points.push(point);
             for (sample, ended) in samples.iter_mut().zip(&ended) {
-                *sample = sample.take().filter(|_| *ended).map(|last| last.afterwards());
+                *sample = sample.take().filter(|_| *ended).map(|last| last.without_answers());
             }
         }
     }
@@ -138,7 +145,7 @@ fn follow(news: &Receiver<News>, start: Instant, load: &Load, watch: &mut dyn Fn
 }
 
 impl Point {
-    /// Of a sample of each event loop.
+    /// Combines one sample of each event loop.
     fn of<'a>(samples: impl Iterator<Item = &'a Sample>, start: Instant) -> Self {
         let mut point = Self { at: Duration::ZERO, rate: 0.0, p99_us: 0.0, failures: 0, open: 0 };
         let mut latencies = histogram(2);
@@ -153,11 +160,11 @@ impl Point {
     }
 }
 
-fn allow_descriptors(count: usize) -> io::Result<()> {
+fn raise_descriptor_limit(count: usize) -> io::Result<()> {
     let count = count as u64;
     let limit = rlimit::increase_nofile_limit(count)?;
     if limit < count {
-        return Err(io::Error::other(format!("{count} descriptors are needed, and the limit is {limit}")));
+        return Err(io::Error::other(format!("{count} descriptors are needed, but the limit is {limit}")));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What happened in one tenth of a second: for the progress bar, and for the plot of the rate over time.
+//! Counts of a tenth of a second, for the progress bar and for the plot of the rate over time.
 
 use std::time::{Duration, Instant};
 
@@ -6,25 +6,25 @@ use hdrhistogram::Histogram;
 
 use super::tally::{histogram, record};
 
-/// One event loop's recent past.
+/// The counts of one event loop since its last sample.
 #[derive(Debug)]
 pub(crate) struct Sample {
-    /// The moment that it was taken.
+    /// When it was taken.
     pub(crate) at: Instant,
-    /// How long it covers, measured.
+    /// The measured time that it covers.
     pub(crate) span: Duration,
     pub(crate) answers: u64,
-    /// Response times in ns.
+    /// Response times in nanoseconds.
     pub(crate) latencies: Histogram<u64>,
-    /// Failures since the beginning.
+    /// Failures since the start of the run.
     pub(crate) failures: u64,
-    /// Connections that are open.
+    /// Open connections.
     pub(crate) open: usize,
 }
 
 impl Sample {
-    /// Goes on with the one that followed it.
-    pub(crate) fn extend(&mut self, next: &Self) {
+    /// Merges the next sample into this one.
+    pub(crate) fn append(&mut self, next: &Self) {
         let Self { at, span, answers, latencies, failures, open } = next;
         (self.at, self.failures, self.open) = (*at, *failures, *open);
         self.span += *span;
@@ -32,21 +32,21 @@ impl Sample {
         self.latencies.add(latencies).expect("both have the same bounds");
     }
 
-    /// What is left of the last one of an event loop once it is counted.
-    pub(crate) fn afterwards(self) -> Self {
+    /// Returns the sample with its totals and without its answers, which have been counted.
+    pub(crate) fn without_answers(self) -> Self {
         Self { answers: 0, latencies: histogram(2), ..self }
     }
 }
 
-/// The sample that is being taken.
+/// Counts for the next sample.
 #[derive(Debug)]
-pub(crate) struct Recent {
+pub(crate) struct Sampler {
     since: Instant,
     answers: u64,
     latencies: Histogram<u64>,
 }
 
-impl Recent {
+impl Sampler {
     pub(crate) fn new(since: Instant) -> Self {
         Self { since, answers: 0, latencies: histogram(2) }
     }
@@ -56,7 +56,7 @@ impl Recent {
         record(&mut self.latencies, response);
     }
 
-    /// Ends it now and begins the next.
+    /// Returns the sample that ends now, and begins the next.
     pub(crate) fn take(&mut self, now: Instant, failures: u64, open: usize) -> Sample {
         let Self { since, answers, latencies } = std::mem::replace(self, Self::new(now));
         Sample { at: now, span: now - since, answers, latencies, failures, open }

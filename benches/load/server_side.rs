@@ -1,35 +1,36 @@
-//! What the server costs under load, from `/proc`: processor time, memory, threads, descriptors,
-//! context switches. Of the one process whose id is known; its children are not in it.
+//! What a server uses under load, from `/proc`: processor time, memory, threads, descriptors and context switches.
+//!
+//! The numbers are those of one process. Its children are not included.
 
 use std::fs;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// The kernel counts processor time in hundredths of a second, on every platform that Rust knows.
+/// `/proc/PID/stat` counts processor time in these units on every platform that Rust supports (`USER_HZ`).
 const TICKS_PER_SECOND: u64 = 100;
 
-/// What the server used between two looks at it.
+/// What the server used between two snapshots.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServerSide {
     /// Processor time.
     pub(crate) cpu: Duration,
-    /// Between the looks.
+    /// Time between the snapshots.
     pub(crate) elapsed: Duration,
-    /// Resident memory in bytes, the larger of the two.
+    /// Resident memory in bytes, the larger value of the two.
     pub(crate) resident: u64,
-    /// Threads, the larger number of the two.
+    /// Threads, the larger value of the two.
     pub(crate) threads: u64,
-    /// Open descriptors, the larger number of the two.
+    /// Open descriptors, the larger value of the two.
     pub(crate) descriptors: u64,
-    /// A thread had to wait.
+    /// Context switches because a thread blocked.
     pub(crate) voluntary_switches: u64,
-    /// A thread was made to wait.
+    /// Context switches because a thread was preempted.
     pub(crate) involuntary_switches: u64,
 }
 
-/// One look.
+/// The counters of a process at one moment.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
+pub(crate) struct Snapshot {
     at: Instant,
     cpu: Duration,
     resident: u64,
@@ -39,16 +40,16 @@ pub(crate) struct Look {
     involuntary: u64,
 }
 
-impl Look {
-    /// Looks at the process with this id.
+impl Snapshot {
+    /// Reads the counters of the process with this id.
     pub(crate) fn take(id: u32) -> io::Result<Self> {
         let process = format!("/proc/{id}");
         let descriptors = fs::read_dir(format!("{process}/fd"))?.count() as u64;
         let stat = fs::read_to_string(format!("{process}/stat"))?;
-        // The name may hold anything; what follows its parenthesis begins with the third field.
+        // The second field is the name in parentheses and may contain spaces. After it begins the third field.
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-        let mut look = Self {
+        let mut snapshot = Self {
             at: Instant::now(),
             cpu: Duration::from_millis((field(14) + field(15)) * 1000 / TICKS_PER_SECOND),
             resident: status(&process, "VmRSS:")? * 1024,
@@ -60,14 +61,14 @@ impl Look {
         for thread in fs::read_dir(format!("{process}/task"))?.flatten() {
             let thread = thread.path();
             let thread = thread.to_string_lossy();
-            // A thread that has just ended is not missed.
-            look.voluntary += status(&thread, "voluntary_ctxt_switches:").unwrap_or(0);
-            look.involuntary += status(&thread, "nonvoluntary_ctxt_switches:").unwrap_or(0);
+            // A thread may end while its directory is read.
+            snapshot.voluntary += status(&thread, "voluntary_ctxt_switches:").unwrap_or(0);
+            snapshot.involuntary += status(&thread, "nonvoluntary_ctxt_switches:").unwrap_or(0);
         }
-        Ok(look)
+        Ok(snapshot)
     }
 
-    /// What was used since an earlier look.
+    /// Returns what was used since an earlier snapshot.
     pub(crate) fn since(self, before: Self) -> ServerSide {
         ServerSide {
             cpu: self.cpu.saturating_sub(before.cpu),
@@ -81,7 +82,7 @@ impl Look {
     }
 }
 
-/// The number in a line of a `status` file; 0 if it has none.
+/// Returns the number in a line of a `status` file, or 0 if there is no such line.
 fn status(directory: &str, name: &str) -> io::Result<u64> {
     let text = fs::read_to_string(format!("{directory}/status"))?;
     let value = text.lines().find_map(|line| line.strip_prefix(name));

@@ -1,8 +1,9 @@
-//! The addresses that clients connect from.
+//! The source addresses of clients.
 //!
-//! A connection that its client has closed first rests for a second at least before its port can be taken again, so
-//! one address cannot leave a server more than 28,000 times a second, and from half of that on it is the search for a
-//! port that is measured. On the loopback device a client has sixteen million addresses.
+//! After a client has closed a connection first, the kernel keeps its port in TIME-WAIT for at least a second. One
+//! address has 28,000 ports, so it cannot end more than 28,000 sessions per second. From half of that rate on, the
+//! search for a free port dominates what is measured. The loopback device has sixteen million addresses, so clients use
+//! many of them.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -10,11 +11,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use nix::errno::Errno;
 use socket2::{Domain, Socket, Type};
 
-/// The first of the addresses, and how many: as many ports as a churn of a quarter of a million sessions a second needs.
+/// The first source address.
 const FIRST: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
+/// The number of source addresses: their ports suffice for a quarter of a million sessions per second.
 const COUNT: u64 = 1000;
 
-/// Begins the `number`th connect to `server`, from an address of its own if that is on the loopback device.
+/// Begins the `number`th connect to `server`. If the server is on the loopback device, the source address rotates.
 pub(crate) fn connect(server: SocketAddr, number: u64) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;

@@ -1,12 +1,13 @@
-//! `make bench`: hebra and its peers, in interleaved rounds of one run.
+//! `make bench`: compares hebra with its peers, in interleaved rounds of one run.
 //!
-//! Rates of different minutes cannot be compared on a machine that does other things too. So each round runs
-//! every scenario against everyone, one after the other, and what counts is the ratio within a round: its
+//! On a machine that runs other programs too, rates of different minutes cannot be compared. So each round runs every
+//! scenario against every peer, one after the other. The result is the ratio to the reference within a round: its
 //! median over the rounds, and its spread.
 
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, json};
@@ -14,31 +15,31 @@ use serde_json::{Map, json};
 use super::arguments::Arguments;
 use super::json;
 use super::load::{Adversaries, End, Load, Mode};
-use super::peers::{self, MOST, Peer, QUIET, REFERENCE, TOKIO};
-use super::plot;
+use super::peers::{self, MAX_CONNECTIONS, Peer, QUIET, REFERENCE, TOKIO};
+use super::plot::{self, thousands};
 use super::process;
 use super::run::{self, Outcome};
 use super::suite_report;
 
 const ROUNDS: u16 = 3;
 
-/// Without a number of rounds on the command line none begins after this, so that the whole takes three minutes.
+/// Unless the command line has a number of rounds, none begins after this time, so that the suite takes three minutes.
 const LAST_ROUND: Duration = Duration::from_secs(100);
 
-/// Of each measurement. It is short because there are hundreds; the spread over the rounds tells its noise.
+/// Length of each measurement. It is short because there are hundreds; the spread over the rounds shows the noise.
 const DURATION: Duration = Duration::from_millis(250);
 const WARMUP: Duration = Duration::from_millis(100);
 
-/// Of the closer look.
-const LONGER: Duration = Duration::from_secs(2);
+/// Length of the detailed measurements.
+const DETAIL_DURATION: Duration = Duration::from_secs(2);
 
-/// Who is looked at closer.
-const CLOSER: [&str; 5] = [REFERENCE, "hebra", QUIET, TOKIO, "python"];
+/// The peers with a detailed measurement. The reference is first: it determines the rate of the open loop.
+const DETAILED: [&str; 5] = [REFERENCE, "hebra", QUIET, TOKIO, "python"];
 
-/// The share of the reference's rate that everyone is asked for in the open loop.
+/// The rate of the open loop, as a share of the reference's rate in a closed loop.
 const OPEN_SHARE: f64 = 0.25;
 
-/// What is asked of everyone.
+/// One kind of load, which is the same for every peer.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
     pub(crate) name: String,
@@ -49,7 +50,7 @@ pub(crate) struct Scenario {
     duration: Duration,
 }
 
-/// What a scenario gave with one peer: an entry for each round.
+/// The results of a scenario with one peer, with an entry for each round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cell {
     pub(crate) rates: Vec<f64>,
@@ -59,35 +60,36 @@ pub(crate) struct Cell {
     pub(crate) first_failure: Option<String>,
 }
 
-/// A longer run against one peer.
-pub(crate) struct Closer {
+/// The detailed measurement of one peer: a closed loop for rate and costs, an open loop for response times.
+pub(crate) struct Detail {
     pub(crate) name: &'static str,
     pub(crate) closed: (Load, Outcome),
     pub(crate) open: (Load, Outcome),
 }
 
-/// The whole comparison. A row for each scenario, a cell for each peer; none where a peer does not take part.
+/// The whole comparison: a row for each scenario with a cell for each peer, or `None` if the peer does not take part.
 pub(crate) struct Comparison {
     pub(crate) names: Vec<&'static str>,
     pub(crate) missing: Vec<String>,
     pub(crate) rows: Vec<(Scenario, Vec<Option<Cell>>)>,
-    pub(crate) closer: Vec<Closer>,
+    pub(crate) details: Vec<Detail>,
 }
 
-/// Runs what was asked for and writes `suite.json`, `latency.svg` and `rate.svg`; whether hebra was without a fault.
+/// Runs the requested scenarios and writes `suite.json`, `latency.svg` and `rate.svg`. Returns `true` if no run against
+/// hebra had a failure.
 pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
     let start = Instant::now();
     let directory = process::results()?;
     // Servers inherit the limit.
-    rlimit::increase_nofile_limit(2 * MOST as u64)?;
+    rlimit::increase_nofile_limit(2 * MAX_CONNECTIONS as u64)?;
     let wants = |list: &[String], name: &str| list.is_empty() || list.iter().any(|wanted| wanted == name);
     let (peers, missing) = peers::start_all(&directory, |name| name == REFERENCE || wants(&arguments.peer, name))?;
-    let is_asked_for = |scenario: &Scenario| {
+    let is_requested = |scenario: &Scenario| {
         arguments.only.is_empty() || arguments.only.iter().any(|text| scenario.name.contains(text))
     };
     let mut rows: Vec<_> = scenarios()
         .into_iter()
-        .filter(is_asked_for)
+        .filter(is_requested)
         .map(|scenario| {
             let takes_part = |peer: &Peer| (scenario.connections <= peer.limit).then(Cell::default);
             let cells: Vec<_> = peers.iter().map(takes_part).collect();
@@ -99,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
     while rounds < all && (rounds == 0 || arguments.rounds.is_some() || start.elapsed() < LAST_ROUND) {
         for (scenario, cells) in &mut rows {
             eprintln!("round {} of {all}: {}", rounds + 1, scenario.name);
-            // Everyone is first in turn.
+            // The order rotates, so that each peer is first in some round.
             for turn in 0..peers.len() {
                 let turn = (turn + rounds) % peers.len();
                 if let Some(cell) = &mut cells[turn] {
@@ -110,11 +112,11 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
         }
         rounds += 1;
     }
-    let whole = arguments.only.is_empty() && arguments.peer.is_empty();
-    let closer = if whole { look_closer(&peers)? } else { Vec::new() };
-    draw(&directory, &closer)?;
+    let is_whole = arguments.only.is_empty() && arguments.peer.is_empty();
+    let details = if is_whole { measure_details(&peers)? } else { Vec::new() };
+    draw(&directory, &details)?;
     let names = peers.iter().map(|peer| peer.name).collect();
-    let comparison = Comparison { names, missing, rows, closer };
+    let comparison = Comparison { names, missing, rows, details };
     println!("{}", suite_report::tables(&comparison));
     fs::write(directory.join("suite.json"), format!("{:#}\n", suite_json(&comparison)))?;
     println!("suite.json, latency.svg and rate.svg are in {}", directory.display());
@@ -122,10 +124,10 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
     Ok(comparison.hebra_is_clean())
 }
 
-/// Connections times sizes, then what is special.
+/// Returns all scenarios: connections times sizes, then pipelining, churn and streams.
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let sizes = [(64, "64 B"), (512, "512 B"), (16 * 1024, "16 KiB")];
-    let matrix = [1, 50, 500, MOST].into_iter().flat_map(|connections| {
+    let matrix = [1, 50, 500, MAX_CONNECTIONS].into_iter().flat_map(|connections| {
         sizes.into_iter().map(move |(size, text)| {
             let name = format!("{connections} x {text}");
             Scenario { name, size, ..Scenario::echo(connections, DURATION) }
@@ -155,7 +157,7 @@ impl Scenario {
         Self { name: String::new(), mode: Mode::Echo, connections, size: 512, depth: 1, duration }
     }
 
-    /// Against a server.
+    /// Returns the load against a server.
     pub(crate) fn load(&self, address: SocketAddr) -> Load {
         let Self { mode, connections, size, depth, duration, .. } = *self;
         Load {
@@ -193,39 +195,41 @@ impl Comparison {
             let cells = self.names.iter().zip(cells).filter(|(name, _)| is_hebra(name));
             cells.filter_map(|(_, cell)| cell.as_ref()).map(|cell| cell.failures).sum()
         };
-        let closer = self.closer.iter().filter(|closer| is_hebra(&closer.name));
+        let details = self.details.iter().filter(|detail| is_hebra(&detail.name));
         self.rows.iter().all(|(_, cells)| of_hebra(cells) == 0)
-            && closer
-                .flat_map(|closer| [&closer.closed, &closer.open])
+            && details
+                .flat_map(|detail| [&detail.closed, &detail.open])
                 .all(|(_, run)| run.tally.failures.total() == 0)
     }
 }
 
-/// Longer runs: what a server costs, how its rate goes on, and its latency at a rate that is given.
-fn look_closer(peers: &[Peer]) -> io::Result<Vec<Closer>> {
-    let scenario = Scenario::echo(50, LONGER);
+/// Measures costs and rate over time in a closed loop, and response times in an open loop.
+fn measure_details(peers: &[Peer]) -> io::Result<Vec<Detail>> {
+    let scenario = Scenario::echo(50, DETAIL_DURATION);
     let mut rate = None;
-    let mut closer = Vec::new();
-    // In the order of that list: the reference, which is first, gives the rate of the open loop.
-    for peer in CLOSER.iter().filter_map(|name| peers.iter().find(|peer| peer.name == *name)) {
-        eprintln!("a closer look: {}", peer.name);
+    let mut details = Vec::new();
+    for peer in DETAILED.iter().filter_map(|name| peers.iter().find(|peer| peer.name == *name)) {
+        eprintln!("detailed measurement: {}", peer.name);
         let load = scenario.load(peer.server.address);
         let closed = run::run(&load, Some(peer.server.id()), &mut |_| ())?;
         let rate = *rate.get_or_insert_with(|| (OPEN_SHARE * closed.rate() / 1000.0).ceil() * 1000.0);
         let open_load = Load { rate: Some(rate), ..load.clone() };
         let open = run::run(&open_load, None, &mut |_| ())?;
-        closer.push(Closer { name: peer.name, closed: (load, closed), open: (open_load, open) });
+        details.push(Detail { name: peer.name, closed: (load, closed), open: (open_load, open) });
     }
-    Ok(closer)
+    Ok(details)
 }
 
-fn draw(directory: &std::path::Path, closer: &[Closer]) -> io::Result<()> {
-    let Some(Closer { closed, open, .. }) = closer.first() else { return Ok(()) };
-    let title = |load| super::report::title(load);
-    let times: Vec<_> = closer.iter().map(|peer| (peer.name, &peer.open.1.tally.response)).collect();
-    plot::latency(&directory.join("latency.svg"), &format!("response time, {}", title(&open.0)), &times)?;
-    let runs: Vec<_> = closer.iter().map(|peer| (peer.name, peer.closed.1.points.as_slice())).collect();
-    plot::rate(&directory.join("rate.svg"), &title(&closed.0), &runs)
+fn draw(directory: &Path, details: &[Detail]) -> io::Result<()> {
+    let Some(Detail { closed, open, .. }) = details.first() else { return Ok(()) };
+    let Load { connections, size, rate, .. } = open.0;
+    let times: Vec<_> = details.iter().map(|peer| (peer.name, &peer.open.1.tally.response)).collect();
+    let messages = thousands(rate.unwrap_or_default());
+    let title = format!("Response time at {messages} messages/s: {connections} connections, {size} B");
+    plot::latency(&directory.join("latency.svg"), &title, &times)?;
+    let runs: Vec<_> = details.iter().map(|peer| (peer.name, peer.closed.1.points.as_slice())).collect();
+    let title = format!("Rate over time ({})", super::report::title(&closed.0));
+    plot::rate(&directory.join("rate.svg"), &title, &runs)
 }
 
 fn suite_json(comparison: &Comparison) -> serde_json::Value {
@@ -244,20 +248,20 @@ fn suite_json(comparison: &Comparison) -> serde_json::Value {
             cells.filter_map(|(name, found)| Some(((*name).to_owned(), cell(found.as_ref()?)))).collect();
         json!({ "scenario": scenario.name, "peers": cells })
     };
-    let look = |closer: &Closer| {
+    let detail = |detail: &Detail| {
         json!({
-            "peer": closer.name,
-            "closed": json::result(&closer.closed.0, &closer.closed.1),
-            "open": json::result(&closer.open.0, &closer.open.1),
+            "peer": detail.name,
+            "closed": json::result(&detail.closed.0, &detail.closed.1),
+            "open": json::result(&detail.open.0, &detail.open.1),
         })
     };
     json::join(
-        json::surroundings(),
+        json::environment(),
         json!({
             "reference": REFERENCE,
             "missing": comparison.missing,
             "scenarios": comparison.rows.iter().map(row).collect::<Vec<_>>(),
-            "closer": comparison.closer.iter().map(look).collect::<Vec<_>>(),
+            "closer": comparison.details.iter().map(detail).collect::<Vec<_>>(),
         }),
     )
 }

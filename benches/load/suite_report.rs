@@ -1,17 +1,17 @@
-//! The tables of a comparison, in Markdown: ratios to the reference, and what a closer look showed.
+//! The tables of a comparison, in Markdown: ratios to the reference, and the detailed measurements.
 
 use std::fmt::Write;
 
 use super::peers::REFERENCE;
 use super::report::microseconds;
-use super::suite::{Cell, Closer, Comparison};
+use super::suite::{Cell, Comparison, Detail};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// Above this the client's own core is the limit, and a ratio says little about the server.
+/// Share of busy time above which the client's own core is the limit, and a ratio says little about the server.
 const BUSY: f64 = 0.9;
 
-/// All of them.
+/// Returns all tables.
 pub(crate) fn tables(comparison: &Comparison) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -20,15 +20,18 @@ pub(crate) fn tables(comparison: &Comparison) -> String {
 }
 
 fn write_tables(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
-    writeln!(text, "\nRate, as a multiple of {REFERENCE}'s in the same round: median (least to most).\n")?;
+    writeln!(text, "\nRate as a multiple of {REFERENCE}'s in the same round: median (minimum to maximum).\n")?;
     write_ratios(text, comparison, "answers/s", |cell| &cell.rates)?;
-    writeln!(text, "\n99th percentile of the latency, as a multiple of {REFERENCE}'s.\n")?;
+    writeln!(text, "\n99th percentile of the latency as a multiple of {REFERENCE}'s.\n")?;
     write_ratios(text, comparison, "us", |cell| &cell.p99_us)?;
-    writeln!(text, "\n`*`: the client's core was the limit. `!`: errors; see suite.json. -: does not take part.")?;
+    writeln!(
+        text,
+        "\n`*`: the client's core was the limit. `!`: there were errors, see suite.json. `-`: does not take part."
+    )?;
     for name in &comparison.missing {
-        writeln!(text, "Left out: {name}")?;
+        writeln!(text, "Not measured: {name}")?;
     }
-    write_closer(text, &comparison.closer)
+    write_details(text, &comparison.details)
 }
 
 fn write_ratios(
@@ -54,9 +57,9 @@ fn write_ratios(
             Some(cell) => {
                 let pairs = figures(cell).iter().zip(figures(divisor));
                 let ratios: Vec<f64> = pairs.map(|(figure, divisor)| figure / divisor).collect();
-                let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-                let most = ratios.iter().copied().fold(0.0, f64::max);
-                format!("{:.2} ({least:.2} to {most:.2}){}", median(&ratios), marks(cell))
+                let min = ratios.iter().copied().fold(f64::INFINITY, f64::min);
+                let max = ratios.iter().copied().fold(0.0, f64::max);
+                format!("{:.2} ({min:.2} to {max:.2}){}", median(&ratios), marks(cell))
             }
         }));
         table.push(row);
@@ -64,16 +67,16 @@ fn write_ratios(
     write_markdown(text, &table)
 }
 
-fn write_closer(text: &mut String, closer: &[Closer]) -> std::fmt::Result {
-    let Some(rate) = closer.first().and_then(|first| first.open.0.rate) else { return Ok(()) };
+fn write_details(text: &mut String, details: &[Detail]) -> std::fmt::Result {
+    let Some(rate) = details.first().and_then(|first| first.open.0.rate) else { return Ok(()) };
     writeln!(
         text,
-        "\n50 connections x 512 B for 2 s: costs in a closed loop, response times at {rate:.0} messages/s.\n"
+        "\n50 connections x 512 B for 2 s: rate and costs in a closed loop, response times at {rate:.0} messages/s.\n"
     )?;
     let names =
         ["", "messages/s", "CPU us/message", "resident MiB", "threads", "p50 us", "p99 us", "p99.9 us", "max us"];
     let mut table = vec![names.map(str::to_owned).to_vec()];
-    for Closer { name, closed: (_, closed), open: (load, open) } in closer {
+    for Detail { name, closed: (_, closed), open: (load, open) } in details {
         let mut row = vec![(*name).to_owned(), format!("{:.0}", closed.rate())];
         match &closed.server {
             Some(server) => {
@@ -94,7 +97,7 @@ fn write_closer(text: &mut String, closer: &[Closer]) -> std::fmt::Result {
     write_markdown(text, &table)
 }
 
-/// The first row is the heading.
+/// Writes a Markdown table. The first row is the heading.
 pub(crate) fn write_markdown(text: &mut String, table: &[Vec<String>]) -> std::fmt::Result {
     let columns = table.first().map_or(0, Vec::len);
     let widths: Vec<usize> =
@@ -114,6 +117,7 @@ pub(crate) fn write_markdown(text: &mut String, table: &[Vec<String>]) -> std::f
     Ok(())
 }
 
+/// Returns the median, or 0 if there are no figures.
 pub(crate) fn median(figures: &[f64]) -> f64 {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,17 +1,18 @@
-//! What is counted: answers, bytes, latencies, errors. Each event loop has its own; they are added at the end.
+//! The counts of a run: answers, bytes, latencies and failures. Each event loop counts for itself; the counts are
+//! merged at the end.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-/// The longest latency that is told apart from longer ones.
+/// The longest latency that a histogram records; longer ones count as this.
 const LONGEST: Duration = Duration::from_secs(120);
 
-/// What can go wrong with a connection. Any of it makes the run fail.
+/// What can go wrong with a connection. Each failure makes the run fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// Nobody listens.
+    /// The connect was refused.
     Refused,
     /// A connect or an answer took too long.
     TimedOut,
@@ -19,20 +20,20 @@ pub(crate) enum Failure {
     Reset,
     /// The stream ended before the last answer.
     Eof,
-    /// The server said `busy`.
+    /// The server sent a line that begins with `busy`.
     Busy,
-    /// A byte was wrong, missing, out of order or too much.
+    /// A byte was wrong, missing, out of order or surplus.
     Mismatch,
-    /// What the system refused, such as a descriptor or a port.
+    /// Another error of the operating system, such as a lack of descriptors or ports.
     Other,
 }
 
 impl Failure {
-    /// Every kind, in the order of the table.
+    /// All kinds, in the order of the result table.
     pub(crate) const ALL: [Self; 7] =
         [Self::Refused, Self::TimedOut, Self::Reset, Self::Eof, Self::Busy, Self::Mismatch, Self::Other];
 
-    /// Its name in the table and in JSON.
+    /// Returns its name in the result table and in JSON.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -61,7 +62,7 @@ impl From<&io::Error> for Failure {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Failures {
     counts: [u64; Failure::ALL.len()],
-    /// What the first one was, in words.
+    /// Description of the first failure.
     pub(crate) first: Option<String>,
 }
 
@@ -87,12 +88,12 @@ impl Failures {
     }
 }
 
-/// The window that is measured.
+/// The measured window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
-    /// Warm-up ends.
+    /// When the warm-up ends.
     pub(crate) from: Instant,
-    /// Nothing is begun any more.
+    /// From here on no request begins.
     pub(crate) to: Instant,
 }
 
@@ -104,30 +105,31 @@ impl Window {
 
 /// The counts of a run.
 ///
-/// The rate is that of the answers that came within the window. Service times are those of the requests that
-/// began within it, and response times of those that were to begin within it, whenever their answers came: a
-/// server that stops answering is not let off.
+/// The rate counts the answers that arrived within the window. Service times are those of requests that began within
+/// it, response times those of requests that were due within it, whenever their answers arrived: a server that stops
+/// answering gets no better numbers for that.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally {
     /// Answers within the window.
     pub(crate) answers: u64,
-    /// How long the window was: shorter than asked for if no connection was left.
+    /// Measured length of the window: shorter than requested if no connection was left.
     pub(crate) elapsed: Duration,
-    /// Answers in all, warm-up and cool-down included.
+    /// All answers, including those of the warm-up and of the cool-down.
     pub(crate) total_answers: u64,
-    /// Bytes that were compared and equal, in all.
+    /// All bytes that were compared and equal.
     pub(crate) verified_bytes: u64,
     /// Requests that were due within the window and had not been sent at its end.
     pub(crate) unsent: u64,
-    /// From when a message was sent to when its last byte was back, in ns.
+    /// Time from when a message was sent until its last byte was back, in nanoseconds.
     pub(crate) service: Histogram<u64>,
-    /// From when it was to be sent, in ns. What was never sent counts with the time until the window's end.
+    /// Time from when a message was due until its last byte was back, in nanoseconds. A message that was never sent
+    /// counts with the time until the end of the window.
     pub(crate) response: Histogram<u64>,
-    /// From the beginning of a connect to its success, in ns.
+    /// Time from the beginning of a connect until its success, in nanoseconds.
     pub(crate) connect: Histogram<u64>,
-    /// What went wrong.
+    /// The failures of measured connections.
     pub(crate) failures: Failures,
-    /// Processor time of the event loops, and how long they ran.
+    /// Processor time of the event loops, and the time that they ran.
     pub(crate) busy: (Duration, Duration),
 }
 
@@ -147,7 +149,7 @@ impl Tally {
         }
     }
 
-    /// Adds another event loop's counts.
+    /// Adds the counts of another event loop.
     pub(crate) fn merge(&mut self, other: Self) {
         self.answers += other.answers;
         self.elapsed = self.elapsed.max(other.elapsed);
@@ -167,12 +169,12 @@ impl Tally {
     }
 }
 
-/// A histogram of nanoseconds, exact to `digits`.
+/// Returns an empty histogram of nanoseconds with `digits` significant digits.
 pub(crate) fn histogram(digits: u8) -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST.as_nanos() as u64, digits).expect("constant bounds are valid")
 }
 
-/// Records how long something took.
+/// Records a latency.
 pub(crate) fn record(histogram: &mut Histogram<u64>, latency: Duration) {
     histogram.saturating_record(latency.as_nanos() as u64);
 }

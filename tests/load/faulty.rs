@@ -1,36 +1,36 @@
-//! An echo server for one client that does one thing wrong.
+//! An echo server for one client, with one fault.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-/// What it does, and at which byte of the stream.
+/// The fault, with the byte of the stream at which it occurs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     Drop(usize),
     Alter(usize),
     Duplicate(usize),
-    /// The byte changes places with the next one that differs from it.
+    /// Exchanges the byte with one of the same read that differs from it.
     Reorder(usize),
     Close(usize),
-    /// Once, before it answers.
+    /// Pauses once before it answers.
     Stall(usize, Duration),
-    /// It reads and never answers.
+    /// Reads and never answers.
     Mute,
-    /// When all is echoed, one byte more.
+    /// Sends one byte more after the last echo.
     Extra,
 }
 
-/// Starts it. It ends when its client does.
+/// Starts the server on a thread, which ends when its client leaves.
 pub(crate) fn serve(fault: Fault) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client comes");
+        let (mut stream, _) = listener.accept().expect("a client connects");
         let mut seen = 0;
         let mut buffer = vec![0; 64 * 1024];
-        // A client that has found the fault resets the connection.
+        // A client that has detected the fault resets the connection, which ends this loop too.
         while let Ok(count @ 1..) = stream.read(&mut buffer) {
             let mut reply = buffer[..count].to_vec();
             let here = |at: usize| at.checked_sub(seen).filter(|at| *at < count);
@@ -55,7 +55,7 @@ pub(crate) fn serve(fault: Fault) -> SocketAddr {
             }
         }
         if let Fault::Extra = fault {
-            // The client may be gone.
+            // Fails if the client is gone.
             let _ = stream.write_all(b"!");
         }
     });

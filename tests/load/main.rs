@@ -1,9 +1,9 @@
-//! The load harness: that it counts what the server counts, and catches a server that is wrong.
+//! Tests of the load harness: its counts equal those of the server, and it detects a faulty server.
 
 #[path = "../support/mod.rs"]
 mod support;
 
-#[allow(dead_code, reason = "its main is the benchmark's")]
+#[allow(dead_code, reason = "only the benchmark calls its `main`")]
 #[path = "../../benches/load/main.rs"]
 mod harness;
 
@@ -21,7 +21,7 @@ use std::time::Duration;
 use harness::load::{Adversaries, End, Load, Mode};
 use harness::run::Outcome;
 
-/// A short run on one connection.
+/// Describes a short run on one connection.
 fn load(address: SocketAddr) -> Load {
     Load {
         address,
@@ -40,6 +40,7 @@ fn load(address: SocketAddr) -> Load {
     }
 }
 
+/// Runs a load against a server whose process is not known.
 fn run(load: &Load) -> Outcome {
-    harness::run::run(load, None, &mut |_| ()).expect("the client itself has what it needs")
+    harness::run::run(load, None, &mut |_| ()).expect("the client gets its descriptors")
 }

@@ -1,4 +1,4 @@
-//! Its messages are data to every framing.
+//! The payload has no special meaning in any framing.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -23,10 +23,10 @@ fn every_framing_echoes_every_size() {
         ] {
             let duration = Duration::from_millis(20);
             let load = Load { mode, size, depth, duration, ..load(address(&server)) };
-            // On a busy machine so short a window may pass before anything is sent.
+            // On a busy machine the short window may pass before anything is sent, so the run is repeated.
             let mut runs = std::iter::repeat_with(|| run(&load).tally);
             let tally = runs.find(|tally| tally.total_answers > 0 || tally.failures.total() > 0);
-            let failures = tally.expect("there is no end of runs").failures;
+            let failures = tally.expect("the iterator is infinite").failures;
             assert_eq!(failures.total(), 0, "{framing:?} {size} B: {failures:?}");
         }
     }
@@ -43,7 +43,7 @@ fn messages_are_unique_lines_with_nothing_special_in_them() {
             assert_eq!(end, Position { message: message + 1, offset: 0 });
             let (last, text) = bytes.split_last().expect("40 bytes");
             assert_eq!((text.len(), *last), (39, b'\n'));
-            // Without these letters no part of it is a `bye`, whatever is skipped.
+            // Without these letters no part of a message is a `bye`, whatever a framing skips.
             assert!(text.iter().all(|byte| byte.is_ascii_graphic() && !b"by".contains(byte)));
             assert!(seen.insert(bytes));
         }
@@ -61,7 +61,7 @@ fn any_part_of_a_message_can_be_sent_and_compared() {
         payloads.append(3, position, &mut part, 5);
         assert_eq!(part, whole[offset..30.min(offset + 5)]);
         assert_eq!(payloads.verify(3, position, &part), Ok(part.len()));
-        // More than the rest of the message is not compared with it.
+        // Bytes after the end of the message are not compared.
         assert_eq!(payloads.verify(3, position, &[&whole[offset..], b"more"].concat()), Ok(30 - offset));
         part[0] ^= 1;
         let at = payloads.verify(3, position, &part).expect_err("a bit differs").position;

@@ -1,4 +1,4 @@
-//! Whom hebra is compared with: they echo too.
+//! The servers that hebra is compared with echo correctly.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
@@ -16,7 +16,7 @@ fn assert_echoes(address: SocketAddr) {
     assert!(outcome.tally.total_answers > 0);
 }
 
-/// Serves on a thread until the tests end.
+/// Serves on a thread until the test process ends.
 fn serve(peer: impl FnOnce(TcpListener) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
@@ -26,12 +26,12 @@ fn serve(peer: impl FnOnce(TcpListener) + Send + 'static) -> SocketAddr {
 
 #[test]
 fn the_bare_loop_echoes() {
-    assert_echoes(serve(|listener| bare::serve(&listener).expect("it goes on")));
+    assert_echoes(serve(|listener| bare::serve(&listener).expect("accepting works")));
 }
 
 #[test]
 fn the_pool_echoes() {
-    assert_echoes(serve(|listener| pool::serve(&listener).expect("it goes on")));
+    assert_echoes(serve(|listener| pool::serve(&listener).expect("accepting works")));
 }
 
 #[test]
@@ -40,13 +40,14 @@ fn the_tokio_echo_echoes() {
 }
 
 #[test]
-fn a_server_of_its_own_is_killed_when_it_is_dropped() {
+fn a_started_server_is_killed_when_it_is_dropped() {
     let log = results().expect("a directory").join("test.log");
-    let server = hebra(20, &[], &log).expect("it is built");
+    let server = hebra(20, &[], &log).expect("hebra starts");
     let (address, id) = (server.address, server.id());
     assert_echoes(address);
-    let outcome = crate::harness::run::run(&load(address), Some(id), &mut |_| ()).expect("a client");
-    let side = outcome.server.expect("its process is known");
+    let outcome =
+        crate::harness::run::run(&load(address), Some(id), &mut |_| ()).expect("the client gets its descriptors");
+    let side = outcome.server.expect("the process id is known");
     assert!(side.threads >= 20 && side.descriptors > 3 && side.resident > 1024 * 1024, "{side:?}");
     drop(server);
     assert!(std::net::TcpStream::connect(address).is_err());
@@ -55,6 +56,6 @@ fn a_server_of_its_own_is_killed_when_it_is_dropped() {
 #[test]
 fn a_server_that_does_not_start_is_an_error() {
     let log = results().expect("a directory").join("test-no-server.log");
-    let error = Process::announced(Command::new("false").arg("x"), &log).expect_err("it ends at once");
+    let error = Process::announced(Command::new("false").arg("x"), &log).expect_err("`false` does not listen");
     assert!(error.to_string().contains("does not listen"), "{error}");
 }

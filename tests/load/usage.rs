@@ -1,4 +1,4 @@
-//! What is typed, and what scripts read.
+//! The command line, and the JSON that scripts read.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::{load, run};
 fn the_flags_mean_what_scripts_expect() {
     let line = "load --addr 127.0.0.1:1 --connections 7 --duration 3s --warmup 1s --size 16KiB --depth 2 \
                 --rate 1000 --mode churn --json file --idle 1 --slow-writers 2 --slow-readers 3 --resetters 4 --bench";
-    let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("it is right");
+    let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("the command line is valid");
     let load = arguments.load(([127, 0, 0, 1], 1).into());
     assert_eq!((load.connections, load.size, load.depth, load.rate), (7, 16 * 1024, 2, Some(1000.0)));
     assert_eq!((load.duration, load.warmup), (Duration::from_secs(3), Duration::from_secs(1)));
@@ -25,7 +25,7 @@ fn the_flags_mean_what_scripts_expect() {
 #[test]
 fn the_defaults_are_those_of_the_mode() {
     let load = |line: &str| {
-        let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("it is right");
+        let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("the command line is valid");
         arguments.load(([127, 0, 0, 1], 1).into())
     };
     let echo = load("load");
@@ -46,7 +46,7 @@ fn wrong_usage_is_exit_code_2() {
 fn the_json_has_what_scripts_read() {
     let server = start(config());
     let load = load(address(&server));
-    let json = json::join(json::surroundings(), json::result(&load, &run(&load)));
+    let json = json::join(json::environment(), json::result(&load, &run(&load)));
     assert!(json["achieved_rate"].as_f64().is_some_and(|rate| rate > 0.0));
     assert!(json["requested_rate"].is_null());
     assert_eq!(json["saturated"], false);
@@ -65,9 +65,10 @@ fn the_json_has_what_scripts_read() {
 }
 
 #[test]
-fn a_part_of_the_suite_is_asked_for_with_the_suite() {
+fn flags_of_the_suite_need_the_suite() {
     let parse = |line: &str| Arguments::try_parse_from(line.split_whitespace());
-    let part = parse("load --suite --rounds 9 --only 500 --only churning --peer tokio").expect("it is right");
+    let part = parse("load --suite --rounds 9 --only 500 --only churning --peer tokio")
+        .expect("the command line is valid");
     assert_eq!((part.rounds, part.only.len(), part.peer), (Some(9), 2, vec!["tokio".to_owned()]));
     assert!(parse("load --growth --rounds 5").is_ok_and(|arguments| arguments.growth));
     for wrong in [

@@ -1,4 +1,5 @@
-//! The shortest thread-per-connection echo: the limit of this shape, without any of what a server needs.
+//! The shortest thread-per-connection echo server: the upper bound of this design, without anything else that a server
+//! needs.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,7 +15,7 @@ pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
 
 /// Serves one client.
 pub(super) fn echo(mut stream: &TcpStream) {
-    // The client's choice to leave is not an error, and delay is nothing to compare.
+    // A failure means that the client is gone, which is not an error. Nagle's algorithm is off in all peers.
     let _ = stream.set_nodelay(true);
     let mut buffer = [0; 16 * 1024];
     while let Ok(count @ 1..) = stream.read(&mut buffer) {

@@ -1,4 +1,4 @@
-"""The textbook server in Python: a ClientThread for each connection, which prints what happens.
+"""The textbook server in Python: a ClientThread for each connection prints what happens.
 
 Usage: client_thread.py quiet|printing
 """
@@ -37,7 +37,7 @@ class ClientThread(threading.Thread):
 def main():
     say = lambda text: None
     if sys.argv[1] == "printing":
-        # A system call for each line, as on a terminal, without a gigabyte of log.
+        # Line buffering makes a system call for each line, as on a terminal, but leaves no gigabyte of log.
         nowhere = open(os.devnull, "w", buffering=1)
         say = lambda text: print(text, file=nowhere)
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:

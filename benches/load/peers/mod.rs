@@ -1,4 +1,5 @@
-//! Whom hebra is compared with, and how each is started. Who is missing is named and left out.
+//! The servers that hebra is compared with, and how each is started. Servers that are not installed are reported and
+//! left out.
 
 pub(crate) mod bare;
 pub(crate) mod pool;
@@ -14,7 +15,7 @@ use socket2::{Domain, Socket, Type};
 
 use super::process::{self, Process};
 
-/// Who the others are divided by.
+/// The peer whose figures the others are divided by.
 pub(crate) const REFERENCE: &str = "bare";
 pub(crate) const POOL: &str = "pool";
 pub(crate) const TOKIO: &str = "tokio";
@@ -23,50 +24,50 @@ pub(crate) const QUIET: &str = "hebra quiet";
 /// The same with `--busy-poll 50us`.
 pub(crate) const POLLING: &str = "hebra polling";
 
-/// Those that need nothing but this repository.
-const OURS: [&str; 6] = [REFERENCE, POOL, "hebra", QUIET, POLLING, TOKIO];
+/// Peers that are part of this repository.
+const BUILT_IN: [&str; 6] = [REFERENCE, POOL, "hebra", QUIET, POLLING, TOKIO];
 
-/// What starts a program with a log.
+/// Starts a program whose output goes to a log file.
 type Start = fn(&Path) -> io::Result<Process>;
 
-/// Programs that may be missing, and how many clients each is for.
-const OTHERS: [(&str, usize, Start); 4] = [
+/// Programs that may not be installed, with the most connections that each takes part with.
+const EXTERNAL: [(&str, usize, Start); 4] = [
     ("python", 500, |log| python("quiet", log)),
     ("python printing", 50, |log| python("printing", log)),
     ("ncat", 50, |log| Process::silent(ncat, log)),
     ("socat", 50, |log| Process::silent(socat, log)),
 ];
 
-/// The most connections of a comparison.
-pub(crate) const MOST: usize = 2000;
+/// The most connections of any scenario.
+pub(crate) const MAX_CONNECTIONS: usize = 2000;
 
-/// The first argument that makes this program one of its own peers.
+/// Peers that this program itself becomes, with the first argument that makes it one.
 const SERVE: [(&str, &str); 3] = [(REFERENCE, "serve-bare"), (POOL, "serve-pool"), (TOKIO, "serve-tokio")];
 
 /// A server in a comparison.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
-    /// More connections are not for it: each costs it a process, or minutes.
+    /// The most connections that it takes part with. It needs a process for each, or minutes to connect more.
     pub(crate) limit: usize,
     pub(crate) server: Process,
 }
 
-/// Everyone's name.
+/// Iterates over the names of all peers.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    OURS.into_iter().chain(OTHERS.into_iter().map(|(name, ..)| name))
+    BUILT_IN.into_iter().chain(EXTERNAL.into_iter().map(|(name, ..)| name))
 }
 
-/// Starts those who are `wanted`; also who of them is missing, and why.
+/// Starts the peers that are `wanted`. Also returns which of them did not start, and why.
 pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<(Vec<Peer>, Vec<String>)> {
     let mut peers = Vec::new();
-    for name in OURS.into_iter().filter(|name| wanted(name)) {
-        // Who polls does it for few.
-        let limit = if name == POLLING { 500 } else { MOST };
+    for name in BUILT_IN.into_iter().filter(|name| wanted(name)) {
+        // Busy polling is meant for few connections.
+        let limit = if name == POLLING { 500 } else { MAX_CONNECTIONS };
         peers.push(Peer { name, limit, server: start(directory, name, limit)? });
     }
     let mut missing = Vec::new();
-    for (name, limit, start) in OTHERS.into_iter().filter(|(name, ..)| wanted(name)) {
+    for (name, limit, start) in EXTERNAL.into_iter().filter(|(name, ..)| wanted(name)) {
         match start(&log(directory, name)) {
             Ok(server) => peers.push(Peer { name, limit, server }),
             Err(error) if error.kind() == ErrorKind::NotFound => missing.push(format!("{name}: not installed")),
@@ -76,7 +77,7 @@ pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::
     Ok((peers, missing))
 }
 
-/// Starts one of ours, for so many clients.
+/// Starts a built-in peer for this number of clients.
 pub(crate) fn start(directory: &Path, name: &str, clients: usize) -> io::Result<Process> {
     let log = log(directory, name);
     let quiet = ["--log-messages", "off", "--busy-poll", "50us"];
@@ -95,7 +96,7 @@ fn log(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{}.log", name.replace(' ', "-")))
 }
 
-/// Becomes a peer, if the first argument says so; it serves until it is killed.
+/// Becomes a peer if `argument` names one, and serves until the process is killed. Returns `None` otherwise.
 pub(crate) fn serve(argument: &str) -> Option<io::Result<()>> {
     let (peer, _) = SERVE.into_iter().find(|(_, serve)| *serve == argument)?;
     Some(listen().and_then(|listener| {
@@ -108,7 +109,8 @@ pub(crate) fn serve(argument: &str) -> Option<io::Result<()>> {
     }))
 }
 
-/// With a backlog like hebra's here, and not the 128 of std: a crowd that connects is not what is compared.
+/// Listens with the backlog that hebra has in the comparison. std would use 128, and bursts of connects would then
+/// decide the result.
 fn listen() -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;

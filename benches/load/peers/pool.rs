@@ -1,5 +1,5 @@
-//! The shortest echo with an acceptor and a pool of threads: what the hand-off from thread to thread costs, without
-//! limits, counters and logs.
+//! The shortest echo server with an acceptor and a pool of threads: it shows what the hand-off between threads costs,
+//! without limits, counters and logs.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -7,17 +7,17 @@ use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, Builder};
 
-use super::{MOST, bare};
+use super::{MAX_CONNECTIONS, bare};
 
-/// Serves [`MOST`] clients at once until the process ends.
+/// Serves [`MAX_CONNECTIONS`] clients at once until the process ends.
 pub(crate) fn serve(listener: &TcpListener) -> io::Result<()> {
     let arrived = Mutex::new(VecDeque::new());
-    // A byte for each client: the quickest way to wake one of many threads that we know of.
+    // The pipe gets a byte for each client: the fastest way found to wake one of many threads.
     let (wait, wake) = io::pipe()?;
     thread::scope(|scope| {
-        // Closed on the way out, on which the threads are waited for.
+        // Dropped before the scope joins its threads, whose reads then end.
         let mut wake = wake;
-        for _ in 0..MOST {
+        for _ in 0..MAX_CONNECTIONS {
             Builder::new().stack_size(64 * 1024).spawn_scoped(scope, || {
                 while (&wait).read_exact(&mut [0]).is_ok() {
                     let next = arrived.lock().unwrap_or_else(PoisonError::into_inner).pop_front();

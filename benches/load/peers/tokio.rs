@@ -1,4 +1,4 @@
-//! The same on an event loop: a tokio task for each connection, on the multi-threaded runtime.
+//! The same echo server on an event loop: a tokio task for each connection, on the multi-threaded runtime.
 
 use std::io;
 use std::net::TcpListener;
@@ -14,7 +14,7 @@ pub(crate) fn serve(listener: TcpListener) -> io::Result<()> {
         loop {
             let (mut stream, _) = listener.accept().await?;
             tokio::spawn(async move {
-                // As in the bare loop.
+                // Nagle's algorithm is off in all peers.
                 let _ = stream.set_nodelay(true);
                 let mut buffer = vec![0; 16 * 1024];
                 while let Ok(count @ 1..) = stream.read(&mut buffer).await {
