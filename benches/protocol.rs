@@ -11,6 +11,17 @@ mod events;
 #[path = "../src/client.rs"]
 #[allow(unreachable_pub, reason = "it is public in the library")]
 mod client;
+#[path = "../src/text.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is public in the library")]
+mod text;
+mod config {
+    /// As in the library, whose own cannot be matched without a wildcard from here.
+    pub(crate) enum LogMessages {
+        All,
+        PerSecond(u32),
+        Off,
+    }
+}
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,12 +31,13 @@ use std::time::Instant;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use env_logger::{Builder, Target};
-use hebra::LogMessages;
-use hebra::protocol::{ByeDetector, Found, LineFraming};
+use hebra::Framing;
+use hebra::protocol::{Decoded, Decoder};
 use log::LevelFilter;
 
 use client::Client;
-use events::{EventLog, EventSink, Stats, Subscribers};
+use config::LogMessages;
+use events::{Event, EventLog, EventSink, Excerpt, Stats, Subscribers};
 
 const SIZES: [usize; 3] = [16, 512, 16 * 1024];
 
@@ -67,18 +79,21 @@ fn copy(bencher: Bencher<'_, '_>, message: &[u8]) {
 }
 
 fn detect(bencher: Bencher<'_, '_>, message: &[u8]) {
-    let mut detector = ByeDetector::default();
-    bencher.counter(BytesCount::of_slice(message)).bench_local(|| detector.feed(black_box(message)));
+    let mut decoder = Decoder::new(Framing::Message, 0);
+    bencher.counter(BytesCount::of_slice(message)).bench_local(|| {
+        let mut input = black_box(message);
+        assert!(matches!(black_box(decoder.next(&mut input)), Some(Decoded::Message(_))));
+    });
 }
 
 fn frame(bencher: Bencher<'_, '_>, message: &[u8]) {
     // Without a line feed the line would grow beyond any cap, so each message begins with the end of a line.
     let message = [b"\n", &message[1..]].concat();
-    let mut framing = LineFraming::new(64 * 1024);
+    let mut decoder = Decoder::new(Framing::Line, 64 * 1024);
     bencher.counter(BytesCount::of_slice(&message)).bench_local(|| {
         let mut input = black_box(message.as_slice());
-        while let Some(found) = framing.next(&mut input) {
-            assert!(matches!(black_box(found), Found::Line(_)));
+        while let Some(decoded) = decoder.next(&mut input) {
+            assert!(matches!(black_box(decoded), Decoded::Message(_)));
         }
     });
 }
@@ -107,9 +122,13 @@ bench! {
 mod event {
     use super::*;
 
-    fn send(bencher: Bencher<'_, '_>, sink: &EventSink, before: impl FnMut()) {
+    fn send_message(sink: &EventSink<Event>, message: &[u8]) {
+        sink.sample(|| Event::Message { client: CLIENT, excerpt: Excerpt::new(message) });
+    }
+
+    fn send(bencher: Bencher<'_, '_>, sink: &EventSink<Event>, before: impl FnMut()) {
         let message = text(512);
-        bencher.with_inputs(before).bench_local_values(|()| sink.message(black_box(&CLIENT), black_box(&message)));
+        bencher.with_inputs(before).bench_local_values(|()| send_message(sink, black_box(&message)));
     }
 
     /// Logging of messages is off.
@@ -133,7 +152,7 @@ mod event {
     fn send_too_many(bencher: Bencher<'_, '_>, messages: LogMessages) {
         let (sink, _events) = EventSink::new(messages);
         sink.counts().renew_budget();
-        (0..10 * EVENTS).for_each(|_| sink.message(&CLIENT, b"one of the first"));
+        (0..10 * EVENTS).for_each(|_| send_message(&sink, b"one of the first"));
         send(bencher, &sink, || ());
     }
 
@@ -153,7 +172,7 @@ mod event {
             let subscribers = Subscribers::new(counts);
             let log = EventLog::new(events, Arc::clone(counts), subscribers, None, Stats::default);
             for _ in 0..EVENTS {
-                sink.message(&CLIENT, message);
+                send_message(&sink, message);
             }
             log
         };

@@ -1,5 +1,5 @@
-//! hebra inside another program, which watches it: subscribes to events, keeps statistics of its own, and
-//! pushes to its clients from another thread.
+//! hebra inside another program, which observes it: it subscribes to events, keeps statistics of its own, and pushes to
+//! its clients from another thread.
 //!
 //!     cargo run --example observer
 
@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::Duration;
 
-use hebra::{ClientHandle, Connection, Event, Handler, Next, Server, ServerConfig};
+use hebra::{ClientHandle, Event, Handler, LogMessages, Next, Server, ServerConfig, Session};
 
 /// Echoes in capitals, and says hello by a handle that any thread may keep.
 struct Shouter {
@@ -18,7 +18,7 @@ struct Shouter {
 impl Handler for Shouter {
     fn open(&mut self, _reply: &mut dyn Write) -> io::Result<Next> {
         let handle = self.handle.clone();
-        // Pushing never waits. It fails once the client has left, and then there is nobody to tell.
+        // A push never blocks. It fails once the client has left, which is no error here.
         thread::spawn(move || handle.push(b"hello from another thread\n"));
         Ok(Next::Continue)
     }
@@ -30,11 +30,12 @@ impl Handler for Shouter {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let config = ServerConfig { listen: vec!["127.0.0.1:0".into()], workers: 16, ..ServerConfig::default() };
-    let factory = |connection: &Connection<'_>| Shouter { handle: connection.handle() };
+    // Without log_messages no message is reported.
+    let config = ServerConfig::default().listen(["127.0.0.1:0"]).workers(16).log_messages(LogMessages::All);
+    let factory = |session: &Session| Shouter { handle: session.handle() };
     let server = Server::bind(config, factory)?.start()?;
     let events = server.subscribe();
-    // The channel ends when the server has stopped, and with it this thread.
+    // The events end when the server has stopped, and with them this thread.
     let observer = thread::spawn(move || {
         let mut reasons = BTreeMap::new();
         for event in events {

@@ -23,9 +23,8 @@ impl Handler for WordCounter {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let config =
-        ServerConfig { listen: vec!["127.0.0.1:0".into()], framing: Framing::Line, ..ServerConfig::default() };
-    let server = Server::bind(config, |_connection| WordCounter::default())?.start()?;
+    let config = ServerConfig::default().listen(["127.0.0.1:0"]).framing(Framing::Line);
+    let server = Server::bind(config, |_session| WordCounter::default())?.start()?;
     writeln!(io::stdout(), "try telnet on {}; Enter stops", server.local_addrs()[0])?;
     io::stdin().read_line(&mut String::new())?;
     server.shutdown(Duration::from_secs(10));

@@ -1,75 +1,83 @@
-//! Everything an operator may set, with its default, and the one place that checks it.
+//! Everything that can be set for a server, with its defaults, and the one place that checks it.
 
 use std::time::Duration;
 
-use crate::Error;
-use crate::session::LINGERING;
+use crate::error::Error;
+use crate::protocol::Framing;
 
 /// What a server listens on, how many clients it takes, and where its patience ends.
 ///
+/// Begin with the defaults and change what you need. Each field has a method of its name, so that changes chain:
+///
 /// ```
+/// use std::time::Duration;
+///
 /// use hebra::ServerConfig;
 ///
-/// let config = ServerConfig { listen: vec!["127.0.0.1:0".into()], workers: 8, ..ServerConfig::default() };
+/// let config = ServerConfig::default()
+///     .listen(["127.0.0.1:0"])
+///     .workers(8)
+///     .idle_timeout(Duration::from_secs(60))
+///     .yield_after(None);
 /// assert!(config.validate().is_ok());
 /// ```
 ///
-/// A time limit of `None` is no limit. The defaults fit a limit of 1,024 open descriptors: 512 running and
-/// 256 waiting clients, and up to 128 connections on their way out.
+/// A time limit of `None` is no limit. The defaults fit a limit of 1,024 open descriptors: 512 clients that are
+/// served, 256 that wait, and up to 128 connections that are being closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerConfig {
-    /// Addresses to listen on, each `HOST:PORT`; every address a name resolves to is used. Port 0 takes a
-    /// free one. Broadcast and multicast addresses are refused. Default: `localhost:1234`.
+    /// The addresses to listen on, each `HOST:PORT`. Every address that a name resolves to is used. Port 0 takes a
+    /// free port. Broadcast and multicast addresses are refused. Default: `localhost:1234`.
     pub listen: Vec<String>,
-    /// Clients served at once: the size of the thread pool. More workers cost address space and about
-    /// 10 KB of memory each, idle ones included, and a session whose client has sent much up to 256 KiB for its
-    /// read buffer. Default: 512.
+    /// Clients served at once: the size of the thread pool. A worker costs address space and about 10 KB of
+    /// memory, idle ones included; a session whose client has sent much holds up to 256 KiB more for its read
+    /// buffer. Default: 512.
     pub workers: usize,
-    /// Clients that may wait for a worker. A longer queue refuses fewer and lets them wait longer.
+    /// Clients that may wait for a worker. A longer queue refuses fewer clients and lets them wait longer.
     /// Default: 256.
     pub max_pending: usize,
     /// What happens to a client that finds the queue full. Default: [`WhenFull::Busy`].
     pub when_full: WhenFull,
     /// How long a client may wait for a worker before it is refused. Default: 10 s.
     pub queue_timeout: Option<Duration>,
-    /// How long a session may hear nothing from its client. It ends a forgotten connection; too short, it
-    /// ends slow typists too. Default: 5 min.
+    /// How long a session may receive nothing. A short limit ends forgotten connections sooner, and slow typists
+    /// too. Default: 5 min.
     pub idle_timeout: Option<Duration>,
-    /// When clients wait and no worker is free, a session that was last heard of longer ago than this gives its
-    /// worker up, the longest silent one first. Without a queue ([`max_pending`](Self::max_pending) of 0 and
-    /// [`WhenFull::Busy`]) nobody can wait, and nobody gives up. Shorter, newcomers wait less; longer, the silent are left
-    /// alone. Default: 60 s.
+    /// When clients wait and no worker is free, a session that has received nothing for longer than this gives up
+    /// its worker, the longest idle one first. Without a queue ([`max_pending`](Self::max_pending) of 0 and
+    /// [`WhenFull::Busy`]) no client can wait, so no session gives up. Default: 60 s.
     pub yield_after: Option<Duration>,
-    /// How long a session may last, however busy it is; a reply that is being sent is finished, or runs into
-    /// its own limit. Default: `None`.
+    /// How long a session may last, however busy it is. A reply that is being sent is finished, or runs into its
+    /// own limit. Default: `None`.
     pub max_lifetime: Option<Duration>,
-    /// Connections that one peer may have at a time, waiting ones included: one IPv4 address, or one IPv6
-    /// network of 64 bits. Default: `None`, as many as there are.
+    /// Connections that one peer may have at a time, waiting ones included. A peer is one IPv4 address, or one IPv6
+    /// network of 64 bits. Default: `None`.
     pub max_per_ip: Option<usize>,
-    /// How long the client may take to accept one reply, however often it reads a little. Without a limit a
-    /// client that does not read can hold its worker until the server stops. Default: 30 s.
+    /// How long the client may take to accept one reply, however often it reads a little. Without a limit a client
+    /// that does not read can hold its worker until the server stops. Default: 30 s.
     pub write_timeout: Option<Duration>,
     /// What a message is. Default: [`Framing::Message`].
     pub framing: Framing,
-    /// The longest line in [`Framing::Line`], in bytes, its line feed not counted. A session that
-    /// receives one can hold a few times as much memory until it ends. Default: 64 KiB.
+    /// The longest line in the line framings, in bytes, without its line feed. A session that receives one can
+    /// hold a few times as much memory until it ends. Default: 64 KiB.
     pub max_line: usize,
-    /// What may wait to be sent to a client that others push to ([`ClientHandle`](crate::ClientHandle)), in
-    /// bytes; a client that lets more wait is dropped. A session can hold twice as much for a moment. Default:
-    /// 256 KiB.
+    /// The bytes that may wait to be sent to a client that is pushed to ([`ClientHandle`](crate::ClientHandle)). A
+    /// client that lets more wait is disconnected. A session can hold twice as much for a moment. Default: 256 KiB.
     pub max_outgoing: usize,
-    /// Connections the kernel may hold that were not accepted yet; it may cap this silently
+    /// Connections that the kernel may hold before they are accepted. The kernel may lower this without saying so
     /// (`net.core.somaxconn` on Linux). Default: 1,024.
     pub backlog: u32,
-    /// Stack of each worker, and of each writer beside one, in bytes. Handlers that recurse or keep large arrays need more.
-    /// Default: 64 KiB.
+    /// The stack of each worker, and of each writer thread, in bytes. It is address space: only the pages that a
+    /// handler touches take memory. Handlers that recurse or keep large arrays need more. Default: 256 KiB.
     pub stack_size: usize,
-    /// How long a session looks for its next message again and again before it sleeps: busy-polling. It saves
-    /// the wake-up, so that a client that answers within this time is answered sooner, and keeps a core busy
-    /// meanwhile. A session polls only while that pays, and fewer do at once than there are cores. Of no use to
-    /// clients that are pushed to. Default: `None`, not at all.
+    /// How long a session polls for its next message before it sleeps: busy-polling. It saves the wake-up, so a
+    /// client that answers within this time is answered sooner, and it keeps a core busy meanwhile. A session
+    /// polls only while that pays, and fewer sessions poll at once than there are cores. Sessions that are pushed
+    /// to never poll. Default: `None`.
     pub busy_poll: Option<Duration>,
-    /// How many messages are logged. Default: [`LogMessages::PerSecond`] of 1,000.
+    /// How many messages are logged, each with how it begins. Default: [`LogMessages::Off`], because what clients
+    /// send to a service of yours may not belong in a log.
     pub log_messages: LogMessages,
     /// How often totals are logged. Default: `None`, never.
     pub stats_interval: Option<Duration>,
@@ -92,120 +100,162 @@ impl Default for ServerConfig {
             max_line: 64 * 1024,
             max_outgoing: 256 * 1024,
             backlog: 1024,
-            stack_size: 64 * 1024,
+            stack_size: 256 * 1024,
             busy_poll: None,
-            log_messages: LogMessages::PerSecond(1000),
+            log_messages: LogMessages::Off,
             stats_interval: None,
         }
     }
 }
 
+/// Defines a chainable method for each field of a configuration. A method of an `Option<Duration>` takes a
+/// `Duration` or `None`.
+macro_rules! setters {
+    ($config:ident { $($field:ident: $type:ty,)* }) => {
+        impl $config {
+            /// Sets the addresses to listen on.
+            #[must_use]
+            pub fn listen(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+                self.listen = addresses.into_iter().map(Into::into).collect();
+                self
+            }
+            $(
+                #[doc = concat!("Sets [`", stringify!($field), "`](#structfield.", stringify!($field), ").")]
+                #[must_use]
+                pub fn $field(mut self, $field: $type) -> Self {
+                    self.$field = $field.into();
+                    self
+                }
+            )*
+        }
+    };
+}
+pub(crate) use setters;
+
+setters!(ServerConfig {
+    workers: usize,
+    max_pending: usize,
+    when_full: WhenFull,
+    queue_timeout: impl Into<Option<Duration>>,
+    idle_timeout: impl Into<Option<Duration>>,
+    yield_after: impl Into<Option<Duration>>,
+    max_lifetime: impl Into<Option<Duration>>,
+    max_per_ip: Option<usize>,
+    write_timeout: impl Into<Option<Duration>>,
+    framing: Framing,
+    max_line: usize,
+    max_outgoing: usize,
+    backlog: u32,
+    stack_size: usize,
+    busy_poll: impl Into<Option<Duration>>,
+    log_messages: LogMessages,
+    stats_interval: impl Into<Option<Duration>>,
+});
+
 /// What happens to a client that finds all workers taken and the queue full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WhenFull {
-    /// It gets one line, `busy: ...`, and a clean close.
+    /// It receives one line, `busy: ...`, and a clean close.
     #[default]
     Busy,
-    /// Nobody is accepted until a place is free: the kernel's backlog holds the rest.
+    /// No client is accepted until a place is free: the kernel's backlog holds the others.
     Wait,
 }
 
-/// What a message is, and whether anything in the stream is special.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Framing {
-    /// A message is what one read returned. `bye` ends the session; telnet commands pass, unseen by the
-    /// search for `bye`.
-    #[default]
-    Message,
-    /// A message is a line, its line feed included. `bye` ends the session; telnet commands are taken out
-    /// and options refused; a line over [`ServerConfig::max_line`] ends the session.
-    Line,
-    /// A message is what one read returned and nothing is special (RFC 862).
-    Raw,
-}
-
 /// How many messages are logged. Connections are logged whatever this says, and totals are always exact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LogMessages {
-    /// All that the log can take.
+    /// As many as the log can take.
     All,
-    /// Up to so many a second; the others are counted and the count is logged.
+    /// Up to so many a second. The others are counted, and their number is logged.
     PerSecond(u32),
     /// None.
     Off,
 }
 
-/// The least stack a worker may have: a session's calls and a panic's report fit into it.
+/// Connections that may linger at once while they are closed; further ones are closed without waiting. It bounds
+/// descriptors, and the defaults leave room for it.
+pub(crate) const LINGERING: usize = 128;
+
+/// The smallest stack of a worker: a session's calls and the report of a panic fit into it.
 const MIN_STACK: usize = 32 * 1024;
 
-/// More than any handler needs, and little enough that a typing error is told as one.
+/// More than any handler needs, and little enough that a typing error is reported as one.
 const MAX_STACK: usize = 1 << 30;
 
-/// The longest time limit: what fits the kernel's socket timeouts on every platform.
+/// The longest time limit: it fits the kernel's socket timeouts on every platform.
 const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The longest busy-polling: beyond it a sleep costs nothing that one would notice.
+/// The longest busy-polling: after that long, the wake-up from a sleep no longer matters.
 const MAX_BUSY_POLL: Duration = Duration::from_millis(1);
 
 /// Descriptors for everything but clients: listeners, standard streams, a logger's file.
 const OTHER_DESCRIPTORS: u64 = 32;
 
 impl ServerConfig {
-    /// How many descriptors a server with this configuration can need at most: for clients served and
-    /// waiting, connections on their way out, and the server itself.
+    /// Returns how many descriptors a server with this configuration can need at most: for clients that are served
+    /// and that wait, for connections that are being closed, and for the server itself.
     ///
-    /// A program may raise its soft limit to that; a running server logs a warning if it is lower.
+    /// A program may raise its soft limit to that. A server logs a warning if the limit is lower.
+    #[must_use]
     pub fn descriptors(&self) -> u64 {
         let clients = self.workers.saturating_add(self.max_pending).saturating_add(LINGERING);
         (clients as u64).saturating_add(OTHER_DESCRIPTORS)
     }
 
-    /// Checks every field.
+    /// Checks every field. [`Server::bind`](crate::Server::bind) does so too.
     ///
     /// # Errors
     ///
     /// [`Error::Config`] with the first field that cannot work.
     pub fn validate(&self) -> Result<(), Error> {
         require_addresses(&self.listen)?;
+        self.validate_all_but_addresses()
+    }
+
+    /// Checks every field but `listen`, for a server that is given its listeners.
+    pub(crate) fn validate_all_but_addresses(&self) -> Result<(), Error> {
         require(self.workers > 0, "workers", "must be at least 1")?;
-        require(self.workers.checked_add(self.max_pending).is_some(), "max-pending", "is too large")?;
-        require(self.max_per_ip != Some(0), "max-per-ip", "must be at least 1, or off")?;
-        require(self.max_line > 0, "max-line", "must be at least 1 byte")?;
-        require(self.max_outgoing > 0, "max-outgoing", "must be at least 1 byte")?;
+        require(self.workers.checked_add(self.max_pending).is_some(), "max_pending", "is too large")?;
+        require(self.max_per_ip != Some(0), "max_per_ip", "must be at least 1, or off")?;
+        require(self.max_line > 0, "max_line", "must be at least 1 byte")?;
+        require(self.max_outgoing > 0, "max_outgoing", "must be at least 1 byte")?;
         require(self.backlog > 0, "backlog", "must be at least 1")?;
         require(i32::try_from(self.backlog).is_ok(), "backlog", "must be less than 2^31")?;
-        require(self.stack_size >= MIN_STACK, "stack-size", "must be at least 32 KiB")?;
-        require(self.stack_size <= MAX_STACK, "stack-size", "must be at most 1 GiB")?;
+        require(self.stack_size >= MIN_STACK, "stack_size", "must be at least 32 KiB")?;
+        require(self.stack_size <= MAX_STACK, "stack_size", "must be at most 1 GiB")?;
         let busy_poll = self.busy_poll.unwrap_or(MAX_BUSY_POLL);
-        require(!busy_poll.is_zero(), "busy-poll", "must be more than 0, or off")?;
-        require(busy_poll <= MAX_BUSY_POLL, "busy-poll", "must be at most 1 ms, or off")?;
+        require(!busy_poll.is_zero(), "busy_poll", "must be more than 0, or off")?;
+        require(busy_poll <= MAX_BUSY_POLL, "busy_poll", "must be at most 1 ms, or off")?;
         let limits = [
-            ("queue-timeout", self.queue_timeout),
-            ("idle-timeout", self.idle_timeout),
-            ("write-timeout", self.write_timeout),
-            ("yield-after", self.yield_after),
-            ("max-lifetime", self.max_lifetime),
-            ("stats-interval", self.stats_interval),
+            ("queue_timeout", self.queue_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("write_timeout", self.write_timeout),
+            ("yield_after", self.yield_after),
+            ("max_lifetime", self.max_lifetime),
+            ("stats_interval", self.stats_interval),
         ];
-        limits.into_iter().try_for_each(|(option, limit)| require_limit(option, limit))
+        limits.into_iter().try_for_each(|(field, limit)| require_limit(field, limit))
     }
 }
 
-/// Whether a condition on an option holds.
-pub(crate) fn require(holds: bool, option: &'static str, problem: &'static str) -> Result<(), Error> {
-    if holds { Ok(()) } else { Err(Error::Config { option, problem }) }
+/// Fails with `problem` unless a condition on a field holds.
+pub(crate) fn require(holds: bool, field: &'static str, problem: &'static str) -> Result<(), Error> {
+    if holds { Ok(()) } else { Err(Error::Config { field, problem }) }
 }
 
-/// There must be something to listen on.
+/// Fails unless there is something to listen on.
 pub(crate) fn require_addresses(listen: &[String]) -> Result<(), Error> {
     require(!listen.is_empty(), "listen", "needs at least one address")
 }
 
-/// A time limit must be one that can be kept.
-pub(crate) fn require_limit(option: &'static str, limit: Option<Duration>) -> Result<(), Error> {
+/// Fails unless a time limit is one that can be kept.
+pub(crate) fn require_limit(field: &'static str, limit: Option<Duration>) -> Result<(), Error> {
     let limit = limit.unwrap_or(MAX_TIMEOUT);
-    require(limit >= Duration::from_millis(1), option, "must be at least 1 ms, or off")?;
-    require(limit <= MAX_TIMEOUT, option, "must be at most a year, or off")
+    require(limit >= Duration::from_millis(1), field, "must be at least 1 ms, or off")?;
+    require(limit <= MAX_TIMEOUT, field, "must be at most a year, or off")
 }
 
 #[cfg(test)]
@@ -224,31 +274,30 @@ mod tests {
 
     #[test]
     fn each_bad_value_is_named() {
-        type Spoil = fn(&mut ServerConfig);
-        let cases: [(&str, Spoil); 17] = [
-            ("listen", |config| config.listen.clear()),
-            ("workers", |config| config.workers = 0),
-            ("max-pending", |config| config.max_pending = usize::MAX),
-            ("max-line", |config| config.max_line = 0),
-            ("max-outgoing", |config| config.max_outgoing = 0),
-            ("busy-poll", |config| config.busy_poll = Some(Duration::ZERO)),
-            ("busy-poll", |config| config.busy_poll = Some(Duration::from_secs(1))),
-            ("backlog", |config| config.backlog = 0),
-            ("backlog", |config| config.backlog = u32::MAX),
-            ("stack-size", |config| config.stack_size = 1),
-            ("stack-size", |config| config.stack_size = usize::MAX),
-            ("queue-timeout", |config| config.queue_timeout = Some(Duration::ZERO)),
-            ("idle-timeout", |config| config.idle_timeout = Some(Duration::from_nanos(1))),
-            ("write-timeout", |config| config.write_timeout = Some(Duration::MAX)),
-            ("yield-after", |config| config.yield_after = Some(Duration::ZERO)),
-            ("max-lifetime", |config| config.max_lifetime = Some(Duration::ZERO)),
-            ("max-per-ip", |config| config.max_per_ip = Some(0)),
+        let config = ServerConfig::default;
+        let cases = [
+            ("listen", config().listen([""; 0])),
+            ("workers", config().workers(0)),
+            ("max_pending", config().max_pending(usize::MAX)),
+            ("max_line", config().max_line(0)),
+            ("max_outgoing", config().max_outgoing(0)),
+            ("busy_poll", config().busy_poll(Duration::ZERO)),
+            ("busy_poll", config().busy_poll(Duration::from_secs(1))),
+            ("backlog", config().backlog(0)),
+            ("backlog", config().backlog(u32::MAX)),
+            ("stack_size", config().stack_size(1)),
+            ("stack_size", config().stack_size(usize::MAX)),
+            ("queue_timeout", config().queue_timeout(Duration::ZERO)),
+            ("idle_timeout", config().idle_timeout(Duration::from_nanos(1))),
+            ("write_timeout", config().write_timeout(Duration::MAX)),
+            ("yield_after", config().yield_after(Duration::ZERO)),
+            ("max_lifetime", config().max_lifetime(Duration::ZERO)),
+            ("stats_interval", config().stats_interval(Duration::ZERO)),
+            ("max_per_ip", config().max_per_ip(Some(0))),
         ];
-        for (name, spoil) in cases {
-            let mut config = ServerConfig::default();
-            spoil(&mut config);
+        for (name, config) in cases {
             match config.validate() {
-                Err(Error::Config { option, .. }) => assert_eq!(option, name),
+                Err(Error::Config { field, .. }) => assert_eq!(field, name),
                 other => panic!("{name}: {other:?}"),
             }
         }

@@ -1,45 +1,46 @@
-//! Why a server could not be set up: which option, address or limit, and the cause.
+//! Why a server cannot be set up: the field, address or limit that is wrong, and the cause.
 
 use std::{fmt, io};
 
 /// Why a server could not be bound or started.
 ///
-/// Once a server runs, nothing a client or the network does is an error of this type: that is told by
+/// Once a server runs, nothing that a client or the network does is an error of this type: that is reported by
 /// [events](crate::Event).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// A field of [`ServerConfig`](crate::ServerConfig) cannot work.
+    /// A field of [`ServerConfig`](crate::ServerConfig) or [`UdpConfig`](crate::UdpConfig) has a value that
+    /// cannot work.
     Config {
-        /// The field, spelt as the command line's option.
-        option: &'static str,
-        /// What is wrong with it.
+        /// The name of the field.
+        field: &'static str,
+        /// What is wrong with its value.
         problem: &'static str,
     },
-    /// An address could not be understood or its name not be resolved.
+    /// An address is malformed, or its name cannot be resolved.
     Resolve {
         /// The address as it was given.
         address: String,
         /// The cause.
         cause: io::Error,
     },
-    /// An address could not be listened on.
+    /// An address cannot be listened on.
     Listen {
         /// The address, resolved.
         address: String,
         /// The cause.
         cause: io::Error,
     },
-    /// The worker threads could not be started.
+    /// The worker threads cannot be started.
     Workers {
         /// How many were asked for.
         workers: usize,
-        /// The limit that stands in the way, or the cause.
+        /// The limit that was hit, or the cause.
         cause: String,
     },
-    /// One of the server's own threads could not be started.
+    /// One of the server's other threads cannot be started.
     Thread {
-        /// The thread's name.
+        /// The name of the thread.
         name: String,
         /// The cause.
         cause: io::Error,
@@ -49,7 +50,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config { option, problem } => write!(f, "{option} {problem}"),
+            Self::Config { field, problem } => write!(f, "{field} {problem}"),
             Self::Resolve { address, cause } => write!(f, "cannot resolve {address:?}: {cause}"),
             Self::Listen { address, cause } => write!(f, "cannot listen on {address}: {cause}"),
             Self::Workers { workers, cause } => write!(f, "cannot start {workers} workers: {cause}"),

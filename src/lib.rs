@@ -1,8 +1,8 @@
 //! hebra is a thread-based, blocking TCP message server: a thread per client, done right.
 //!
-//! A listener hands each accepted connection to a worker of a fixed thread pool; the worker reads messages
-//! and lets a [`Handler`] answer them until the client says `bye`; what happens travels as [`Event`]s over a
-//! channel to one logging thread. Everything a client controls is bounded: sessions, queue, line, time.
+//! A listener hands each accepted connection to a worker of a fixed thread pool. The worker reads messages and lets a
+//! [`Handler`] answer them until the client says `bye`. What happens is sent as [`Event`]s over a channel to one logging
+//! thread. Everything a client controls is bounded: sessions, queue, line, time.
 //!
 //! # Use
 //!
@@ -13,8 +13,8 @@
 //!
 //! use hebra::{Echo, Server, ServerConfig};
 //!
-//! let config = ServerConfig { listen: vec!["127.0.0.1:0".into()], workers: 4, ..ServerConfig::default() };
-//! let server = Server::bind(config, |_client| Echo)?.start()?;
+//! let config = ServerConfig::default().listen(["127.0.0.1:0"]).workers(4);
+//! let server = Server::bind(config, |_session| Echo)?.start()?;
 //!
 //! let mut client = TcpStream::connect(server.local_addrs()[0])?;
 //! client.write_all(b"Hola, servidor!")?;
@@ -29,21 +29,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`ServerConfig`] is everything that can be set; [`Server::bind`] takes it and a factory of handlers;
-//! [`Server::start`] begins to accept; [`RunningServer::shutdown`] drains.
+//! [`ServerConfig`] is everything that can be set. [`Server::bind`] takes it and a factory of handlers, or
+//! [`Server::from_listeners`] takes sockets that are bound already. [`Server::start`] begins to accept, and
+//! [`RunningServer::shutdown`] drains.
 //!
 //! # A service of your own
 //!
-//! is a [`Handler`]: it takes each message and writes the answer, and says whether the session goes on. It may
-//! speak first, and learns why its session ended. [`Echo`] and [`Greet`] are the shortest ones;
-//! [`ClientThread`] runs one against a scripted stream, without any server.
+//! A service is a [`Handler`]: it takes each message, writes the answer, and says whether the session continues. It may
+//! speak first, and it learns why its session ended. [`Echo`] is the shortest one. [`testing::Script`] runs one without
+//! any server. [`Framing`] says what a message is; [`Framing::PlainLine`] is for line protocols of your own.
 //!
-//! The factory sees each [`Connection`] before it is served. A service whose clients hear of each other, or of
-//! anything but their own messages, asks it for a [`ClientHandle`], which any thread may clone and push to:
-//! [`Room`] is made of those. Pushing never waits; a client that does not read is dropped.
+//! The factory sees each [`Session`] before it begins. A service whose clients hear of each other, or of anything but
+//! their own messages, asks it for a [`ClientHandle`], which any thread may clone and push to. A push never blocks, and
+//! a client that does not read is disconnected. `examples/key_value.rs` shows all of it.
 //!
-//! What happens can be watched: [`RunningServer::subscribe`] gives each [`Event`], [`RunningServer::stats`] the
-//! totals.
+//! A running server can be observed and controlled: [`RunningServer::subscribe`] returns each [`Event`],
+//! [`stats`](RunningServer::stats) the totals, [`clients`](RunningServer::clients) who is connected, and
+//! [`disconnect`](RunningServer::disconnect) ends one session.
 //!
 //! # Threads
 //!
@@ -60,31 +62,31 @@
 //!
 //! # Stopping
 //!
-//! [`RunningServer::shutdown`] goes in this order: nobody is accepted or queued any more and those who wait
-//! are told; busy sessions answer what has arrived and end, silent clients are told the end; at the deadline
-//! those that have not ended are closed; the pool ends; the last connections linger for up to half a second;
-//! the log comes last. Dropping a running server does the same with a deadline of zero.
+//! [`RunningServer::shutdown`] works in this order. No client is accepted or queued any more, and those that wait are
+//! refused. Busy sessions answer what has arrived and end, and idle clients are told the end. At the deadline the
+//! sessions that have not ended are closed. The pool ends, the last connections linger for up to half a second, and the
+//! log comes last. Dropping a running server does the same with a deadline of zero.
 //!
 //! # What is logged
 //!
-//! Through the [`log`] crate, with the target `hebra`, from the logging thread only:
+//! Everything goes through the [`log`] crate with the target `hebra`, from the logging thread only:
 //!
 //! | level | what |
 //! | --- | --- |
 //! | error | accepting or receiving fails; a handler panicked |
-//! | warn | an address is not listened on; a limit is too low; accepting or receiving works again; events were lost; sessions were cut off |
+//! | warn | an address is not listened on; a limit is too low; accepting or receiving works again; a handler failed; events were lost; sessions were cut off |
 //! | info | clients connected, messages, datagrams, clients disconnected or refused, totals, the stop |
 //! | debug | connections that sent nothing and left at once, as health probes do |
 //!
-//! A session never waits for the log. What a client sent is shortened (a datagram is not), and escaped so that it can neither
-//! control a terminal nor pass for a line of its own. Messages are sampled by
-//! [`log_messages`](ServerConfig::log_messages); [`Stats`] are exact whatever the log leaves out.
-//! The logger is flushed whenever all there was has been logged, at most a thousand times a second.
+//! A session never blocks on the log. Messages are logged only if [`log_messages`](ServerConfig::log_messages) asks for
+//! it, and sampled; [`Stats`] are exact whatever the log leaves out. What a client sent is shortened (a datagram is not),
+//! and escaped so that it can neither control a terminal nor look like a line of its own ([`text`]). The logger is
+//! flushed whenever all events are logged, at most a thousand times a second.
 //!
 //! # Features
 //!
-//! `cli`, on by default, is for the `hebra` program. The library needs none: with
-//! `default-features = false` it depends on `threadpool`, `socket2`, `crossbeam-channel` and `log`.
+//! `cli`, on by default, is for the `hebra` program. The library needs none: with `default-features = false` it depends
+//! on `threadpool`, `socket2`, `crossbeam-channel` and `log`.
 #![forbid(unsafe_code)]
 // The examples of the README are run with the others.
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]
@@ -97,15 +99,20 @@ mod service;
 mod events;
 mod config;
 pub mod protocol;
+pub mod rate;
+pub mod text;
+pub mod testing;
 mod shutdown;
 mod client;
 mod error;
 
 pub use client::Client;
-pub use config::{Framing, LogMessages, ServerConfig, WhenFull};
+pub use config::{LogMessages, ServerConfig, WhenFull};
 pub use error::Error;
-pub use events::{CloseReason, Event, Excerpt, Payload, RefuseReason, Stats, UdpStats};
-pub use server::{RunningServer, Server, ShutdownReport};
-pub use service::{Echo, Greet, Handler, Member, Next, Notice, Room, Seats};
-pub use session::{ClientHandle, ClientThread, Connection, PushError};
-pub use udp::{RunningUdpServer, UdpConfig, UdpServer};
+pub use events::{CloseReason, Event, Excerpt, RefuseReason, Stats, Subscription};
+pub use net::addresses::resolve;
+pub use protocol::Framing;
+pub use server::{RunningServer, Server, ShutdownReport, StopHandle};
+pub use service::{Echo, Handler, Next};
+pub use session::{ClientHandle, ClientThread, PushError, Session};
+pub use udp::{Payload, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};

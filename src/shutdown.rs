@@ -1,4 +1,4 @@
-//! The one signal by which every thread learns that the server stops.
+//! The signal by which every thread of a server learns that it stops.
 
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
@@ -6,8 +6,10 @@ const RUNNING: u8 = 0;
 const DRAINING: u8 = 1;
 const CUTTING: u8 = 2;
 
-/// A latch with two steps: draining, then cutting off. Looking at it is one load; whoever sleeps is woken by
-/// what it sleeps on: the gate closes, listeners and sessions are shut.
+/// A latch with two steps: draining, then cutting off.
+///
+/// Reading it is one load. It wakes nobody: a sleeping thread is woken through what it sleeps on, when admission
+/// is closed and listeners and sessions are shut down.
 #[derive(Debug, Default)]
 pub(crate) struct ShutdownToken(AtomicU8);
 
@@ -17,17 +19,17 @@ impl ShutdownToken {
         self.0.fetch_max(DRAINING, SeqCst);
     }
 
-    /// The drain is over: sessions that still run are being cut off.
+    /// Ends the drain: the sessions that still run are being cut off.
     pub(crate) fn cut(&self) {
         self.0.fetch_max(CUTTING, SeqCst);
     }
 
-    /// Whether the server stops.
+    /// Returns whether the server stops.
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(SeqCst) != RUNNING
     }
 
-    /// Whether sessions are being cut off.
+    /// Returns whether sessions are being cut off.
     pub(crate) fn is_cutting(&self) -> bool {
         self.0.load(SeqCst) == CUTTING
     }

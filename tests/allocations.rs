@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use dhat::{Alloc, HeapStats, Profiler};
-use hebra::{Framing, LogMessages, ServerConfig};
+use hebra::{Framing, LogMessages};
 
 use support::{FUSE, address, config, connect, exchange, start};
 
@@ -29,7 +29,7 @@ fn a_message_is_echoed_without_allocating() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let _profiler = Profiler::builder().testing().build();
     for framing in [Framing::Message, Framing::Line, Framing::Raw] {
-        let server = start(ServerConfig { framing, log_messages: LogMessages::Off, ..config() });
+        let server = start(config().framing(framing).log_messages(LogMessages::Off));
         let mut client = connect(address(&server));
         let message = [[b'x'; 63].as_slice(), b"\n"].concat();
         let mut echo = vec![0; message.len()];
@@ -58,7 +58,7 @@ fn a_client_that_falls_silent_gives_the_memory_back_that_a_flood_took() {
     let _profiler = Profiler::builder().testing().build();
     let held = || HeapStats::get().curr_bytes;
     for framing in [Framing::Message, Framing::Line, Framing::Raw] {
-        let server = start(ServerConfig { framing, log_messages: LogMessages::Off, ..config() });
+        let server = start(config().framing(framing).log_messages(LogMessages::Off));
         let mut client = connect(address(&server));
         assert_eq!(exchange(&mut client, b"little\n"), b"little\n");
         let line = [&[b'x'; LINE - 1][..], b"\n"].concat();

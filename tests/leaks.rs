@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::time::Instant;
 
-use hebra::{ServerConfig, UdpConfig, UdpServer};
+use hebra::{UdpConfig, UdpServer};
 
 use support::{FUSE, address, config, connect, connect_served, read_to_end, start};
 
@@ -19,10 +19,10 @@ fn count(folder: &str) -> usize {
 
 #[test]
 fn two_hundred_servers_leave_no_thread_and_no_descriptor() {
-    let server = || start(ServerConfig { workers: 8, max_pending: 1, ..config() });
+    let server = || start(config().workers(8).max_pending(1));
     let (threads, descriptors) = (count("task"), count("fd"));
     for round in 0..200 {
-        let datagrams = UdpConfig { listen: vec!["127.0.0.1:0".to_owned()], ..UdpConfig::default() };
+        let datagrams = UdpConfig::default().listen(["127.0.0.1:0"]);
         let datagrams = UdpServer::bind(datagrams).expect("it binds").start().expect("it starts");
         let server = server();
         let address = address(&server);

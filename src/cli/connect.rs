@@ -11,15 +11,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{self as channel, RecvTimeoutError};
+use hebra::text::EscapedStream;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
 use super::arguments::ConnectArguments;
-use super::failure::{self, Failure};
-use super::printable::Printable;
+use super::process::failure::{self, Failure};
+use super::process::{FAILED, complain};
 use super::terminal::{self, LineReader, NOT_TEXT, Printer};
-use super::{FAILED, complain};
 
 /// How much is copied at once, in bytes.
 const BUFFER: usize = 64 * 1024;
@@ -48,10 +48,10 @@ fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
         let (lines, printer) = terminal::open("> ").map_err(|cause| local(&cause))?;
         give_back_on_signal(printer.clone()).map_err(|cause| local(&cause))?;
         printer.print(&format!("connected to {server}; Ctrl-D ends\n")).map_err(|cause| local(&cause))?;
-        (Some((lines, printer.clone())), Output::Screen(printer, Printable::default()))
+        (Some((lines, printer.clone())), Output::Screen(printer, EscapedStream::default()))
     } else if io::stdout().is_terminal() {
         let (_, printer) = terminal::open("").map_err(|cause| local(&cause))?;
-        (None, Output::Screen(printer, Printable::default()))
+        (None, Output::Screen(printer, EscapedStream::default()))
     } else {
         (None, Output::Bytes)
     };
@@ -220,7 +220,7 @@ impl Sender {
 
 /// The receiving direction.
 enum Output {
-    Screen(Printer, Printable),
+    Screen(Printer, EscapedStream),
     Bytes,
 }
 
@@ -257,7 +257,7 @@ impl Output {
     /// Prints `bytes`; whether the end of a line is waited for.
     fn print(&mut self, bytes: &[u8]) -> io::Result<bool> {
         match self {
-            Self::Screen(printer, printable) => printer.print_piece(&printable.feed(bytes)),
+            Self::Screen(printer, escaped) => printer.print_piece(&escaped.feed(bytes)),
             Self::Bytes => {
                 let mut output = io::stdout().lock();
                 output.write_all(bytes)?;
@@ -268,9 +268,9 @@ impl Output {
 
     /// Prints what is left, and gives the terminal back.
     fn close(&mut self) {
-        if let Self::Screen(printer, printable) = self {
+        if let Self::Screen(printer, escaped) = self {
             // There is nobody to tell if it cannot be printed.
-            let _ = printer.print_piece(&printable.finish());
+            let _ = printer.print_piece(&escaped.finish());
             let _ = printer.close();
         }
     }
@@ -281,7 +281,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::cli::failure::REFUSED;
+    use crate::cli::process::failure::REFUSED;
 
     /// A listener that took a free port, and an address at which nobody listens.
     fn listener_and_nobody() -> (TcpListener, SocketAddr) {

@@ -1,36 +1,23 @@
 //! The command line: what was typed, what it means, and the exit code that comes of it.
+//!
+//! `arguments` is what was typed; a file or folder for each command does it; `terminal` and `process` serve them all.
 
-mod arguments;
+mod serve;
+mod greet;
 mod chat;
 mod connect;
-mod failure;
-mod lines;
-mod logging;
-mod printable;
-mod serve;
-mod signals;
-mod terminal;
-mod thread;
 mod udp;
-mod units;
+mod arguments;
+mod terminal;
+mod process;
 
-use std::fmt::Display;
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use arguments::{Arguments, Command};
-
-/// All went well: the server stopped and every session had ended by itself, or the client saw the end.
-pub(crate) const DRAINED: u8 = 0;
-/// It could not run; standard error says why.
-pub(crate) const FAILED: u8 = 1;
-/// The command line is wrong; standard error says where.
-pub(crate) const USAGE: u8 = 2;
-/// The server stopped, and the drain deadline or a second signal cut sessions off.
-pub(crate) const CUT_OFF: u8 = 3;
+use arguments::{Arguments, Command, UdpCommand};
+use process::{DRAINED, USAGE, complain};
 
 /// Runs the command that the process was started with.
 pub(crate) fn run() -> ExitCode {
@@ -38,7 +25,8 @@ pub(crate) fn run() -> ExitCode {
         Ok(Arguments { command }) => match command {
             Command::Serve(arguments) => serve::run(&arguments),
             Command::Connect(arguments) => connect::run(&arguments),
-            Command::Udp(command) => udp::run(command),
+            Command::Udp(UdpCommand::Serve(arguments)) => udp::serve::run(&arguments),
+            Command::Udp(UdpCommand::Send(arguments)) => udp::send::run(&arguments),
         },
         Err(error) => report_usage(&error),
     };
@@ -48,7 +36,7 @@ pub(crate) fn run() -> ExitCode {
 /// Prints the help or the version that was asked for, or one line that says what is wrong.
 fn report_usage(error: &clap::Error) -> u8 {
     if !error.use_stderr() {
-        // There is nobody to tell if standard output is closed.
+        // A closed standard output is the reader's choice.
         let _ = error.print();
         return DRAINED;
     }
@@ -57,15 +45,9 @@ fn report_usage(error: &clap::Error) -> u8 {
         return USAGE;
     }
     let text = error.to_string();
-    // clap tells the matter in the first paragraph and adds hints in others.
-    let matter: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
-    let matter = matter.join(" ");
-    complain(format_args!("{} (see hebra --help)", matter.trim_start_matches("error: ")));
+    // clap states the problem in the first paragraph and adds hints in others.
+    let problem: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+    let problem = problem.join(" ");
+    complain(format_args!("{} (see hebra --help)", problem.trim_start_matches("error: ")));
     USAGE
-}
-
-/// Prints the one line of a failure.
-fn complain(message: impl Display) {
-    // There is nobody to tell if standard error is closed.
-    let _ = writeln!(io::stderr(), "hebra: {message}");
 }

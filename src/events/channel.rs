@@ -1,19 +1,14 @@
-//! The way of an event to the logging thread: a bounded channel of boxes that come back empty.
+//! The way of an event to the logging thread: a bounded channel of boxes that are recycled.
 //!
 //! An event is larger than most frames of a session's stack, and a channel copies what it carries from frame to
-//! frame. A box is one word, and as it comes back nothing is allocated but while more events are under way than
-//! ever before.
+//! frame. A box is one word. Boxes are recycled: only a new maximum of events in flight allocates.
 
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use super::Event;
-
-type Carrier = Box<Option<Event>>;
-
 /// A channel that holds up to `bound` events.
-pub(super) fn channel(bound: usize) -> (EventSender, EventReceiver) {
+pub(super) fn channel<E>(bound: usize) -> (EventSender<E>, EventReceiver<E>) {
     let (full, arriving) = bounded(bound);
     let (returning, empty) = bounded(bound);
     (EventSender { full, empty }, EventReceiver { arriving, returning })
@@ -21,14 +16,14 @@ pub(super) fn channel(bound: usize) -> (EventSender, EventReceiver) {
 
 /// The end for workers and acceptors.
 #[derive(Debug)]
-pub(super) struct EventSender {
-    full: Sender<Carrier>,
-    empty: Receiver<Carrier>,
+pub(super) struct EventSender<E> {
+    full: Sender<Box<Option<E>>>,
+    empty: Receiver<Box<Option<E>>>,
 }
 
-impl EventSender {
-    /// Sends the event that `make` makes, unless the channel is full; whether it was sent. Never waits.
-    pub(super) fn try_send(&self, make: impl FnOnce() -> Event) -> bool {
+impl<E> EventSender<E> {
+    /// Sends the event that `make` makes, unless the channel is full. Returns whether it was sent. Never blocks.
+    pub(super) fn try_send(&self, make: impl FnOnce() -> E) -> bool {
         if self.full.is_full() {
             return false;
         }
@@ -37,7 +32,7 @@ impl EventSender {
         self.full.try_send(carrier).is_ok()
     }
 
-    /// Events under way.
+    /// Returns how many events are in the channel.
     pub(super) fn len(&self) -> usize {
         self.full.len()
     }
@@ -45,28 +40,28 @@ impl EventSender {
 
 /// The end for the logging thread.
 #[derive(Debug)]
-pub(crate) struct EventReceiver {
-    arriving: Receiver<Carrier>,
-    returning: Sender<Carrier>,
+pub(crate) struct EventReceiver<E> {
+    arriving: Receiver<Box<Option<E>>>,
+    returning: Sender<Box<Option<E>>>,
 }
 
-impl EventReceiver {
-    /// Waits for the next event, until `deadline` if there is one.
-    pub(crate) fn next(&self, deadline: Option<Instant>) -> Result<Event, RecvTimeoutError> {
+impl<E> EventReceiver<E> {
+    /// Blocks until there is an event, `deadline` passes, or every sender is gone.
+    pub(crate) fn next(&self, deadline: Option<Instant>) -> Result<E, RecvTimeoutError> {
         loop {
             let mut carrier = match deadline {
                 Some(deadline) => self.arriving.recv_deadline(deadline)?,
                 None => self.arriving.recv()?,
             };
             if let Some(event) = carrier.take() {
-                // It cannot be full of boxes that were all under way.
+                // It always fits: all boxes in flight came out of this channel or are new.
                 let _ = self.returning.try_send(carrier);
                 return Ok(event);
             }
         }
     }
 
-    /// Events under way.
+    /// Returns how many events are in the channel.
     pub(super) fn len(&self) -> usize {
         self.arriving.len()
     }

@@ -1,11 +1,14 @@
-//! The events and the reasons in them, with the words they are logged in.
+//! The events of the TCP server and the words in which they are logged.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::{fmt, io};
 
-use super::{Excerpt, Payload, Stats, UdpStats};
-use crate::Client;
+use log::Level;
+
+use super::{CloseReason, Excerpt, Loggable, Stats};
+use crate::client::Client;
+use crate::text::Escaped;
 
 /// Something that happened in a running server.
 ///
@@ -13,32 +16,24 @@ use crate::Client;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// A worker took the client up.
+    /// A worker began to serve a client.
     Connected {
-        /// Who.
+        /// The client.
         client: Client,
     },
     /// A message arrived. These are sampled: see [`LogMessages`](crate::LogMessages).
     Message {
-        /// Who sent it.
+        /// The client that sent it.
         client: Client,
         /// How it begins.
         excerpt: Excerpt,
     },
-    /// A datagram arrived. These are sampled as messages are. Events hold 4 MiB of datagrams in all: while
-    /// whoever keeps them keeps that much, no more are told.
-    Datagram {
-        /// Who sent it, in canonical form.
-        peer: SocketAddr,
-        /// What it carried.
-        payload: Payload,
-    },
     /// A session ended. If its client sent nothing and left at once, as health probes do, this and its
     /// [`Event::Connected`] are logged at level debug.
     Disconnected {
-        /// Who.
+        /// The client.
         client: Client,
-        /// Why.
+        /// The reason.
         reason: CloseReason,
         /// Messages handed to the handler.
         messages: u64,
@@ -49,29 +44,36 @@ pub enum Event {
         /// From the start of the session on a worker to its end.
         duration: Duration,
     },
-    /// A client was turned away without a session.
+    /// A client was refused: it got no session.
     Refused {
-        /// Who.
+        /// The client.
         client: Client,
-        /// Why.
+        /// The reason.
         reason: RefuseReason,
     },
-    /// A handler panicked. Its session ends; a [`Event::Disconnected`] follows.
+    /// A handler returned an error of its own. Its session ends; an [`Event::Disconnected`] follows.
+    HandlerFailed {
+        /// The client of the handler.
+        client: Client,
+        /// The text of the error, as the handler gave it: nothing is escaped, and up to a kilobyte is kept.
+        error: String,
+    },
+    /// A handler panicked. Its session ends; an [`Event::Disconnected`] follows.
     Panicked {
-        /// Whose handler.
+        /// The client of the handler.
         client: Client,
         /// How the panic's message begins.
         message: Excerpt,
     },
     /// The configuration can need more than the system allows.
     LimitTooLow {
-        /// The setting, or settings.
+        /// The fields of the configuration that need it.
         what: &'static str,
         /// What they can need.
         needs: u64,
-        /// What there is.
+        /// What the system allows.
         limit: u64,
-        /// Of what.
+        /// The name of the system's limit.
         name: &'static str,
     },
     /// An address of a name to listen on does not exist on this machine; the name's other addresses do.
@@ -81,7 +83,7 @@ pub enum Event {
         /// The cause.
         cause: io::ErrorKind,
     },
-    /// Accepting fails and is retried with growing pauses. Told once until it works again.
+    /// Accepting fails and is retried with growing pauses. Reported once until it works again.
     AcceptFailing {
         /// The listener.
         address: SocketAddr,
@@ -95,26 +97,12 @@ pub enum Event {
         /// How many attempts had failed.
         failures: u64,
     },
-    /// Receiving datagrams fails and is retried with growing pauses. Told once until it works again.
-    ReceiveFailing {
-        /// The socket.
-        address: SocketAddr,
-        /// The cause, in the system's words.
-        cause: String,
-    },
-    /// Receiving works again.
-    ReceiveRecovered {
-        /// The socket.
-        address: SocketAddr,
-        /// How many attempts had failed.
-        failures: u64,
-    },
-    /// So many messages were not sent as [`Event::Message`] or [`Event::Datagram`] since this was last told.
+    /// Messages were not reported as [`Event::Message`] since this was last reported.
     MessagesNotLogged {
         /// How many.
         messages: u64,
     },
-    /// So many other events were lost since this was last told, because nobody took them up in time.
+    /// Other events were lost since this was last reported, because the log is too slow.
     EventsDropped {
         /// How many.
         events: u64,
@@ -124,12 +112,7 @@ pub enum Event {
         /// The totals.
         stats: Stats,
     },
-    /// The totals of a [`UdpServer`](crate::UdpServer), told like the others.
-    UdpTotals {
-        /// The totals.
-        stats: UdpStats,
-    },
-    /// The server stops: nobody is accepted any more.
+    /// The server stops: no client is accepted any more.
     Draining {
         /// Sessions that are being ended.
         sessions: usize,
@@ -141,39 +124,66 @@ pub enum Event {
     },
 }
 
-impl Event {
-    /// The client this is about, if it is about one.
-    pub(crate) fn client(&self) -> Option<&Client> {
+impl Loggable for Event {
+    type Totals = Stats;
+
+    fn level(&self) -> Level {
+        match self {
+            Self::Connected { .. }
+            | Self::Message { .. }
+            | Self::Disconnected { .. }
+            | Self::Refused { .. }
+            | Self::MessagesNotLogged { .. }
+            | Self::Totals { .. }
+            | Self::Draining { .. } => Level::Info,
+            Self::LimitTooLow { .. }
+            | Self::AddressSkipped { .. }
+            | Self::AcceptRecovered { .. }
+            | Self::HandlerFailed { .. }
+            | Self::EventsDropped { .. }
+            | Self::CutOff { .. } => Level::Warn,
+            Self::Panicked { .. } | Self::AcceptFailing { .. } => Level::Error,
+        }
+    }
+
+    fn is_sampled(&self) -> bool {
+        matches!(self, Self::Message { .. })
+    }
+
+    fn client(&self) -> Option<u64> {
         match self {
             Self::Connected { client }
             | Self::Message { client, .. }
             | Self::Disconnected { client, .. }
             | Self::Refused { client, .. }
-            | Self::Panicked { client, .. } => Some(client),
+            | Self::HandlerFailed { client, .. }
+            | Self::Panicked { client, .. } => Some(client.id),
             _ => None,
         }
     }
 
-    /// The level this is logged at.
-    pub(crate) fn level(&self) -> log::Level {
-        match self {
-            Self::Connected { .. }
-            | Self::Message { .. }
-            | Self::Datagram { .. }
-            | Self::Disconnected { .. }
-            | Self::Refused { .. }
-            | Self::MessagesNotLogged { .. }
-            | Self::Totals { .. }
-            | Self::UdpTotals { .. }
-            | Self::Draining { .. } => log::Level::Info,
-            Self::LimitTooLow { .. }
-            | Self::AddressSkipped { .. }
-            | Self::AcceptRecovered { .. }
-            | Self::ReceiveRecovered { .. }
-            | Self::EventsDropped { .. }
-            | Self::CutOff { .. } => log::Level::Warn,
-            Self::Panicked { .. } | Self::AcceptFailing { .. } | Self::ReceiveFailing { .. } => log::Level::Error,
-        }
+    fn is_arrival(&self) -> bool {
+        matches!(self, Self::Connected { .. })
+    }
+
+    fn is_silent_departure(&self) -> bool {
+        matches!(self, Self::Disconnected { bytes_in: 0, .. })
+    }
+
+    fn messages(totals: &Stats) -> u64 {
+        totals.messages
+    }
+
+    fn totals(stats: Stats) -> Self {
+        Self::Totals { stats }
+    }
+
+    fn not_logged(messages: u64) -> Self {
+        Self::MessagesNotLogged { messages }
+    }
+
+    fn dropped(events: u64) -> Self {
+        Self::EventsDropped { events }
     }
 }
 
@@ -182,13 +192,15 @@ impl fmt::Display for Event {
         match self {
             Self::Connected { client } => write!(f, "{client} connected"),
             Self::Message { client, excerpt } => write!(f, "{client} says {excerpt}"),
-            Self::Datagram { peer, payload } => write!(f, "datagram from {peer}: {payload}"),
             Self::Disconnected { client, reason, messages, bytes_in, bytes_out, duration } => write!(
                 f,
                 "{client} disconnected: {reason}; messages={messages} bytes_in={bytes_in} \
                  bytes_out={bytes_out} duration={duration:.1?}"
             ),
             Self::Refused { client, reason } => write!(f, "{client} refused: {reason}"),
+            Self::HandlerFailed { client, error } => {
+                write!(f, "{client}: the service failed: {}", Escaped(error.as_bytes()))
+            }
             Self::Panicked { client, message } => write!(f, "{client}: the handler panicked: {message}"),
             Self::LimitTooLow { what, needs, limit, name } => {
                 write!(f, "{what} can need {needs}, and the limit is {limit} ({name})")
@@ -200,87 +212,17 @@ impl fmt::Display for Event {
             Self::AcceptRecovered { address, failures } => {
                 write!(f, "accepting on {address} again; failed attempts: {failures}")
             }
-            Self::ReceiveFailing { address, cause } => {
-                write!(f, "cannot receive on {address}, retrying with pauses: {cause}")
-            }
-            Self::ReceiveRecovered { address, failures } => {
-                write!(f, "receiving on {address} again; failed attempts: {failures}")
-            }
             Self::MessagesNotLogged { messages } => write!(f, "messages not logged: {messages}"),
             Self::EventsDropped { events } => write!(f, "events lost because the log is too slow: {events}"),
             Self::Totals { stats } => write!(f, "totals: {stats}"),
-            Self::UdpTotals { stats } => write!(f, "totals: {stats}"),
             Self::Draining { sessions } => write!(f, "stopping; sessions to end: {sessions}"),
             Self::CutOff { sessions } => write!(f, "drain deadline passed; sessions cut off: {sessions}"),
         }
     }
 }
 
-impl fmt::Display for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "client {} ({})", self.id, self.peer)
-    }
-}
-
-/// Why a session ended. None of these is an error of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// The client said `bye`.
-    Bye,
-    /// The client closed its side of the connection, and all it had sent was answered.
-    EndOfStream,
-    /// The handler asked for it.
-    ServiceClosed,
-    /// The client was silent for longer than [`idle_timeout`](crate::ServerConfig::idle_timeout).
-    IdleTimeout,
-    /// The client was silent for longer than [`yield_after`](crate::ServerConfig::yield_after), and another
-    /// waited for a worker.
-    Yielded,
-    /// The session was older than [`max_lifetime`](crate::ServerConfig::max_lifetime).
-    Expired,
-    /// The client did not take a reply within [`write_timeout`](crate::ServerConfig::write_timeout).
-    WriteTimeout,
-    /// The client did not read what was pushed to it, and
-    /// [`max_outgoing`](crate::ServerConfig::max_outgoing) bytes waited.
-    TooSlow,
-    /// A line was longer than [`max_line`](crate::ServerConfig::max_line).
-    LineTooLong,
-    /// The server stopped, and all it had received was answered.
-    Shutdown,
-    /// The server stopped, and the session had not ended by the drain deadline.
-    CutOff,
-    /// The connection failed: reset, most often.
-    Failed(io::ErrorKind),
-    /// The handler returned an error of its own.
-    ServiceFailed(io::ErrorKind),
-    /// The handler panicked.
-    Panicked,
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bye => f.write_str("bye"),
-            Self::EndOfStream => f.write_str("end of stream"),
-            Self::ServiceClosed => f.write_str("closed by the service"),
-            Self::IdleTimeout => f.write_str("idle timeout"),
-            Self::Yielded => f.write_str("silent, and its worker was needed"),
-            Self::Expired => f.write_str("lifetime over"),
-            Self::WriteTimeout => f.write_str("write timeout"),
-            Self::TooSlow => f.write_str("reads too slowly"),
-            Self::LineTooLong => f.write_str("line too long"),
-            Self::Shutdown => f.write_str("server shutdown"),
-            Self::CutOff => f.write_str("cut off at the drain deadline"),
-            Self::Failed(kind) => write!(f, "{kind}"),
-            Self::ServiceFailed(kind) => write!(f, "the service failed: {kind}"),
-            Self::Panicked => f.write_str("the handler panicked"),
-        }
-    }
-}
-
-/// Why a client was turned away. [`Display`](fmt::Display) gives what the client is told after `busy: `.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a client was refused. [`Display`](fmt::Display) gives what the client receives after `busy: `.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefuseReason {
     /// All workers were taken and the queue was full.

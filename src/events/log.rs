@@ -1,23 +1,25 @@
-//! The logging thread: takes events off the channel, logs them, hands them to subscribers, accounts for
-//! what was left out.
+//! The logging thread: takes events off the channel, logs them, hands them to subscribers, and accounts for what
+//! was left out.
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
+use log::Level;
 
-use super::{Event, EventReceiver, Reckoning, SinkCounts, Subscribers};
+use super::{EventReceiver, LogCounts, Subscribers};
 
 /// The target of every line: the crate, so that `RUST_LOG=hebra=warn` means all of it.
 const TARGET: &str = "hebra";
 
-/// How long a message budget lasts.
+/// How long a budget of messages lasts.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// How long the thread rests when it has logged all there was: who sends an event meanwhile need not wake it, which is
-/// a system call, and the lines of all are written at once.
+/// How long the thread rests after it has logged everything: a thread that sends an event meanwhile need not wake
+/// it, which is a system call, and the lines of all are written at once.
 const REST: Duration = Duration::from_millis(1);
 
 /// How long a client may be silent before its arrival is logged. Health probes connect and leave well within
@@ -27,58 +29,97 @@ const ARRIVAL_DELAY: Duration = Duration::from_millis(250);
 /// Arrivals for which the memory is kept. Thousands that come at once take megabytes, for a quarter of a second.
 const KEPT_ARRIVALS: usize = 64;
 
-/// The logging thread's state.
-pub(crate) struct EventLog<F> {
-    events: EventReceiver,
-    counts: Arc<SinkCounts>,
-    subscribers: Subscribers,
-    /// Gives the totals, which are exact.
-    stats: F,
-    stats_interval: Option<Duration>,
-    next_stats: Option<Instant>,
-    /// Arrivals that were not logged yet, by number.
-    silent: HashMap<u64, Event>,
-    /// When to log those at the latest; some were logged or left before.
-    silent_until: VecDeque<(Instant, u64)>,
-    /// When the message budget is renewed; none while nothing was taken from it.
-    window_end: Option<Instant>,
-    messages_logged: u64,
-    messages_told_missing: u64,
-    dropped_told: u64,
+/// What the logging thread needs to know about a server's events.
+pub(crate) trait Loggable: Clone + fmt::Display {
+    /// The server's totals, which are exact.
+    type Totals;
+
+    /// The level at which the event is logged.
+    fn level(&self) -> Level;
+
+    /// Whether it was sent within the budget of messages.
+    fn is_sampled(&self) -> bool;
+
+    /// The number of the client that it is about.
+    fn client(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether it reports a client's arrival, which is logged with the next event of the client, or later.
+    fn is_arrival(&self) -> bool {
+        false
+    }
+
+    /// Whether it reports the end of a client that sent nothing.
+    fn is_silent_departure(&self) -> bool {
+        false
+    }
+
+    /// The messages so far, logged or not. Those that are to be logged are in the channel, or were, when they are
+    /// counted.
+    fn messages(totals: &Self::Totals) -> u64;
+
+    /// The event that reports the totals.
+    fn totals(totals: Self::Totals) -> Self;
+
+    /// The event that reports messages which were not logged.
+    fn not_logged(messages: u64) -> Self;
+
+    /// The event that reports lost events.
+    fn dropped(events: u64) -> Self;
 }
 
-impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
+/// The state of the logging thread. `totals` returns the exact totals.
+pub(crate) struct EventLog<E, F> {
+    events: EventReceiver<E>,
+    counts: Arc<LogCounts>,
+    subscribers: Subscribers<E>,
+    totals: F,
+    stats_interval: Option<Duration>,
+    next_stats: Option<Instant>,
+    /// Arrivals that are not logged yet, by client.
+    arrivals: HashMap<u64, E>,
+    /// When to log each of those at the latest. Some were logged before, or their clients have left.
+    arrivals_due: VecDeque<(Instant, u64)>,
+    /// When the budget of messages is renewed; `None` while nothing was taken from it.
+    window_end: Option<Instant>,
+    messages_logged: u64,
+    missing_reported: u64,
+    dropped_reported: u64,
+}
+
+impl<E: Loggable, F: Fn() -> E::Totals> EventLog<E, F> {
     pub(crate) fn new(
-        events: EventReceiver,
-        counts: Arc<SinkCounts>,
-        subscribers: Subscribers,
+        events: EventReceiver<E>,
+        counts: Arc<LogCounts>,
+        subscribers: Subscribers<E>,
         stats_interval: Option<Duration>,
-        stats: F,
+        totals: F,
     ) -> Self {
-        // Below level info nobody would see a message, so none is sent: the level is read once, here.
-        if log::log_enabled!(target: TARGET, log::Level::Info) {
+        // Below level info no message is logged, so none is sent: the level is read once, here.
+        if log::log_enabled!(target: TARGET, Level::Info) {
             counts.renew_budget();
         }
         Self {
             events,
             counts,
             subscribers,
-            stats,
+            totals,
             stats_interval,
             next_stats: stats_interval.map(|interval| Instant::now() + interval),
-            silent: HashMap::new(),
-            silent_until: VecDeque::new(),
+            arrivals: HashMap::new(),
+            arrivals_due: VecDeque::new(),
             window_end: None,
             messages_logged: 0,
-            messages_told_missing: 0,
-            dropped_told: 0,
+            missing_reported: 0,
+            dropped_reported: 0,
         }
     }
 
     /// Runs until every sink is gone and the channel is empty.
     pub(crate) fn run(mut self) {
         loop {
-            let next_arrival = self.silent_until.front().map(|(until, _)| *until);
+            let next_arrival = self.arrivals_due.front().map(|(due, _)| *due);
             let next_deadline = [self.window_end, self.next_stats, next_arrival].into_iter().flatten().min();
             match self.events.next(next_deadline) {
                 Ok(event) => self.record(event),
@@ -91,27 +132,27 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
                 thread::sleep(REST);
             }
         }
-        self.tell_missing_messages();
-        self.tell_dropped();
-        self.tell((self.stats)().told());
+        self.report_missing_messages();
+        self.report_dropped();
+        self.report(E::totals((self.totals)()));
         log::logger().flush();
     }
 
-    fn record(&mut self, event: Event) {
+    fn record(&mut self, event: E) {
         self.subscribers.publish(&event);
-        let arrival = event.client().and_then(|client| self.silent.remove(&client.id));
-        match event {
-            Event::Connected { client } => {
-                self.silent_until.push_back((Instant::now() + ARRIVAL_DELAY, client.id));
-                self.silent.insert(client.id, event);
+        let arrival = event.client().and_then(|client| self.arrivals.remove(&client));
+        match event.client() {
+            Some(client) if event.is_arrival() => {
+                self.arrivals_due.push_back((Instant::now() + ARRIVAL_DELAY, client));
+                self.arrivals.insert(client, event);
             }
-            Event::Disconnected { bytes_in: 0, .. } if arrival.is_some() => {
+            _ if arrival.is_some() && event.is_silent_departure() => {
                 for event in arrival.iter().chain([&event]) {
                     log::debug!(target: TARGET, "{event}");
                 }
             }
             _ => {
-                if let Event::Message { .. } | Event::Datagram { .. } = event {
+                if event.is_sampled() {
                     self.messages_logged += 1;
                     self.window_end.get_or_insert_with(|| Instant::now() + WINDOW);
                 }
@@ -119,11 +160,11 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
                 log(&event);
             }
         }
-        self.tell_dropped();
+        self.report_dropped();
     }
 
-    /// Logs an event of our own and passes it on.
-    fn tell(&self, event: Event) {
+    /// Logs an event that this thread has made, and passes it on.
+    fn report(&self, event: E) {
         log(&event);
         self.subscribers.publish(&event);
     }
@@ -131,53 +172,53 @@ impl<S: Reckoning, F: Fn() -> S> EventLog<F> {
     fn keep_time(&mut self, now: Instant) {
         if self.window_end.is_some_and(|end| end <= now) {
             self.window_end = None;
-            self.tell_missing_messages();
+            self.report_missing_messages();
             self.counts.renew_budget();
         }
-        while let Some((until, id)) = self.silent_until.front()
-            && *until <= now
+        while let Some((due, client)) = self.arrivals_due.front()
+            && *due <= now
         {
-            self.silent.remove(id).iter().for_each(log);
-            self.silent_until.pop_front();
-            if self.silent_until.is_empty() {
-                self.silent.shrink_to(KEPT_ARRIVALS);
-                self.silent_until.shrink_to(KEPT_ARRIVALS);
+            self.arrivals.remove(client).iter().for_each(log);
+            self.arrivals_due.pop_front();
+            if self.arrivals_due.is_empty() {
+                self.arrivals.shrink_to(KEPT_ARRIVALS);
+                self.arrivals_due.shrink_to(KEPT_ARRIVALS);
             }
         }
         if let (Some(next), Some(interval)) = (self.next_stats, self.stats_interval)
             && next <= now
         {
             self.next_stats = Some(now + interval);
-            self.tell((self.stats)().told());
+            self.report(E::totals((self.totals)()));
         }
     }
 
-    /// Tells how many messages were not logged, once for each. Other events under way are taken for messages, and for
-    /// what they are the next time.
-    fn tell_missing_messages(&mut self) {
+    /// Reports how many messages were not logged, each once. Every event in the channel is taken for a message; if
+    /// it is none, the next report makes up for it.
+    fn report_missing_messages(&mut self) {
         if !self.counts.logs_messages() {
             return;
         }
-        let messages = (self.stats)().messages();
+        let messages = E::messages(&(self.totals)());
         let missing = messages.saturating_sub(self.messages_logged + self.events.len() as u64);
-        if missing > self.messages_told_missing {
-            let messages = missing - self.messages_told_missing;
-            self.messages_told_missing = missing;
-            self.tell(Event::MessagesNotLogged { messages });
+        if missing > self.missing_reported {
+            let messages = missing - self.missing_reported;
+            self.missing_reported = missing;
+            self.report(E::not_logged(messages));
         }
     }
 
-    fn tell_dropped(&mut self) {
+    fn report_dropped(&mut self) {
         let dropped = self.counts.dropped();
-        if dropped > self.dropped_told {
-            let events = dropped - self.dropped_told;
-            self.dropped_told = dropped;
-            self.tell(Event::EventsDropped { events });
+        if dropped > self.dropped_reported {
+            let events = dropped - self.dropped_reported;
+            self.dropped_reported = dropped;
+            self.report(E::dropped(events));
         }
     }
 }
 
-fn log(event: &Event) {
+fn log(event: &impl Loggable) {
     log::log!(target: TARGET, event.level(), "{event}");
 }
 
@@ -185,22 +226,23 @@ fn log(event: &Event) {
 mod tests {
     use std::cell::Cell;
 
-    use super::super::EventSink;
+    use super::super::{Event, EventSink, Excerpt, Stats};
     use super::*;
-    use crate::{Client, LogMessages, Stats};
+    use crate::client::Client;
+    use crate::config::LogMessages;
 
     #[test]
-    fn a_message_that_waits_for_its_line_is_not_told_as_missing() {
+    fn a_message_that_waits_for_its_line_is_not_reported_as_missing() {
         let (sink, events) = EventSink::new(LogMessages::All);
         let subscribers = Subscribers::new(sink.counts());
         let seen = subscribers.subscribe();
         let total = Cell::new(0);
         let stats = || Stats { messages: total.get(), ..Stats::default() };
         let mut log = EventLog::new(events, Arc::clone(sink.counts()), subscribers, None, stats);
-        let client = Client { id: 1, peer: ([127, 0, 0, 1], 1).into() };
+        let client = Client::new(1, ([127, 0, 0, 1], 1).into());
         // Ten are in the channel when the window ends, and five found no place there.
         for _ in 0..10 {
-            sink.message(&client, b"hello");
+            sink.sample(|| Event::Message { client, excerpt: Excerpt::new(b"hello") });
         }
         sink.send(Event::Connected { client });
         total.set(15);

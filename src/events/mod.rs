@@ -1,28 +1,27 @@
-//! What happened, from the threads that see it to the one thread that tells it.
+//! What happens in a server, from the threads that see it to the one thread that logs it.
 //!
-//! [`Event`] is the vocabulary, `EventSink` the end that workers and acceptors hold (it never blocks), and
-//! `EventLog` the logging thread: the only code in the library that calls the `log` crate.
+//! [`Event`] is the vocabulary of the TCP server, `EventSink` the end that workers and acceptors hold (it never
+//! blocks), and `EventLog` the logging thread: the only code in the library that calls the `log` crate. The last
+//! two serve any type that is [`Loggable`]: the UDP server has events of its own.
 
-mod channel;
 mod event;
+mod close_reason;
 mod excerpt;
-mod payload;
+mod channel;
 mod sink;
 mod log;
 mod subscribers;
 mod stats;
-mod udp_stats;
 
-pub use event::{CloseReason, Event, RefuseReason};
+pub use close_reason::CloseReason;
+pub use event::{Event, RefuseReason};
 pub use excerpt::Excerpt;
-pub use payload::Payload;
 pub use stats::Stats;
-pub use udp_stats::UdpStats;
+pub use subscribers::Subscription;
 
 pub(crate) use channel::EventReceiver;
-pub(crate) use excerpt::Printable;
-pub(crate) use log::EventLog;
-pub(crate) use sink::{EventSink, SinkCounts};
-pub(crate) use stats::{Reckoning, SessionCounters, Totals};
+pub(crate) use close_reason::{Closing, Patience};
+pub(crate) use log::{EventLog, Loggable};
+pub(crate) use sink::{EventSink, LogCounts};
+pub(crate) use stats::{SessionCounters, Totals};
 pub(crate) use subscribers::Subscribers;
-pub(crate) use udp_stats::UdpCounters;

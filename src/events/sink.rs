@@ -1,128 +1,97 @@
 //! The end of the event channel that workers and acceptors hold. It never blocks.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use super::channel::{EventReceiver, EventSender, channel};
-use super::{Event, Excerpt, Payload};
-use crate::{Client, LogMessages};
+use crate::config::LogMessages;
 
 /// Events that may wait for the logging thread. At about 130 bytes each they take half a megabyte.
 const QUEUE: usize = 4096;
 
-/// Bytes of datagrams that events may hold, in the queue or with subscribers, give or take a datagram for each
-/// socket. As many events as fit the queue could hold 256 MiB.
-const PAYLOADS: usize = 4 * 1024 * 1024;
-
-/// Sends events without ever waiting: what does not fit is dropped and counted.
+/// Sends events without ever blocking: what does not fit is dropped and counted.
 ///
-/// Messages are sampled twice before that: by a budget that the logging thread renews every second, and by
-/// a queue that is half full, so that a flood of messages cannot push out a disconnect.
+/// Messages are sampled before that, twice: by a budget that the logging thread renews every second, and by a queue
+/// that is half full, so that a flood of messages cannot push out a disconnect.
 #[derive(Debug)]
-pub(crate) struct EventSink {
-    sender: EventSender,
-    counts: Arc<SinkCounts>,
+pub(crate) struct EventSink<E> {
+    sender: EventSender<E>,
+    counts: Arc<LogCounts>,
 }
 
 /// What the sinks and the logging thread share beside the channel.
 #[derive(Debug)]
-pub(crate) struct SinkCounts {
+pub(crate) struct LogCounts {
     /// What a full budget holds.
     full_budget: i64,
-    /// Messages that may still be sent before the budget is renewed; below zero when raced for.
+    /// Messages that may still be sent before the budget is renewed; below zero when threads race for the last.
     budget: AtomicI64,
     dropped: AtomicU64,
-    /// Bytes of datagrams that events hold.
-    held: AtomicUsize,
 }
 
-impl EventSink {
+impl<E> EventSink<E> {
     /// A sink and the end that the logging thread reads.
-    pub(crate) fn new(messages: LogMessages) -> (Self, EventReceiver) {
+    pub(crate) fn new(messages: LogMessages) -> (Self, EventReceiver<E>) {
         let (sender, receiver) = channel(QUEUE);
         let full_budget = match messages {
             LogMessages::All => i64::MAX,
             LogMessages::PerSecond(lines) => lines.into(),
             LogMessages::Off => 0,
         };
-        let counts = SinkCounts {
-            full_budget,
-            budget: AtomicI64::new(0),
-            dropped: AtomicU64::new(0),
-            held: AtomicUsize::new(0),
-        };
+        let counts = LogCounts { full_budget, budget: AtomicI64::new(0), dropped: AtomicU64::new(0) };
         (Self { sender, counts: Arc::new(counts) }, receiver)
     }
 
-    /// A sink that nobody reads.
+    /// A sink whose events nothing reads.
     pub(crate) fn disconnected() -> Self {
         Self::new(LogMessages::Off).0
     }
 
     /// Sends an event of a connection's or the server's life.
-    pub(crate) fn send(&self, event: Event) {
+    pub(crate) fn send(&self, event: E) {
         if !self.sender.try_send(|| event) {
             self.counts.dropped.fetch_add(1, Relaxed);
         }
     }
 
-    /// Sends a message event if the budget allows. One relaxed load if it does not.
-    pub(crate) fn message(&self, client: &Client, message: &[u8]) {
-        // Not counted here: what was not logged is the total less what was.
-        if self.takes_message() {
-            self.send_message(client, message);
+    /// Sends the event of a message if the budget allows. If it does not, that costs one relaxed load.
+    ///
+    /// A message that is not sent is not counted here: what was not logged is the total less what was.
+    #[inline]
+    pub(crate) fn sample(&self, make: impl FnOnce() -> E) {
+        if self.counts.budget.load(Relaxed) > 0 {
+            self.send_sampled(make);
         }
     }
 
     #[cold]
-    fn send_message(&self, client: &Client, message: &[u8]) {
-        self.sender.try_send(|| Event::Message { client: *client, excerpt: Excerpt::new(message) });
-    }
-
-    /// Sends a datagram, all of it, if the budget and the memory for them allow.
-    pub(crate) fn datagram(&self, peer: SocketAddr, datagram: &[u8]) {
-        if self.counts.held.load(Relaxed) + datagram.len() <= PAYLOADS && self.takes_message() {
-            let payload = Payload::new(datagram, &self.counts);
-            // Not counted, like a message.
-            self.sender.try_send(|| Event::Datagram { peer, payload });
+    fn send_sampled(&self, make: impl FnOnce() -> E) {
+        if self.sender.len() >= QUEUE / 2 || self.counts.budget.fetch_sub(1, Relaxed) <= 0 {
+            return;
+        }
+        if !self.sender.try_send(make) {
+            // Lines that are not logged must not use the budget up: the log renews it only after a line.
+            self.counts.budget.fetch_add(1, Relaxed);
         }
     }
 
-    /// Whether there is budget, some of which is then taken, and half a queue.
-    fn takes_message(&self) -> bool {
-        self.counts.budget.load(Relaxed) > 0
-            && self.sender.len() < QUEUE / 2
-            && self.counts.budget.fetch_sub(1, Relaxed) > 0
-    }
-
-    pub(crate) fn counts(&self) -> &Arc<SinkCounts> {
+    pub(crate) fn counts(&self) -> &Arc<LogCounts> {
         &self.counts
     }
 }
 
-impl SinkCounts {
-    /// Whether messages are to be logged at all.
+impl LogCounts {
+    /// Returns whether messages are to be logged at all.
     pub(crate) fn logs_messages(&self) -> bool {
         self.full_budget > 0
     }
 
-    /// Fills the budget again.
+    /// Fills the budget.
     pub(crate) fn renew_budget(&self) {
         self.budget.store(self.full_budget, Relaxed);
     }
 
-    /// Counts bytes that a datagram's event begins to hold.
-    pub(super) fn hold(&self, bytes: usize) {
-        self.held.fetch_add(bytes, Relaxed);
-    }
-
-    /// Counts bytes that nobody holds any more.
-    pub(super) fn release(&self, bytes: usize) {
-        self.held.fetch_sub(bytes, Relaxed);
-    }
-
-    /// Events lost so far, sampled messages not counted.
+    /// Returns how many events were lost so far, not counting sampled messages.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Relaxed)
     }
@@ -130,23 +99,26 @@ impl SinkCounts {
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
-    use std::time::Instant;
-
+    use super::super::{Event, Excerpt};
     use super::*;
+    use crate::client::Client;
 
     fn client() -> Client {
-        Client { id: 1, peer: ([127, 0, 0, 1], 1).into() }
+        Client::new(1, ([127, 0, 0, 1], 1).into())
+    }
+
+    fn message(sink: &EventSink<Event>) {
+        sink.sample(|| Event::Message { client: client(), excerpt: Excerpt::new(b"hello") });
     }
 
     #[test]
     fn messages_stop_at_their_budget_and_lifecycle_events_do_not() {
         let (sink, _events) = EventSink::new(LogMessages::PerSecond(3));
-        sink.message(&client(), b"before anybody asked for messages");
-        assert_eq!(sink.sender.len(), 0);
+        message(&sink);
+        assert_eq!(sink.sender.len(), 0, "no message was asked for yet");
         sink.counts().renew_budget();
         for _ in 0..10 {
-            sink.message(&client(), b"hello");
+            message(&sink);
         }
         assert_eq!(sink.sender.len(), 3);
         for _ in 0..10 {
@@ -161,7 +133,7 @@ mod tests {
         let (sink, _events) = EventSink::new(LogMessages::All);
         sink.counts().renew_budget();
         for _ in 0..2 * QUEUE {
-            sink.message(&client(), b"flood");
+            message(&sink);
         }
         assert_eq!(sink.sender.len(), QUEUE / 2);
         for _ in 0..QUEUE {
@@ -172,22 +144,15 @@ mod tests {
     }
 
     #[test]
-    fn datagrams_hold_no_more_memory_than_they_may_and_give_it_back() {
-        let largest = vec![b'x'; 65_507];
-        let (sink, events) = EventSink::new(LogMessages::All);
+    fn messages_that_find_no_room_leave_the_budget_as_it_is() {
+        let (sink, _events) = EventSink::new(LogMessages::PerSecond(3));
         sink.counts().renew_budget();
-        let fill = || {
-            for _ in 0..QUEUE {
-                sink.datagram(client().peer, &largest);
-            }
-            sink.sender.len()
-        };
-        let fitting = PAYLOADS / largest.len();
-        assert_eq!(fill(), fitting);
-        let copies: Vec<Event> = iter::from_fn(|| events.next(Some(Instant::now())).ok()).collect();
-        // Whoever keeps a copy keeps the memory.
-        assert_eq!(fill(), 0);
-        drop(copies);
-        assert_eq!(fill(), fitting);
+        for _ in 0..QUEUE {
+            sink.send(Event::Connected { client: client() });
+        }
+        for _ in 0..10 {
+            message(&sink);
+        }
+        assert_eq!(sink.counts().budget.load(Relaxed), 3);
     }
 }

@@ -4,20 +4,8 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
-use super::Event;
-
-/// What the logging thread asks of a server's totals.
-pub(crate) trait Reckoning {
-    /// Messages so far, whether they were logged or not. Those that are to be logged are in the channel, or were, when
-    /// they count.
-    fn messages(&self) -> u64;
-
-    /// The event that tells the totals.
-    fn told(self) -> Event;
-}
-
-/// One session's counters. Only its worker writes them, or for what is sent its writer if it has one, so an
-/// increment is a load and a store, not a locked instruction; anyone may read.
+/// The counters of one session. Only its worker writes them (its writer, if it has one, those of what is sent), so
+/// an increment is a load and a store and not a locked instruction. Any thread may read.
 #[derive(Debug, Default)]
 pub(crate) struct SessionCounters {
     messages: AtomicU64,
@@ -26,7 +14,7 @@ pub(crate) struct SessionCounters {
 }
 
 impl SessionCounters {
-    /// Counts a message. Who sees that, in [`totals`](Self::totals), sees what its worker did before.
+    /// Counts a message. A thread that sees it in [`totals`](Self::totals) also sees what the worker did before.
     pub(crate) fn add_message(&self) {
         self.messages.store(self.messages.load(Relaxed) + 1, Release);
     }
@@ -75,7 +63,7 @@ impl AddAssign for Totals {
 pub struct Stats {
     /// Connections accepted since the start: refused, waiting, live and finished ones.
     pub accepted: u64,
-    /// Clients turned away.
+    /// Clients refused.
     pub refused: u64,
     /// Clients waiting for a worker.
     pub waiting: usize,
@@ -83,7 +71,7 @@ pub struct Stats {
     pub live: usize,
     /// Sessions that ended.
     pub finished: u64,
-    /// Sessions that ended and whose client had sent nothing.
+    /// Sessions that ended without a byte from their client.
     pub silent: u64,
     /// Sessions that ended because their handler panicked.
     pub panicked: u64,
@@ -93,18 +81,8 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
-    /// Events lost because the log was too slow, sampled messages not counted.
+    /// Events lost because the log was too slow, not counting sampled messages.
     pub events_dropped: u64,
-}
-
-impl Reckoning for Stats {
-    fn messages(&self) -> u64 {
-        self.messages
-    }
-
-    fn told(self) -> Event {
-        Event::Totals { stats: self }
-    }
 }
 
 impl fmt::Display for Stats {

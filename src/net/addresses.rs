@@ -1,11 +1,11 @@
 //! Names to listen on resolved to addresses, and sockets bound to all of them.
 //!
-//! What kind of socket that is, the caller knows: it opens each.
+//! The caller opens each socket, so this serves TCP and UDP.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 
-use crate::Error;
+use crate::error::Error;
 
 /// How many free ports are tried for one that is free on every address of a name.
 const PORT_ATTEMPTS: usize = 16;
@@ -18,22 +18,22 @@ pub(crate) struct Sockets<S> {
 }
 
 impl<S> Sockets<S> {
-    /// Where the sockets are bound.
+    /// Returns the addresses of the sockets.
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         self.bound.iter().map(|(address, _)| *address).collect()
     }
 }
 
-/// Opens a socket that is bound to the address, and says which one it really has; with `true`, one that
-/// leaves IPv4 to another socket.
+/// Opens a socket bound to an address, and returns the address that it really has. With `true` the socket leaves IPv4
+/// to another one.
 pub(crate) type Open<'a, S> = &'a dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>;
 
 /// Binds a socket to every address that every one of `names` (`HOST:PORT`) resolves to.
 ///
 /// # Errors
 ///
-/// A name that cannot be resolved, an address that cannot be listened on or is not a single host's. An address that
-/// this machine does not have (`::1` without IPv6) is passed over as long as its name has another.
+/// A name that cannot be resolved, or an address that cannot be listened on or is not a single host's. An address that
+/// this machine does not have (`::1` without IPv6) is skipped as long as its name has another.
 pub(crate) fn bind<S>(names: &[String], open: Open<'_, S>) -> Result<Sockets<S>, Error> {
     let mut resolved = Vec::new();
     for name in names {
@@ -56,8 +56,14 @@ pub(crate) fn bind<S>(names: &[String], open: Open<'_, S>) -> Result<Sockets<S>,
     Ok(sockets)
 }
 
-/// The addresses of `name`, each once, in the resolver's order. Spaces around it are no part of it.
-fn resolve(name: &str) -> Result<Vec<SocketAddr>, Error> {
+/// Returns the addresses of `name` (`HOST:PORT`), each once, in the resolver's order; at least one. Spaces around the
+/// name are ignored.
+///
+/// # Errors
+///
+/// [`Error::Resolve`] with [`ErrorKind::InvalidInput`] if `name` is malformed, and with another kind if it has no
+/// address or cannot be looked up.
+pub fn resolve(name: &str) -> Result<Vec<SocketAddr>, Error> {
     let failed = |cause| Error::Resolve { address: name.to_owned(), cause };
     let resolved = match name.trim() {
         // The system would look for a host without a name.
@@ -89,7 +95,7 @@ fn bind_name<S>(
 ) -> Result<Sockets<S>, Error> {
     let failed = |address: &SocketAddr, cause| Error::Listen { address: address.to_string(), cause };
     for address in addresses {
-        of_one_host(*address).map_err(|cause| failed(address, cause))?;
+        require_one_host(*address).map_err(|cause| failed(address, cause))?;
     }
     let takes_free_port = addresses.iter().any(|address| address.port() == 0);
     let mut attempts = 1;
@@ -110,8 +116,8 @@ fn bind_name<S>(
     }
 }
 
-/// Binds a socket to each address, or says which one stands in the way. With port 0 all get the port that the
-/// first one got, so that whichever address a client tries first is right.
+/// Binds a socket to each address, or fails with the one that is in the way. With port 0 all sockets get the port of
+/// the first one, so that a client may try the addresses in any order.
 fn bind_once<S>(
     addresses: &[SocketAddr],
     all: &[SocketAddr],
@@ -135,11 +141,11 @@ fn bind_once<S>(
     Ok(sockets)
 }
 
-/// Refuses what the system lets a socket be bound to, though it is no host's. Nobody can connect to a broadcast or
-/// multicast address, no answer may come from one (RFC 1122, 3.2.1.3), and what wakes a receiver at a stop would have to
-/// go to every host of a network. There is little to miss: `0.0.0.0` gets broadcasts too, and groups are not joined
-/// here.
-fn of_one_host(address: SocketAddr) -> io::Result<()> {
+/// Refuses addresses that the system lets a socket be bound to, though they are not one host's. No client can connect
+/// to a broadcast or multicast address, no answer may come from one (RFC 1122, 3.2.1.3), and what wakes a receiver at
+/// a stop would go to every host of a network. Little is lost: `0.0.0.0` receives broadcasts too, and groups are not
+/// joined here.
+fn require_one_host(address: SocketAddr) -> io::Result<()> {
     let address = SocketAddr::new(address.ip().to_canonical(), address.port());
     let problem = if address.ip().is_multicast() {
         "a multicast address, not a host's"
@@ -151,10 +157,10 @@ fn of_one_host(address: SocketAddr) -> io::Result<()> {
     Err(io::Error::new(ErrorKind::InvalidInput, problem))
 }
 
-/// Whether `address` is that of all hosts of a network. Which networks there are, the system knows: it lets a
-/// socket connect to such an address only if broadcasting was asked for. To connect sends nothing.
+/// Returns whether `address` is the one of all hosts of a network. The system knows the networks: it lets a socket
+/// connect to such an address only if broadcasting was asked for. A connect sends nothing.
 fn is_broadcast(address: SocketAddr) -> bool {
-    let system_tells = || {
+    let is_refused_without_broadcast = || {
         let sender = sender_to(address)?;
         if sender.connect(address).is_ok() {
             return Ok(false);
@@ -162,11 +168,11 @@ fn is_broadcast(address: SocketAddr) -> bool {
         sender.set_broadcast(true)?;
         io::Result::Ok(sender.connect(address).is_ok())
     };
-    // Without a network the system would not know a way to the first one, and so not tell.
-    address.ip() == Ipv4Addr::BROADCAST || (address.is_ipv4() && system_tells().unwrap_or(false))
+    // Without a network the system has no route to 255.255.255.255, so it is not asked.
+    address.ip() == Ipv4Addr::BROADCAST || (address.is_ipv4() && is_refused_without_broadcast().unwrap_or(false))
 }
 
-/// A socket of the family of `target` that can send there.
+/// Returns a socket of the family of `target` that can send there.
 pub(crate) fn sender_to(target: SocketAddr) -> io::Result<UdpSocket> {
     let any: SocketAddr = match target {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
@@ -175,14 +181,14 @@ pub(crate) fn sender_to(target: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::bind(any)
 }
 
-/// Whether this machine does not have the address or its family.
+/// Returns whether this machine lacks the address or its family.
 fn is_missing(error: &io::Error) -> bool {
     // EAFNOSUPPORT has no kind of its own; its number is that of Linux and, 47, of the BSDs.
     const NO_SUCH_FAMILY: i32 = if cfg!(target_os = "linux") { 97 } else { 47 };
     error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(NO_SUCH_FAMILY)
 }
 
-/// Where a socket bound to `address` can be reached from this machine.
+/// Returns where a socket bound to `address` can be reached from this machine.
 pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
@@ -210,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_this_machine_lacks_is_passed_over_if_the_name_has_another() {
+    fn an_address_this_machine_lacks_is_skipped_if_the_name_has_another() {
         // 2001:db8::/32 is for documentation (RFC 3849): nobody has it.
         let lacking: SocketAddr = "[2001:db8::1]:0".parse().expect("an address");
         let sockets = bind_name("name", &[lacking, ([127, 0, 0, 1], 0).into()], &[], &open).expect("one exists");

@@ -1,12 +1,13 @@
-//! Limits of the system that the configuration can run into, told before a client finds out.
+//! Limits of the system that the configuration can run into, reported before a client runs into them.
 //!
-//! They are read from `/proc`; where there is none, nothing is told.
+//! They are read from `/proc`. Where there is none, nothing is reported.
 
 use std::fs;
 
-use crate::{Event, ServerConfig};
+use crate::config::ServerConfig;
+use crate::events::Event;
 
-/// A warning for each limit that is lower than what the configuration can need.
+/// Returns a warning for each limit that is lower than what the configuration can need.
 pub(crate) fn warnings(config: &ServerConfig) -> Vec<Event> {
     let mut warnings = Vec::new();
     let mut check = |what, needs: u64, limit: Option<u64>, name| {
@@ -19,7 +20,7 @@ pub(crate) fn warnings(config: &ServerConfig) -> Vec<Event> {
     warnings
 }
 
-/// How many memory mappings a process may have.
+/// Returns how many memory mappings a process may have.
 pub(crate) fn max_mappings() -> Option<u64> {
     number("/proc/sys/vm/max_map_count")
 }
@@ -30,12 +31,12 @@ pub(crate) const MAPPINGS_PER_THREAD: u64 = 4;
 /// Mappings left for everything else: the program, its libraries, its heaps.
 const OTHER_MAPPINGS: u64 = 1024;
 
-/// How many threads for sessions the process may have.
+/// Returns how many threads for sessions the process may have.
 pub(crate) fn max_threads() -> Option<u64> {
     max_mappings().map(|limit| limit.saturating_sub(OTHER_MAPPINGS) / MAPPINGS_PER_THREAD)
 }
 
-/// How many descriptors this process may have.
+/// Returns how many descriptors this process may have.
 fn open_files() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
@@ -51,11 +52,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_limit_that_is_too_low_is_told() {
+    fn each_limit_that_is_too_low_is_reported() {
         if !fs::exists("/proc/self/limits").is_ok_and(|exists| exists) {
             return;
         }
-        let config = ServerConfig { workers: 1 << 40, backlog: 1 << 30, ..ServerConfig::default() };
+        let config = ServerConfig::default().workers(1 << 40).backlog(1 << 30);
         let warnings: Vec<String> = warnings(&config).iter().map(ToString::to_string).collect();
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(warnings[0].starts_with("workers and max-pending can need 1099511628192, "), "{warnings:?}");

@@ -7,15 +7,15 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use super::addresses::{self, Sockets};
-use crate::Error;
+use crate::error::Error;
 
-/// How long a silent connection may be before the kernel asks whether the peer is still there, and how long
-/// between its questions. It finds peers that vanished without a word when there is no idle timeout.
+/// How long a connection may be silent before the kernel probes whether the peer is still there, and the time between
+/// its probes. They find peers that vanished without a word when there is no idle timeout.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Listens on every address that every one of `names` resolves to. A write to a client that is accepted ends with a
-/// timeout after `write_timeout`.
+/// Listens on every address that every one of `names` resolves to. A write to an accepted client times out after
+/// `write_timeout`.
 ///
 /// # Errors
 ///
@@ -42,23 +42,50 @@ fn listen(
     // On Windows this would let a second server take the port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
-    // Accepted sockets inherit these three, which saves as many system calls for each connection.
-    socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL))?;
-    socket.set_write_timeout(write_timeout)?;
+    set_options(&socket, write_timeout)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     let listener = TcpListener::from(socket);
     Ok((listener.local_addr()?, listener))
 }
 
-/// Ends a blocked `accept` on `listener`; nobody can connect after it.
+/// Takes over listeners that the caller has bound.
+///
+/// # Errors
+///
+/// [`Error::Listen`] if a socket refuses an option, which one that does not listen may do.
+pub(crate) fn adopt(
+    listeners: Vec<TcpListener>,
+    write_timeout: Option<Duration>,
+) -> Result<Sockets<TcpListener>, Error> {
+    let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
+    for listener in listeners {
+        let address = listener.local_addr().and_then(|address| {
+            listener.set_nonblocking(false)?;
+            set_options(&SockRef::from(&listener), write_timeout)?;
+            Ok(address)
+        });
+        let address = address
+            .map_err(|cause| Error::Listen { address: "a listener that was passed in".to_owned(), cause })?;
+        sockets.bound.push((address, listener));
+    }
+    Ok(sockets)
+}
+
+/// Sets what accepted sockets inherit, which saves as many system calls for each connection.
+fn set_options(socket: &Socket, write_timeout: Option<Duration>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL))?;
+    socket.set_write_timeout(write_timeout)
+}
+
+/// Ends a blocked `accept` on `listener`. No client can connect after it.
 pub(crate) fn wake(listener: &TcpListener, address: SocketAddr) {
     if cfg!(target_os = "linux") {
         // Linux ends the wait with an error. It cannot fail on a listening socket.
         let _ = SockRef::from(listener).shutdown(Shutdown::Both);
     } else {
-        // Elsewhere a connection must come. If it is refused, nobody waits.
+        // Elsewhere a connection must come. If it is refused, no thread waits.
         let _ = TcpStream::connect_timeout(&addresses::reachable(address), Duration::from_secs(1));
     }
 }

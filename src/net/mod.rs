@@ -2,7 +2,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod listener;
-pub(crate) mod limits;
 pub(crate) mod backoff;
+pub(crate) mod limits;
 pub(crate) mod per_peer;
 pub(crate) mod threads;

@@ -1,4 +1,4 @@
-//! How many connections each peer has: the limit on one address's share of the server.
+//! How many connections each peer has: the limit on one peer's share of the server.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,18 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Counts connections by peer, queued and served ones together.
 #[derive(Debug)]
-pub(crate) struct Peers {
+pub(crate) struct PeerLimit {
     limit: usize,
     counts: Mutex<HashMap<IpAddr, usize>>,
 }
 
-impl Peers {
+impl PeerLimit {
     /// `limit` connections for each peer.
     pub(crate) fn new(limit: usize) -> Self {
         Self { limit, counts: Mutex::default() }
     }
 
-    /// A place for one more connection of `address`, if its peer may have one.
+    /// Takes a place for one more connection of `address`, if its peer may have one.
     pub(crate) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<PeerPlace> {
         let peer = peer_of(address);
         let mut counts = self.lock();
@@ -35,8 +35,8 @@ impl Peers {
     }
 }
 
-/// Whom an address belongs to: an IPv4 address is one peer, and so is an IPv6 /64, of which a single host
-/// can use every address (RFC 4291, section 2.5.1).
+/// Returns the peer that an address belongs to: an IPv4 address is one peer, and so is an IPv6 /64, because a single
+/// host can use every address of it (RFC 4291, section 2.5.1).
 pub(crate) fn peer_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
@@ -50,7 +50,7 @@ pub(crate) fn peer_of(address: IpAddr) -> IpAddr {
 /// One connection's place, given back on drop.
 #[derive(Debug)]
 pub(crate) struct PeerPlace {
-    peers: Arc<Peers>,
+    peers: Arc<PeerLimit>,
     peer: IpAddr,
 }
 
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn each_peer_has_its_own_limit_and_gets_its_places_back() {
-        let peers = Arc::new(Peers::new(2));
+        let peers = Arc::new(PeerLimit::new(2));
         let first = peers.enter(ip("192.0.2.1")).expect("a place");
         let second = peers.enter(ip("192.0.2.1")).expect("a place");
         assert!(peers.enter(ip("192.0.2.1")).is_none());
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_of_64_bits_is_one_peer() {
-        let peers = Arc::new(Peers::new(1));
+        let peers = Arc::new(PeerLimit::new(1));
         let _one = peers.enter(ip("2001:db8:0:1::1")).expect("a place");
         assert!(peers.enter(ip("2001:db8:0:1:ffff::2")).is_none());
         assert!(peers.enter(ip("2001:db8:0:2::1")).is_some());

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
-use crate::Error;
+use crate::error::Error;
 
 /// How long a stopping server waits for sessions that were cut off, and for a thread that may be stuck.
 pub(crate) const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// A thread that may be stuck when the server stops, because nobody reads the log or nothing wakes it: its join
-/// has a time limit.
+/// A thread that may be stuck when the server stops, because the log is not read or nothing wakes it: its join has a
+/// time limit.
 pub(crate) struct LimitedThread {
     thread: JoinHandle<()>,
     ended: Receiver<()>,
 }
 
 impl LimitedThread {
-    /// Starts it.
+    /// Starts the thread.
     pub(crate) fn start(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Self, Error> {
         let (alive, ended): (Sender<()>, _) = bounded(0);
         let thread = spawn(name, move || {
@@ -28,12 +28,12 @@ impl LimitedThread {
         Ok(Self { thread, ended })
     }
 
-    /// Ends its [`park_timeout`](std::thread::park_timeout).
+    /// Ends a [`park_timeout`](std::thread::park_timeout) of the thread.
     pub(crate) fn unpark(&self) {
         self.thread.thread().unpark();
     }
 
-    /// Joins it, or leaves it to itself if it takes too long.
+    /// Joins the thread, or abandons it if that takes too long.
     pub(crate) fn end(self) {
         if self.ended.recv_timeout(LAST_WAIT) == Err(RecvTimeoutError::Disconnected) {
             join(self.thread);
@@ -41,12 +41,12 @@ impl LimitedThread {
     }
 }
 
-/// Starts a thread of the server's own.
+/// Starts one of the server's own threads.
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Error> {
     Builder::new().name(name.to_owned()).spawn(run).map_err(|cause| Error::Thread { name: name.to_owned(), cause })
 }
 
-/// Joins a thread. If it has panicked, the panic hook has told.
+/// Joins a thread. If it has panicked, the panic hook has reported that.
 pub(crate) fn join(thread: JoinHandle<()>) {
     let _ = thread.join();
 }

@@ -1,13 +1,13 @@
-//! The `bye` detector of the message framing: when a client has said it is leaving.
+//! Where a client says `bye`, the only place that knows the word.
 //!
-//! Two rules, and a session ends by whichever holds first:
+//! In the message framing there are two rules, and the session ends by whichever holds first:
 //!
 //! - a whole read, trimmed of ASCII white space, is `bye`; or
 //! - a complete line is `bye` after trimming, however it was cut into reads or packed with others.
 //!
-//! Telnet commands count as nothing in both; an IAC that begins none is data of the read that shows it. One
-//! three-letter matcher serves both rules: for the first it starts anew at each read, for the second at each
-//! line feed.
+//! The line framing has the second rule alone. Telnet commands are ignored by both rules; an IAC that begins no
+//! command is data of the read that shows it. One matcher of three letters serves both: for the first rule it
+//! starts anew at each read, for the second at each line feed.
 
 use super::telnet::{Meaning, Telnet};
 use super::{LF, find_break};
@@ -39,32 +39,28 @@ impl Word {
     }
 }
 
+/// Returns whether a whole line is `bye` after trimming.
+pub(super) fn is_bye(line: &[u8]) -> bool {
+    let mut word = Word::default();
+    line.iter().all(|byte| {
+        word.push(*byte);
+        word != Word::Other
+    }) && word == Word::Bye
+}
+
 /// Finds `bye` in a stream of reads, in constant memory however long a line is.
-///
-/// ```
-/// use hebra::protocol::ByeDetector;
-///
-/// let mut typed = ByeDetector::default();
-/// for piece in ["goodbye", "\r\n", "b", "ye"] {
-///     assert_eq!(typed.feed(piece.as_bytes()), None);
-/// }
-/// assert_eq!(typed.feed(b"\r\n"), Some(0));
-///
-/// let mut packed = ByeDetector::default();
-/// assert_eq!(packed.feed(b"hello\nbye\nnever read"), Some("hello\n".len()));
-/// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ByeDetector {
+pub(super) struct ByeDetector {
     telnet: Telnet,
     line: Word,
 }
 
 impl ByeDetector {
-    /// Takes what one read returned. `Some(n)`: the client said `bye`; the first `n` bytes of this read came
-    /// before it and are still to be answered.
+    /// Takes what one read returned. `Some(n)`: the client said `bye`, and the first `n` bytes of this read came
+    /// before it and must still be answered.
     ///
     /// The white space around `bye` belongs to it; telnet commands and whole lines before it do not.
-    pub fn feed(&mut self, read: &[u8]) -> Option<usize> {
+    pub(super) fn feed(&mut self, read: &[u8]) -> Option<usize> {
         let mut whole = Word::Blank;
         // Where `bye` begins in this read, should the line or the whole read turn out to be `bye`. The two
         // differ when this read ends a line that earlier ones began.
@@ -112,5 +108,20 @@ impl ByeDetector {
             }
         }
         (whole == Word::Bye).then_some(whole_start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_bye_if_only_white_space_is_around_the_word() {
+        for line in ["bye", "bye\n", " \tbye \r\n", "\x0cbye"] {
+            assert!(is_bye(line.as_bytes()), "{line:?}");
+        }
+        for line in ["", "\n", "by", "goodbye", "bye now", "byebye", "BYE", "b ye"] {
+            assert!(!is_bye(line.as_bytes()), "{line:?}");
+        }
     }
 }

@@ -1,76 +1,71 @@
-//! Line framing: whole lines out of a stream of reads, with a hard cap and without telnet commands.
+//! The line framings: whole lines out of a stream of reads, with a hard limit.
 
+use std::mem;
+
+use super::bye::is_bye;
+use super::decoder::Decoded;
 use super::telnet::{IAC, Meaning, Refused, Telnet};
 use super::{LF, find_break};
 
-/// The memory that is kept from one line to the next, in bytes.
-const KEPT: usize = 64 * 1024;
+/// The memory that is kept from one line to the next, in bytes: one long line must not cost its memory for the rest
+/// of the session.
+const KEPT_CAPACITY: usize = 64 * 1024;
 
-/// What the line framing found in its input.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Found<'a> {
-    /// A line, with its line feed and without telnet commands.
-    Line(&'a [u8]),
-    /// The peer offered or asked for a telnet option for the first time: send it these bytes.
-    Refusal([u8; 3]),
-    /// The line has grown over the cap. Nothing more is to be fed.
-    TooLong,
-}
-
-/// Gathers lines. Its memory follows the longest line so far and is at most twice the cap.
-///
-/// ```
-/// use hebra::protocol::{Found, LineFraming};
-///
-/// let mut lines = LineFraming::new(80);
-/// let mut input: &[u8] = b"one\r\ntwo\nthr";
-/// assert_eq!(lines.next(&mut input), Some(Found::Line(b"one\r\n")));
-/// assert_eq!(lines.next(&mut input), Some(Found::Line(b"two\n")));
-/// assert_eq!(lines.next(&mut input), None);
-/// assert_eq!(lines.rest(), b"thr");
-/// ```
+/// Gathers lines. Its memory follows the longest line and is at most twice the limit.
 #[derive(Debug)]
-pub struct LineFraming {
+pub(super) struct LineDecoder {
+    /// Whether telnet commands are removed and `bye` is found.
+    is_special: bool,
     telnet: Telnet,
     refused: Refused,
     max_line: usize,
     line: Vec<u8>,
-    /// Whether `line` was handed out and is to be forgotten.
-    taken: bool,
+    /// Whether `line` was handed out and must be cleared before the next byte.
+    handed_out: bool,
 }
 
-impl LineFraming {
-    /// Lines of up to `max_line` bytes, not counting the line feed.
-    pub fn new(max_line: usize) -> Self {
-        Self { telnet: Telnet::default(), refused: Refused::default(), max_line, line: Vec::new(), taken: false }
+impl LineDecoder {
+    /// Lines of up to `max_line` bytes, without the line feed. `is_special`: telnet commands and `bye` mean
+    /// something.
+    pub(super) fn new(max_line: usize, is_special: bool) -> Self {
+        Self {
+            is_special,
+            telnet: Telnet::default(),
+            refused: Refused::default(),
+            max_line,
+            line: Vec::new(),
+            handed_out: false,
+        }
     }
 
-    /// Bytes of memory that it holds.
-    pub(crate) fn memory(&self) -> usize {
+    pub(super) fn max_line(&self) -> usize {
+        self.max_line
+    }
+
+    pub(super) fn memory(&self) -> usize {
         self.line.capacity()
     }
 
-    /// Gives back the memory that it does not need for the line that has begun.
-    pub(crate) fn give_back(&mut self) {
-        if std::mem::take(&mut self.taken) {
+    pub(super) fn release_memory(&mut self) {
+        if mem::take(&mut self.handed_out) {
             self.line.clear();
         }
         self.line.shrink_to_fit();
     }
 
-    /// Takes bytes off the front of `input` until something is found; `None` once `input` is empty.
-    pub fn next<'a>(&'a mut self, input: &mut &[u8]) -> Option<Found<'a>> {
-        if std::mem::take(&mut self.taken) {
+    /// Takes bytes from the front of `input` until something is found. Returns `None` once `input` is empty.
+    #[inline(never)]
+    pub(super) fn next(&mut self, input: &mut &[u8]) -> Option<Decoded<'_>> {
+        if mem::take(&mut self.handed_out) {
             self.line.clear();
-            // One long line is not to cost its memory for the rest of the session.
-            self.line.shrink_to(KEPT);
+            self.line.shrink_to(KEPT_CAPACITY);
         }
         while let [byte, rest @ ..] = *input {
             if self.telnet.is_data() {
                 let (run, rest) = input.split_at(find_break(input));
                 if !run.is_empty() {
                     if run.len() > self.max_line - self.line.len() {
-                        return Some(Found::TooLong);
+                        return Some(Decoded::TooLong);
                     }
                     self.line.extend_from_slice(run);
                     *input = rest;
@@ -78,11 +73,12 @@ impl LineFraming {
                 }
             }
             *input = rest;
-            let data: &[u8] = match self.telnet.feed(*byte) {
+            let meaning = if self.is_special { self.telnet.feed(*byte) } else { Meaning::Data };
+            let data: &[u8] = match meaning {
                 Meaning::Pending | Meaning::Done => continue,
                 Meaning::Refuse(refusal) => {
                     if self.refused.first_time(refusal) {
-                        return Some(Found::Refusal(refusal));
+                        return Some(Decoded::Reply(refusal));
                     }
                     continue;
                 }
@@ -91,25 +87,24 @@ impl LineFraming {
             };
             let ends = data.last() == Some(&LF);
             if self.line.len() + data.len() - usize::from(ends) > self.max_line {
-                return Some(Found::TooLong);
+                return Some(Decoded::TooLong);
             }
             self.line.extend_from_slice(data);
             if ends {
-                self.taken = true;
-                return Some(Found::Line(&self.line));
+                return Some(self.hand_out());
             }
         }
         None
     }
 
-    /// The cap, in bytes.
-    pub fn max_line(&self) -> usize {
-        self.max_line
+    /// Returns what is left without a line feed at the end of the stream.
+    pub(super) fn finish(&mut self) -> Option<Decoded<'_>> {
+        (!self.handed_out && !self.line.is_empty()).then(|| self.hand_out())
     }
 
-    /// What is left without a line feed at the end of the stream.
-    pub fn rest(&self) -> &[u8] {
-        if self.taken { &[] } else { &self.line }
+    fn hand_out(&mut self) -> Decoded<'_> {
+        self.handed_out = true;
+        if self.is_special && is_bye(&self.line) { Decoded::Bye } else { Decoded::Message(&self.line) }
     }
 }
 
@@ -118,14 +113,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_at_most_twice_the_cap() {
-        // The cap is reached in steps that double and in steps that do not; then the line feed is added.
+    fn memory_is_at_most_twice_the_limit() {
+        // The limit is reached in steps that double and in steps that do not; then the line feed is added.
         for (max_line, step) in [(1024, 256), (1024, 7), (1000, 999), (8, 1)] {
-            let mut framing = LineFraming::new(max_line);
+            let mut decoder = LineDecoder::new(max_line, true);
             for mut piece in vec![b'x'; max_line].chunks(step).chain([b"\n".as_slice()]) {
-                framing.next(&mut piece);
-                assert!(framing.line.capacity() <= 2 * max_line, "{max_line} {step}");
+                decoder.next(&mut piece);
+                assert!(decoder.line.capacity() <= 2 * max_line, "{max_line} {step}");
             }
         }
+    }
+
+    #[test]
+    fn nothing_but_the_line_feed_is_special_in_plain_lines() {
+        let mut decoder = LineDecoder::new(80, false);
+        let mut input: &[u8] = b"bye\n\xff\xfd\x06\n\xff\xff";
+        assert_eq!(decoder.next(&mut input), Some(Decoded::Message(b"bye\n")));
+        assert_eq!(decoder.next(&mut input), Some(Decoded::Message(b"\xff\xfd\x06\n")));
+        assert_eq!(decoder.next(&mut input), None);
+        assert_eq!(decoder.finish(), Some(Decoded::Message(b"\xff\xff")));
     }
 }

@@ -1,24 +1,23 @@
-//! What bytes mean, and nothing else: no socket, no clock, no thread.
+//! What bytes mean: reads in, messages out. No socket, no clock, no thread.
 //!
-//! Everything here is fed slices and answers with values, so that tests can cut input in every way. All
-//! state is of constant size, except the line that [`LineFraming`] gathers, which has a hard cap.
+//! [`Decoder`] is the whole of it. It is fed slices and answers with values, so that tests can cut a stream in
+//! every way. Its state has a constant size, except for the line that the line framings gather, which has a
+//! hard limit.
 
+mod decoder;
 mod bye;
 mod line;
 mod telnet;
 
-pub use bye::ByeDetector;
-pub use line::{Found, LineFraming};
-pub(crate) use telnet::escape_into;
+pub use decoder::{Decoded, Decoder, Framing};
 
-/// Line feed: ends a line. A carriage return before it is white space that trimming removes.
+/// Line feed: ends a line. A carriage return before it is white space, which trimming removes.
 const LF: u8 = b'\n';
 
-/// The index of the first line feed or IAC byte, or the length of `bytes` if there is none.
+/// Returns the index of the first line feed or IAC, or the length of `bytes` if there is none.
 ///
-/// Between two such bytes nothing can change the telnet state or end a line, so both the detector and the
-/// line framing skip over what this skips. Byte by byte, a 64 KiB read would cost more than the system calls
-/// that carry it.
+/// No other byte changes the telnet state or ends a line, so the decoder skips everything up to there. Byte by
+/// byte, a read of 64 KiB would cost more than the system calls that carry it.
 fn find_break(bytes: &[u8]) -> usize {
     let mut clean = clean_chunks::<32>(bytes);
     // The break of a short line is on average in the middle of a long chunk.
@@ -27,9 +26,9 @@ fn find_break(bytes: &[u8]) -> usize {
     clean + tail.iter().position(is_break).unwrap_or(tail.len())
 }
 
-/// The length of the chunks in front of the first one with a break.
+/// Returns the total length of the chunks before the first one that contains a break.
 ///
-/// A chunk is looked at without an early exit, which the compiler turns into vector instructions.
+/// A chunk is tested without an early exit, because the compiler turns that into vector instructions.
 fn clean_chunks<const SIZE: usize>(bytes: &[u8]) -> usize {
     let is_clean = |chunk: &&[u8; SIZE]| !chunk.iter().fold(false, |found, byte| found | is_break(byte));
     bytes.as_chunks().0.iter().take_while(is_clean).count() * SIZE

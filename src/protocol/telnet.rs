@@ -1,13 +1,13 @@
 //! Telnet commands (RFC 854, RFC 855): where they begin and end in a stream of bytes.
 //!
-//! This knows the shape of the commands and no option; hebra refuses every option it is offered.
+//! This module knows the shape of the commands and no option: hebra refuses every option that it is offered.
 
 /// "Interpret as command": the byte that begins every telnet command.
 pub(crate) const IAC: u8 = 255;
 
 /// The lowest byte that is a command after [`IAC`]: 240 to 255 are of RFC 854, 239 (end of record) of
-/// RFC 885, 236 to 238 (end of file, suspend, abort) of RFC 1184. What is lower has never been assigned, so
-/// an IAC in front of it is a data byte: that way text in an 8-bit character set keeps its line ends.
+/// RFC 885, 236 to 238 (end of file, suspend, abort) of RFC 1184. Lower values were never assigned, so an IAC
+/// before one is a data byte: text in an 8-bit character set keeps its line ends.
 const LOWEST_COMMAND: u8 = 236;
 
 const SE: u8 = 240;
@@ -78,7 +78,7 @@ impl Telnet {
     }
 }
 
-/// Which refusals were sent, so that each is sent once and no pair of programs can refuse for ever.
+/// The refusals that were sent: each is sent once, so that no pair of programs can refuse for ever.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Refused {
     wont: [u64; 4],
@@ -86,7 +86,7 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    /// Notes `refusal`; false if it was noted before.
+    /// Records `refusal`. Returns `false` if it was recorded before.
     pub(crate) fn first_time(&mut self, refusal: [u8; 3]) -> bool {
         let [_, verb, option] = refusal;
         let set = if verb == WONT { &mut self.wont } else { &mut self.dont };

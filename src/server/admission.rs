@@ -1,68 +1,57 @@
-//! The gate: how many clients run, how many wait, and for how long.
+//! Admission: how many clients are served, how many wait, and for how long.
 //!
-//! The pool's own queue has no bound, and its workers wait for each other there: each that takes a job from it
-//! wakes the next. So clients wait here, and so do the workers, each of which has one job of the pool for life.
-//! This knows neither sockets nor the pool: it is generic over what waits, and counts.
+//! The pool's own queue has no bound, and its workers wait for each other there: each that takes a job wakes the
+//! next. So clients wait here, and so do the workers, each of which has one job of the pool for life. This module knows
+//! neither sockets nor the pool: it is generic over what waits, and it counts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::sync::{Arc, Condvar, Instant, Mutex, MutexGuard, PoisonError, Semaphore};
 
-/// Counts the running and holds the waiting, `workers` and `max_pending` of them at most.
+/// Counts the clients that are served and holds those that wait: at most `workers` and `max_pending`.
 #[derive(Debug)]
 pub(crate) struct Admission<T> {
     workers: usize,
     max_pending: usize,
     state: Mutex<State<T>>,
-    /// Where workers sleep for whom nobody waits.
+    /// Idle workers sleep here.
     sleep: Semaphore,
-    /// A place became free, or the gate closed. Told only if `State::watchers` says that somebody listens:
-    /// it happens at the end of every session, and each notification is a system call.
+    /// A place became free, or admission closed. Notified only if `State::watchers` says that a thread listens: it
+    /// happens at the end of every session, and each notification is a system call.
     freed: Condvar,
-    /// A client has to wait, or the gate closed.
-    waits: Condvar,
+    /// Wakes the reaper: `State::has_news` was set.
+    news: Condvar,
 }
 
 #[derive(Debug)]
 struct State<T> {
     waiting: VecDeque<(Instant, T)>,
     running: usize,
-    /// Workers that sleep, and how many of them have been woken and not come to run yet. One that then finds nobody has
-    /// lost its client to a worker that came free, and sleeps again.
+    /// Workers that sleep, and how many of them were woken and do not run yet. One that then finds no client has lost it
+    /// to a worker that became free, and sleeps again.
     asleep: usize,
     woken: usize,
+    /// Threads that sleep on `Admission::freed`.
     watchers: usize,
-    /// Clients that are not waiting here yet because there is no place.
+    /// Clients that do not wait here yet because there is no place.
     placeless: usize,
-    /// Workers that were asked for from silent sessions and have not come free. Any worker that comes free
-    /// counts: it serves the one who waits just as well.
+    /// Workers that idle sessions were asked to give up and that are not free yet. Any worker that becomes free
+    /// counts: it serves the client that waits just as well.
     expected: usize,
+    /// A client has to wait, or admission closed, since the reaper last woke.
+    has_news: bool,
     closed: bool,
-}
-
-/// What the reaper is to do.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Watch<T> {
-    /// This one has waited too long.
-    Expired(T),
-    /// Somebody waits, and no worker is expected to come free. From now on one is, until
-    /// [`Admission::expect_no_worker`].
-    NeedsWorker,
-    /// The time has come.
-    Time,
-    /// The gate is closed.
-    Closed,
 }
 
 /// What became of an arrival.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Admitted<T> {
-    /// It waits; a worker will take it up.
+    /// It waits for a worker.
     Waits,
     /// All places are taken.
     Full(T),
-    /// The gate is closed.
+    /// Admission is closed.
     Closed(T),
 }
 
@@ -76,9 +65,10 @@ impl<T> Admission<T> {
             watchers: 0,
             placeless: 0,
             expected: 0,
+            has_news: false,
             closed: false,
         };
-        Self { workers, max_pending, state: Mutex::new(state), sleep, freed: Condvar::new(), waits: Condvar::new() }
+        Self { workers, max_pending, state: Mutex::new(state), sleep, freed: Condvar::new(), news: Condvar::new() }
     }
 
     /// Lets `item` wait for a worker, if there is a place.
@@ -92,9 +82,9 @@ impl<T> Admission<T> {
         }
         state.waiting.push_back((Instant::now(), item));
         if state.running + state.waiting.len() > self.workers {
-            self.waits.notify_one();
+            self.wake_reaper(&mut state);
         }
-        // If all are busy, the first to come free looks for itself.
+        // If all are busy, the first that becomes free looks for clients itself.
         let wakes = state.asleep > state.woken;
         state.woken += usize::from(wakes);
         drop(state);
@@ -104,7 +94,7 @@ impl<T> Admission<T> {
         Admitted::Waits
     }
 
-    /// Sleeps until somebody leaves, the gate closes or `limit` has passed; whether somebody left or it closed.
+    /// Blocks until a client leaves, admission closes or `limit` has passed. Returns `false` on timeout.
     pub(crate) fn wait_freed(&self, limit: Duration) -> bool {
         let mut state = self.lock();
         if state.closed {
@@ -116,12 +106,12 @@ impl<T> Admission<T> {
         !timeout.timed_out()
     }
 
-    /// Sleeps until there is a place or the gate is closed.
+    /// Blocks until there is a place or admission is closed.
     pub(crate) fn wait_for_place(&self) {
         let mut state = self.lock();
         state.watchers += 1;
         state.placeless += 1;
-        self.waits.notify_one();
+        self.wake_reaper(&mut state);
         while !state.closed && self.is_full(&state) {
             state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -129,7 +119,8 @@ impl<T> Admission<T> {
         state.watchers -= 1;
     }
 
-    /// Sleeps until somebody waits: whoever has waited longest, with the permit to run. `None` if the gate is closed.
+    /// Blocks until a client waits. Returns the one that has waited longest, with the permit to serve it; `None` if
+    /// admission is closed.
     pub(crate) fn next(self: &Arc<Self>) -> Option<(T, Permit<T>)> {
         let mut state = self.lock();
         while !state.closed {
@@ -147,60 +138,63 @@ impl<T> Admission<T> {
         None
     }
 
-    /// Sleeps until there is something for the reaper to do: somebody has waited for longer than
-    /// `queue_timeout`, more clients wait than workers are expected to come free (told from `yield_from`
-    /// on), or `wake_at` has come.
-    pub(crate) fn watch(
-        &self,
-        queue_timeout: Option<Duration>,
-        yield_from: Option<Instant>,
-        wake_at: Option<Instant>,
-    ) -> Watch<T> {
+    /// Blocks the reaper until `wake_at`, or until there is news for it: a client has to wait, or admission closed.
+    /// Returns `false` if admission is closed.
+    pub(crate) fn wait_for_news(&self, wake_at: Option<Instant>) -> bool {
         let mut state = self.lock();
-        loop {
+        while !state.has_news {
             let now = Instant::now();
-            let overdue = state.waiting.front().and_then(|(since, _)| Some(*since + queue_timeout?));
-            let lacking = (state.running + state.waiting.len() + state.placeless).saturating_sub(self.workers);
-            let yield_at = yield_from.filter(|_| lacking > state.expected);
-            let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
-            if state.closed {
-                return Watch::Closed;
-            }
-            if is_due(overdue)
-                && let Some((_, item)) = state.waiting.pop_front()
-            {
-                self.tell_freed(&state);
-                return Watch::Expired(item);
-            }
-            if is_due(yield_at) {
-                // Before the worker is asked for: it may come free before the reaper gets any further, and
-                // whoever is expected after that never comes.
-                state.expected += 1;
-                return Watch::NeedsWorker;
-            }
-            if is_due(wake_at) {
-                return Watch::Time;
-            }
-            state = match [overdue, yield_at, wake_at].into_iter().flatten().min() {
-                Some(time) => self.waits.wait_timeout(state, time - now).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.waits.wait(state).unwrap_or_else(PoisonError::into_inner),
+            state = match wake_at {
+                Some(time) if time <= now => break,
+                Some(time) => self.news.wait_timeout(state, time - now).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.news.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
+        }
+        state.has_news = false;
+        !state.closed
+    }
+
+    /// Takes out the client that has waited longest, if it has for longer than `limit`. Otherwise returns when it will
+    /// have.
+    pub(crate) fn take_overdue(&self, limit: Duration) -> Result<T, Option<Instant>> {
+        let mut state = self.lock();
+        let due = state.waiting.front().map(|(since, _)| *since + limit);
+        match due {
+            Some(due) if due <= Instant::now() => {
+                let (_, item) = state.waiting.pop_front().ok_or(None)?;
+                self.notify_freed(&state);
+                Ok(item)
+            }
+            _ => Err(due),
         }
     }
 
-    /// There was no session to ask for its worker.
-    pub(crate) fn expect_no_worker(&self) {
+    /// Expects workers for all clients that wait and for which no worker is free or expected. Returns `None` if there
+    /// are none.
+    pub(crate) fn expect_workers(&self) -> Option<Expected<'_, T>> {
         let mut state = self.lock();
-        // A worker may have come free meanwhile and been taken for the expected one.
-        state.expected = state.expected.saturating_sub(1);
+        let lacking = self.lacking(&state);
+        // Before sessions are asked for them: a worker may be free before the reaper gets any further, and counts.
+        state.expected += lacking;
+        (lacking > 0).then(|| Expected { admission: self, workers: lacking })
     }
 
-    /// Lets nobody in any more and returns those who wait.
+    /// Returns whether clients wait for which no worker is free or expected.
+    pub(crate) fn lacks_workers(&self) -> bool {
+        self.lacking(&self.lock()) > 0
+    }
+
+    fn lacking(&self, state: &State<T>) -> usize {
+        let wanted = state.running + state.waiting.len() + state.placeless;
+        wanted.saturating_sub(self.workers + state.expected)
+    }
+
+    /// Closes admission. Returns the clients that wait.
     pub(crate) fn close(&self) -> Vec<T> {
         let mut state = self.lock();
         state.closed = true;
         self.freed.notify_all();
-        self.waits.notify_all();
+        self.wake_reaper(&mut state);
         let sleeping = state.asleep - state.woken;
         state.woken = state.asleep;
         let waiting = state.waiting.drain(..).map(|(_, item)| item).collect();
@@ -209,7 +203,7 @@ impl<T> Admission<T> {
         waiting
     }
 
-    /// Sleeps until nobody runs or waits, `limit` at most; whether that came about.
+    /// Waits until no client is served or waits. Returns `false` on timeout.
     pub(crate) fn wait_idle(&self, limit: Duration) -> bool {
         let busy = |state: &mut State<T>| state.running + state.waiting.len() > 0;
         let mut state = self.lock();
@@ -220,7 +214,7 @@ impl<T> Admission<T> {
         !busy(&mut state)
     }
 
-    /// How many wait.
+    /// Returns how many clients wait.
     pub(crate) fn waiting(&self) -> usize {
         self.lock().waiting.len()
     }
@@ -229,10 +223,15 @@ impl<T> Admission<T> {
         state.running + state.waiting.len() >= self.workers + self.max_pending
     }
 
-    fn tell_freed(&self, state: &State<T>) {
+    fn notify_freed(&self, state: &State<T>) {
         if state.watchers > 0 {
             self.freed.notify_all();
         }
+    }
+
+    fn wake_reaper(&self, state: &mut State<T>) {
+        state.has_news = true;
+        self.news.notify_one();
     }
 
     /// The lock is never held while anything can panic, so a poisoned one is as good as any.
@@ -241,7 +240,7 @@ impl<T> Admission<T> {
     }
 }
 
-/// The right to run, given back on drop.
+/// The right to be served, given back on drop.
 #[derive(Debug)]
 pub(crate) struct Permit<T>(Arc<Admission<T>>);
 
@@ -250,6 +249,33 @@ impl<T> Drop for Permit<T> {
         let mut state = self.0.lock();
         state.running -= 1;
         state.expected = state.expected.saturating_sub(1);
-        self.0.tell_freed(&state);
+        self.0.notify_freed(&state);
+    }
+}
+
+/// Workers that are expected to become free. On drop, those that no session was asked for are no longer expected.
+#[derive(Debug)]
+pub(crate) struct Expected<'a, T> {
+    admission: &'a Admission<T>,
+    workers: usize,
+}
+
+impl<T> Expected<'_, T> {
+    /// Returns for how many workers sessions must still be asked.
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// So many sessions were asked: their workers stay expected.
+    pub(crate) fn asked(&mut self, sessions: usize) {
+        self.workers = self.workers.saturating_sub(sessions);
+    }
+}
+
+impl<T> Drop for Expected<'_, T> {
+    fn drop(&mut self) {
+        let mut state = self.admission.lock();
+        // Workers may have become free meanwhile and been taken for the expected ones.
+        state.expected = state.expected.saturating_sub(self.workers);
     }
 }

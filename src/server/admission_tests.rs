@@ -1,10 +1,10 @@
-//! The gate step by step, with std's locks. `tests/model` holds it against thousands of orders of events.
+//! Admission step by step, with std's locks. `tests/model` checks it in thousands of orders of events.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::{iter, thread};
 
-use super::admission::{Admission, Admitted, Watch};
+use super::admission::{Admission, Admitted};
 use super::semaphore::Semaphore;
 
 const FUSE: Duration = Duration::from_secs(600);
@@ -13,13 +13,8 @@ fn gate(workers: usize, max_pending: usize) -> Arc<Admission<u32>> {
     Arc::new(Admission::new(workers, max_pending, Semaphore::new().expect("two descriptors are free")))
 }
 
-/// The next one to have waited for no time at all.
-fn expired(gate: &Admission<u32>) -> Watch<u32> {
-    gate.watch(Some(Duration::ZERO), None, None)
-}
-
 #[test]
-fn the_waiting_run_in_the_order_of_arrival_and_the_rest_is_turned_away() {
+fn the_waiting_are_served_in_the_order_of_arrival_and_the_rest_is_refused() {
     let gate = gate(1, 2);
     for item in 1..=3 {
         assert_eq!(gate.admit(item), Admitted::Waits);
@@ -44,7 +39,7 @@ fn without_a_queue_there_are_as_many_places_as_workers() {
 }
 
 #[test]
-fn a_worker_sleeps_until_somebody_waits_or_the_gate_closes() {
+fn a_worker_sleeps_until_a_client_waits_or_admission_closes() {
     let gate = gate(1, 0);
     thread::scope(|scope| {
         let worker = scope.spawn(|| iter::from_fn(|| gate.next().map(|(item, _)| item)).collect::<Vec<_>>());
@@ -58,7 +53,7 @@ fn a_worker_sleeps_until_somebody_waits_or_the_gate_closes() {
 }
 
 #[test]
-fn whoever_wants_a_place_or_an_idle_gate_is_woken() {
+fn a_thread_that_waits_for_a_place_or_for_idleness_is_woken() {
     let gate = gate(1, 0);
     gate.admit(1);
     let (_, permit) = gate.next().expect("it waits");
@@ -72,62 +67,86 @@ fn whoever_wants_a_place_or_an_idle_gate_is_woken() {
 }
 
 #[test]
-fn whoever_watches_the_gate_is_woken_by_those_for_whom_no_worker_is_free() {
+fn the_reaper_is_woken_by_clients_for_which_no_worker_is_free() {
     let gate = gate(1, 1);
     gate.admit(1);
     let (_, _permit) = gate.next().expect("it waits");
+    assert_eq!(gate.take_overdue(Duration::ZERO), Err(None));
     thread::scope(|scope| {
-        let expired = scope.spawn(|| expired(&gate));
+        let news = scope.spawn(|| gate.wait_for_news(None));
         gate.admit(2);
-        assert!(expired.join().is_ok_and(|watch| watch == Watch::Expired(2)));
+        assert!(news.join().is_ok_and(|is_open| is_open));
     });
+    assert!(gate.take_overdue(FUSE).is_err_and(|due| due.is_some_and(|due| due > Instant::now())));
+    assert_eq!(gate.take_overdue(Duration::ZERO), Ok(2));
     thread::scope(|scope| {
-        let expired = scope.spawn(|| gate.watch(Some(FUSE), None, None));
         gate.admit(3);
+        // The news of the third client is there before anything waits for it.
+        assert!(gate.wait_for_news(None));
+        let reaper = scope.spawn(|| while gate.wait_for_news(Some(Instant::now() + FUSE)) {});
         let placed = scope.spawn(|| gate.wait_for_place());
         assert_eq!(gate.close(), [3]);
-        assert!(expired.join().is_ok_and(|watch| watch == Watch::Closed));
-        assert!(placed.join().is_ok());
+        assert!(reaper.join().is_ok() && placed.join().is_ok());
     });
     assert_eq!(gate.admit(4), Admitted::Closed(4));
 }
 
-#[test]
-fn a_worker_is_asked_for_once_for_each_that_waits() {
-    let gate = gate(1, 3);
-    let watch = || gate.watch(None, Some(Instant::now()), Some(Instant::now()));
-    gate.admit(1);
-    let (_, first) = gate.next().expect("it waits");
-    assert_eq!(watch(), Watch::Time);
-    gate.admit(2);
-    assert_eq!(watch(), Watch::NeedsWorker);
-    assert_eq!(watch(), Watch::Time);
-    gate.admit(3);
-    assert_eq!(watch(), Watch::NeedsWorker);
-    // The worker that was asked for comes free and takes up the second; the third still has its own.
-    drop(first);
-    let (_, second) = gate.next().expect("it waits");
-    assert_eq!(watch(), Watch::Time);
-    drop(second);
-    let (_, _third) = gate.next().expect("it waits");
-    // Nobody is expected any more, so the next one who waits needs a worker again.
-    gate.admit(4);
-    assert_eq!(watch(), Watch::NeedsWorker);
+/// How many sessions must be asked for their workers. All of them are, if `asked`.
+fn expect(gate: &Admission<u32>, asked: bool) -> usize {
+    gate.expect_workers().map_or(0, |mut expected| {
+        let workers = expected.workers();
+        expected.asked(if asked { workers } else { 0 });
+        workers
+    })
 }
 
 #[test]
-fn a_worker_that_comes_free_at_once_is_not_expected_for_ever() {
+fn a_worker_is_asked_for_once_for_each_client_that_waits() {
+    let gate = gate(1, 3);
+    gate.admit(1);
+    let (_, first) = gate.next().expect("it waits");
+    assert_eq!(expect(&gate, true), 0);
+    gate.admit(2);
+    assert_eq!(expect(&gate, true), 1);
+    assert!(!gate.lacks_workers());
+    gate.admit(3);
+    assert!(gate.lacks_workers());
+    assert_eq!(expect(&gate, true), 1);
+    // The worker that was asked for becomes free and serves the second; the third still has its own.
+    drop(first);
+    let (_, second) = gate.next().expect("it waits");
+    assert_eq!(expect(&gate, true), 0);
+    drop(second);
+    let (_, _third) = gate.next().expect("it waits");
+    // No worker is expected any more, so the next client that waits needs one again.
+    gate.admit(4);
+    assert_eq!(expect(&gate, true), 1);
+}
+
+#[test]
+fn a_worker_for_which_no_session_was_asked_is_not_expected() {
+    let gate = gate(1, 2);
+    gate.admit(1);
+    let (_, _first) = gate.next().expect("it waits");
+    gate.admit(2);
+    assert_eq!(expect(&gate, false), 1);
+    assert_eq!(expect(&gate, false), 1);
+    gate.admit(3);
+    assert_eq!(expect(&gate, false), 2);
+}
+
+#[test]
+fn a_worker_that_becomes_free_at_once_is_not_expected_for_ever() {
     let gate = gate(1, 1);
-    let watch = || gate.watch(None, Some(Instant::now()), Some(Instant::now()));
     gate.admit(1);
     let (_, first) = gate.next().expect("it waits");
     gate.admit(2);
-    assert_eq!(watch(), Watch::NeedsWorker);
-    // Before the reaper has done anything with that answer.
+    let expected = gate.expect_workers();
+    assert!(expected.is_some());
+    // Before any session was asked.
     drop(first);
     let (_, _second) = gate.next().expect("it waits");
     gate.admit(3);
-    assert_eq!(watch(), Watch::NeedsWorker);
-    gate.expect_no_worker();
-    assert_eq!(watch(), Watch::NeedsWorker);
+    drop(expected);
+    assert_eq!(expect(&gate, true), 1);
 }

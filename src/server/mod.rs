@@ -1,48 +1,49 @@
 //! [`Server`] and [`RunningServer`]: how the parts are wired, and the only place with the stop order.
 //!
-//! The threads of a running server, all named `hebra-...`: an acceptor for each listener, the workers of the
-//! pool, the lingering thread, the reaper, the logging thread. Only this module starts and ends them.
+//! The threads of a running server, all named `hebra-...`: an acceptor for each listener, the workers of the pool, the
+//! reaper, the lingering thread, the logging thread. Only this module starts and ends them.
 
 mod acceptor;
 mod admission;
 // Not inside `admission`, which `tests/model` builds a second time.
 #[cfg(test)]
 mod admission_tests;
-mod sync;
 mod worker;
-mod semaphore;
 mod registry;
 mod reaper;
 mod pool;
+mod semaphore;
+mod sync;
 
+use std::fmt;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
 use threadpool::ThreadPool;
 
 use self::admission::Admission;
+use self::registry::Registry;
 use self::semaphore::Semaphore;
-use self::worker::Core;
-use crate::events::{EventLog, EventSink, Subscribers};
+use self::worker::{Core, HandlerFactory};
+use crate::client::Client;
+use crate::config::ServerConfig;
+use crate::error::Error;
+use crate::events::{Event, EventLog, EventSink, RefuseReason, Stats, Subscribers, Subscription};
 use crate::net::addresses::Sockets;
-use crate::net::per_peer::Peers;
+use crate::net::per_peer::PeerLimit;
 use crate::net::threads::{LAST_WAIT, LimitedThread, join, spawn};
 use crate::net::{limits, listener};
-use crate::session::{BusyPoll, Connection, LINGER, Linger, Writers, linger};
+use crate::service::Handler;
+use crate::session::{BusyPoll, LINGER, Linger, Session, Writers, linger};
 use crate::shutdown::ShutdownToken;
-use crate::{Error, Event, Handler, RefuseReason, ServerConfig, Stats};
 
-/// How long the sessions of a stopping server have to take up what has arrived, before those that wait for
-/// their clients count as silent; and how often that is looked at.
+/// How long the sessions of a stopping server have to read what has arrived, before those that wait for their clients
+/// count as idle; and how often that is checked.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Makes a client's handler.
-type HandlerFactory = dyn Fn(&Connection<'_>) -> Box<dyn Handler> + Send + Sync;
-
-/// A server that listens and does not accept yet: clients that connect are held by the kernel.
+/// A server that listens and does not accept yet: the kernel holds the clients that connect.
 pub struct Server {
     config: ServerConfig,
     factory: Box<HandlerFactory>,
@@ -52,26 +53,51 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on every address of `config` and starts the workers. `factory` makes the handler of each
-    /// client, on the worker that serves it.
+    /// Listens on every address of `config` and starts the workers. `factory` makes the handler of each session, on
+    /// the worker that serves it.
     ///
     /// # Errors
     ///
-    /// [`Error`] names the option, the address or the limit that stands in the way.
+    /// [`Error`] names the field, the address or the limit that is in the way.
     pub fn bind<H: Handler + 'static>(
         config: ServerConfig,
-        factory: impl Fn(&Connection<'_>) -> H + Send + Sync + 'static,
+        factory: impl Fn(&Session) -> H + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         config.validate()?;
         let listeners = listener::bind(&config.listen, config.backlog, config.write_timeout)?;
+        Self::with(config, listeners, factory)
+    }
+
+    /// Serves listeners that the caller has bound, for example sockets that a service manager passed to the process.
+    /// It ignores [`listen`](ServerConfig::listen) and [`backlog`](ServerConfig::backlog), and makes the listeners
+    /// blocking.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] names the field, the listener or the limit that is in the way.
+    pub fn from_listeners<H: Handler + 'static>(
+        config: ServerConfig,
+        listeners: Vec<TcpListener>,
+        factory: impl Fn(&Session) -> H + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        config.validate_all_but_addresses()?;
+        let listeners = listener::adopt(listeners, config.write_timeout)?;
+        Self::with(config, listeners, factory)
+    }
+
+    fn with<H: Handler + 'static>(
+        config: ServerConfig,
+        listeners: Sockets<TcpListener>,
+        factory: impl Fn(&Session) -> H + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
         let pool = pool::start(config.workers, config.stack_size)?;
-        let factory =
-            Box::new(move |connection: &Connection<'_>| -> Box<dyn Handler> { Box::new(factory(connection)) });
+        let factory = Box::new(move |session: &Session| -> Box<dyn Handler> { Box::new(factory(session)) });
         let addresses = listeners.addresses();
         Ok(Self { config, factory, listeners, addresses, pool })
     }
 
-    /// The addresses listened on, with the ports they really have.
+    /// Returns the addresses listened on, with the ports that they really have.
+    #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -89,8 +115,8 @@ impl Server {
         let (lingering, leaving) = Linger::new();
         let core = Arc::new(Core {
             admission: Arc::new(Admission::new(config.workers, config.max_pending, sleep)),
-            peers: config.max_per_ip.map(|limit| Arc::new(Peers::new(limit))),
-            registry: Arc::default(),
+            peers: config.max_per_ip.map(|limit| Arc::new(PeerLimit::new(limit))),
+            registry: Arc::new(Registry::new(config.max_outgoing)),
             token: ShutdownToken::default(),
             busy_poll: config.busy_poll.map(BusyPoll::new),
             writers: Writers::new(config.workers),
@@ -109,12 +135,12 @@ impl Server {
         let subscribers = Subscribers::new(core.sink.counts());
         let counts = Arc::clone(core.sink.counts());
         // No sink goes into this closure: the logging thread ends when the last sink is gone.
-        let stats = {
+        let totals = {
             let (registry, admission) = (Arc::clone(&core.registry), Arc::clone(&core.admission));
             let counts = Arc::clone(&counts);
             move || worker::stats(&registry, &admission, &counts)
         };
-        let log = EventLog::new(events, counts, subscribers.clone(), core.config.stats_interval, stats);
+        let log = EventLog::new(events, counts, subscribers.clone(), core.config.stats_interval, totals);
         let mut threads = Threads {
             acceptors: Vec::new(),
             reaper: None,
@@ -124,7 +150,9 @@ impl Server {
             pool,
         };
         match threads.accept_on(listeners.bound) {
-            Ok(()) => Ok(RunningServer { addresses, subscribers, threads: Some(threads) }),
+            Ok(()) => {
+                Ok(RunningServer { addresses, subscribers, stop: StopHandle::default(), threads: Some(threads) })
+            }
             Err(error) => {
                 threads.stop(Duration::ZERO);
                 Err(error)
@@ -133,35 +161,69 @@ impl Server {
     }
 }
 
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
 /// A server that accepts. Dropping it stops it without a drain; [`RunningServer::shutdown`] drains.
 pub struct RunningServer {
     addresses: Vec<SocketAddr>,
-    subscribers: Subscribers,
-    /// Taken when the server is stopped.
+    subscribers: Subscribers<Event>,
+    stop: StopHandle,
+    /// `None` once the server is stopped.
     threads: Option<Threads>,
 }
 
 impl RunningServer {
-    /// The addresses listened on, with the ports they really have.
+    /// Returns the addresses listened on, with the ports that they really have.
+    #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// The totals at this moment. They are exact: what a client has seen the end of is counted.
+    /// Returns the totals at this moment. They are exact: a session whose end a client has seen is counted.
+    #[must_use]
     pub fn stats(&self) -> Stats {
         self.threads.as_ref().map(|threads| threads.core.stats()).unwrap_or_default()
     }
 
-    /// A copy of each event from now on, until the server has stopped.
+    /// Returns the clients that are being served, the oldest session first.
+    #[must_use]
+    pub fn clients(&self) -> Vec<Client> {
+        self.threads.as_ref().map(|threads| threads.core.registry.clients()).unwrap_or_default()
+    }
+
+    /// Ends the session of client `id`: after its current message, or at once if the client is idle. Returns whether
+    /// the client is being served.
+    pub fn disconnect(&self, id: u64) -> bool {
+        self.threads.as_ref().is_some_and(|threads| threads.core.registry.disconnect(id))
+    }
+
+    /// Returns a copy of each event from now on, until the server has stopped.
     ///
-    /// A subscriber that lets 4,096 events wait misses the next. Messages are sampled as for the log
-    /// ([`log_messages`](ServerConfig::log_messages)), whatever the log's level.
-    pub fn subscribe(&self) -> Receiver<Event> {
+    /// Messages are sampled as for the log ([`log_messages`](ServerConfig::log_messages), which is off by default),
+    /// whatever the log's level is.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription<Event> {
         self.subscribers.subscribe()
     }
 
-    /// Stops: accepts nobody any more, answers what has been received, and waits up to `grace` for the
-    /// sessions to end before it closes the rest. Connections that the kernel still holds are reset.
+    /// Returns a handle with which any thread can end [`wait`](Self::wait).
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Blocks until a [`StopHandle`] asks for a stop. The server still runs then: call
+    /// [`shutdown`](Self::shutdown) next.
+    pub fn wait(&self) {
+        self.stop.wait();
+    }
+
+    /// Stops: accepts no client any more, answers what was received, and waits up to `grace` for the sessions to end
+    /// before it closes the rest. Connections that the kernel still holds are reset.
     ///
     /// It takes at most `grace` and a few seconds, whatever clients, handlers and the log do.
     pub fn shutdown(mut self, grace: Duration) -> ShutdownReport {
@@ -173,25 +235,48 @@ impl RunningServer {
     }
 }
 
+impl fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningServer").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
 impl Drop for RunningServer {
     fn drop(&mut self) {
         self.stop(Duration::ZERO);
     }
 }
 
-/// How a shutdown went.
+/// Asks for a stop from any thread. Clones ask the same server.
+#[derive(Clone, Debug, Default)]
+pub struct StopHandle(Arc<(Mutex<bool>, Condvar)>);
+
+impl StopHandle {
+    /// Ends [`RunningServer::wait`], now and from now on.
+    pub fn stop(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+
+    fn wait(&self) {
+        let asked = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.0.1.wait_while(asked, |asked| !*asked));
+    }
+}
+
+/// The result of a shutdown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
     /// Sessions that had not ended by the deadline and were closed.
     pub cut_off: usize,
-    /// Sessions whose handler did not return even then. Their threads go on until it does.
+    /// Sessions whose handler did not return even then. Their threads run until it does.
     pub abandoned: usize,
     /// The final totals.
     pub stats: Stats,
 }
 
-/// The threads of a running server, and what it takes to end them.
+/// The threads of a running server, and what is needed to end them.
 struct Threads {
     core: Arc<Core>,
     pool: ThreadPool,
@@ -202,7 +287,7 @@ struct Threads {
 }
 
 impl Threads {
-    /// Sets the workers to work and starts the threads that let clients in.
+    /// Gives the workers their jobs and starts the threads that admit clients.
     fn accept_on(&mut self, listeners: Vec<(SocketAddr, TcpListener)>) -> Result<(), Error> {
         for _ in 0..self.core.config.workers {
             let core = Arc::clone(&self.core);
@@ -222,7 +307,7 @@ impl Threads {
     /// The stop order. Each step needs the ones before it.
     fn stop(self, grace: Duration) -> ShutdownReport {
         let Self { core, pool, acceptors, reaper, linger, log } = self;
-        // 1. Everyone can see it; nobody new gets in, and an acceptor that waits for a place is woken.
+        // 1. Every thread can see it, no client is admitted, and an acceptor that waits for a place is woken.
         core.token.trigger();
         let waiting = core.admission.close();
         // 2. The acceptors end and the listeners close.
@@ -236,20 +321,20 @@ impl Threads {
         for arrival in waiting {
             core.refuse(arrival, RefuseReason::Shutdown);
         }
-        // 3. Busy sessions answer what has arrived and end. Clients that are silent once that has settled are
-        // told the end; they close, or have their sessions ended.
+        // 3. Busy sessions answer what has arrived and end. Clients that are idle once that has settled are told the
+        // end; they close, or their sessions are ended.
         let sessions = core.registry.begin_drain();
         core.sink.send(Event::Draining { sessions });
         let began = Instant::now();
         let mut idle = false;
         while !idle && began.elapsed() < grace {
             idle = core.admission.wait_idle(SETTLE.min(grace.saturating_sub(began.elapsed())));
-            core.registry.finish_silent();
+            core.registry.half_close_idle();
             if began.elapsed() > SETTLE + LINGER {
-                core.registry.end_finished();
+                core.registry.end_half_closed();
             }
         }
-        // 4. The rest is closed.
+        // 4. The other sessions are cut off.
         let mut cut_off = 0;
         if !idle {
             core.token.cut();
@@ -261,13 +346,13 @@ impl Threads {
         }
         let stats = core.stats();
         let report = ShutdownReport { cut_off, abandoned: stats.live, stats };
-        // 5. The pool. Its join has no time limit, so it is for an idle pool only.
+        // 5. The pool ends. Its join has no time limit, so only an idle pool is joined.
         if idle {
             pool.join();
         }
         drop(pool);
-        // 6. The lingering and the logging thread end when their last sender is gone: with this, unless a
-        // handler still runs and holds one.
+        // 6. The lingering and the logging thread end when their last sender is gone: this one, unless a handler still
+        // runs and holds another.
         drop(core);
         if idle {
             join(linger);

@@ -1,10 +1,10 @@
-//! The thread pool, and the limit that stands in its way.
+//! The thread pool, and the limit that it can run into.
 
 use std::panic::catch_unwind;
 
 use threadpool::ThreadPool;
 
-use crate::Error;
+use crate::error::Error;
 use crate::net::limits::{self, MAPPINGS_PER_THREAD};
 
 /// Starts the workers.
@@ -21,8 +21,8 @@ pub(crate) fn start(workers: usize, stack_size: usize) -> Result<ThreadPool, Err
             "each needs {MAPPINGS_PER_THREAD} memory mappings, and vm.max_map_count is {limit}"
         )));
     }
-    // The pool unwraps the result of each spawn. Unwinding drops its half of the job channel, which ends
-    // the threads that were started.
+    // The pool unwraps the result of each spawn. The unwinding drops its half of the job channel, which ends the
+    // threads that were started.
     catch_unwind(|| {
         threadpool::Builder::new()
             .num_threads(workers)

@@ -1,50 +1,57 @@
-//! The reaper: the one thread that owns time. It ends what has lasted too long, so that no session needs a
-//! timer or a thread of its own.
+//! The reaper: the one thread that owns time. It ends what has lasted too long, so that no session needs a timer or a
+//! thread of its own.
 //!
-//! It sleeps until somebody has waited too long for a worker, a worker is needed from a silent client, a client
-//! has been silent for too long or a session has reached its age; in between it looks at nobody.
+//! It sleeps until the earliest deadline: of a client that waits, of a session's silence or of its age. It scans the
+//! sessions for the next one, which takes 0.3 ms for 10,000, and at most a hundred times a second.
 
 use std::time::{Duration, Instant};
 
-use super::admission::Watch;
-use super::registry::Candidate;
 use super::worker::Core;
-use crate::RefuseReason;
-use crate::session::Order;
+use crate::events::{CloseReason, RefuseReason};
 
-/// Runs until the gate closes.
+/// How long the reaper rests between two scans of the sessions.
+const REST: Duration = Duration::from_millis(10);
+
+/// Runs until admission closes.
 pub(crate) fn run(core: &Core) {
     let config = &core.config;
-    let mut yield_from = config.yield_after.map(|_| Instant::now());
-    let mut end_at = config.idle_timeout.or(config.max_lifetime).map(|_| Instant::now());
+    let started = Instant::now();
+    // When to look again for sessions that are idle enough to give up their workers, idle for too long, or too old.
+    let mut yield_from = config.yield_after.map(|_| started);
+    let mut idle_at = config.idle_timeout.map(|_| started);
+    let mut expire_at = config.max_lifetime.map(|_| started);
     loop {
-        match core.admission.watch(config.queue_timeout, yield_from, end_at) {
-            Watch::Closed => return,
-            Watch::Expired(arrival) => core.refuse(arrival, RefuseReason::QueueTimeout),
-            Watch::NeedsWorker => {
-                yield_from =
-                    config.yield_after.map(|limit| match core.registry.order_silent(limit, Order::Yield) {
-                        Candidate::Ordered => Instant::now(),
-                        Candidate::NotBefore(time) => {
-                            core.admission.expect_no_worker();
-                            time
-                        }
-                    });
-            }
-            Watch::Time => {
-                let idle = config.idle_timeout.map(|limit| end_idle(core, limit));
-                let expired = config.max_lifetime.map(|limit| core.registry.order_expired(limit));
-                end_at = idle.into_iter().chain(expired).min();
-            }
+        let now = Instant::now();
+        let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
+        let overdue_at = config.queue_timeout.and_then(|limit| refuse_overdue(core, limit));
+        if let Some(limit) = config.yield_after.filter(|_| is_due(yield_from))
+            && let Some(mut expected) = core.admission.expect_workers()
+        {
+            let (ended, next) = core.registry.end_idle(limit, CloseReason::Yielded, expected.workers());
+            expected.asked(ended);
+            yield_from = Some(next.max(now + REST));
+        }
+        if let Some(limit) = config.idle_timeout.filter(|_| is_due(idle_at)) {
+            let (_, next) = core.registry.end_idle(limit, CloseReason::IdleTimeout, usize::MAX);
+            idle_at = Some(next.max(now + REST));
+        }
+        if let Some(limit) = config.max_lifetime.filter(|_| is_due(expire_at)) {
+            expire_at = Some(core.registry.end_expired(limit));
+        }
+        // Without a client that lacks a worker there is no reason to look for one.
+        let yield_from = yield_from.filter(|_| core.admission.lacks_workers());
+        if !core.admission.wait_for_news([overdue_at, yield_from, idle_at, expire_at].into_iter().flatten().min()) {
+            return;
         }
     }
 }
 
-/// Ends the sessions whose clients have been silent for longer than `limit`; when the next one will have been.
-fn end_idle(core: &Core, limit: Duration) -> Instant {
+/// Refuses the clients that have waited for longer than `limit`. Returns when the next one will have.
+fn refuse_overdue(core: &Core, limit: Duration) -> Option<Instant> {
     loop {
-        if let Candidate::NotBefore(time) = core.registry.order_silent(limit, Order::Idle) {
-            return time;
+        match core.admission.take_overdue(limit) {
+            Ok(arrival) => core.refuse(arrival, RefuseReason::QueueTimeout),
+            Err(due) => return due,
         }
     }
 }

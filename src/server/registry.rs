@@ -1,4 +1,4 @@
-//! The sessions: who is connected, and the counts over all that ever were.
+//! The sessions of a server, and the counts of all that ever were.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::events::Totals;
-use crate::session::{Order, Session, nanos};
-use crate::{Client, Stats};
+use crate::client::Client;
+use crate::events::{CloseReason, Stats, Totals};
+use crate::session::{Session, nanos};
 
-/// All sessions that are on a worker, and the totals of those that were.
+/// All sessions that are on a worker, and the totals of those that have ended.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    /// Where the times of this server begin; they are nanoseconds since.
+    /// Where the times of this server begin. They are nanoseconds since then.
     epoch: Instant,
+    max_outgoing: usize,
     sessions: Mutex<Sessions>,
     accepted: AtomicU64,
     refused: AtomicU64,
@@ -25,46 +26,32 @@ pub(crate) struct Registry {
 struct Sessions {
     /// By start and number: the oldest comes first.
     live: BTreeMap<(u64, u64), Arc<Session>>,
-    /// By silence and number, as it was when last looked at, without those that were asked to end. Whoever
-    /// has spoken since stands too far in front, and is moved back when it is its turn: that way no message
-    /// has to be noted here, and finding the longest silent moves each session at most once for all it said.
-    silent: BTreeMap<(u64, u64), Arc<Session>>,
     finished: u64,
     finished_silent: u64,
     finished_totals: Totals,
 }
 
-/// Whether there was a session to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Candidate {
-    /// It was asked to.
-    Ordered,
-    /// There is none before this time.
-    NotBefore(Instant),
-}
-
-impl Default for Registry {
-    fn default() -> Self {
+impl Registry {
+    /// No sessions yet. Of what is pushed to a client, at most `max_outgoing` bytes wait.
+    pub(crate) fn new(max_outgoing: usize) -> Self {
         Self {
             epoch: Instant::now(),
+            max_outgoing,
             sessions: Mutex::default(),
             accepted: AtomicU64::default(),
             refused: AtomicU64::default(),
             panicked: AtomicU64::default(),
         }
     }
-}
 
-impl Registry {
     /// Counts and numbers an accepted connection.
     pub(crate) fn number(&self, peer: SocketAddr) -> Client {
-        let id = self.accepted.fetch_add(1, Relaxed) + 1;
-        Client { id, peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()) }
+        Client::new(self.accepted.fetch_add(1, Relaxed) + 1, peer)
     }
 
-    /// A session of this server's times.
+    /// Makes a session that is not registered.
     pub(crate) fn session(&self, client: Client, stream: TcpStream) -> Arc<Session> {
-        Arc::new(Session::new(client, stream, self.epoch))
+        Session::new(client, stream, self.epoch, self.max_outgoing)
     }
 
     pub(crate) fn count_refused(&self) {
@@ -81,88 +68,94 @@ impl Registry {
         let mut sessions = self.lock();
         let start = self.now();
         sessions.live.insert((start, client.id), Arc::clone(&session));
-        sessions.note_silence(&session, start);
         Registered { registry: self, session, start }
     }
 
-    /// Asks the session that has been silent longest to end, if it has been for longer than `limit`.
-    pub(crate) fn order_silent(&self, limit: Duration, order: Order) -> Candidate {
-        let mut sessions = self.lock();
+    /// Ends up to `most` sessions whose clients have been idle for longer than `limit`, the longest idle ones first.
+    /// Returns how many, and the earliest time at which another one can be due.
+    pub(crate) fn end_idle(&self, limit: Duration, reason: CloseReason, most: usize) -> (usize, Instant) {
+        let sessions = self.lock();
         let now = self.now();
-        while let Some(((noted, _), session)) = sessions.silent.pop_first() {
-            let mut since = session.pulse.silent_since(now);
-            if now - since >= nanos(limit) && session.has_unread() {
-                // It has spoken, and its worker has not come to run yet.
-                since = now;
-            }
-            if since > noted {
-                sessions.note_silence(&session, since);
-            } else if now - since < nanos(limit) {
-                sessions.note_silence(&session, since);
-                return Candidate::NotBefore(self.epoch + Duration::from_nanos(since) + limit);
+        let mut earliest = now;
+        let mut due = Vec::new();
+        for session in sessions.live.values().filter(|session| session.state.reason().is_none()) {
+            let since = session.state.idle_since(now);
+            if now - since >= nanos(limit) {
+                due.push((since, session));
             } else {
-                session.end(order);
-                return Candidate::Ordered;
+                earliest = earliest.min(since);
             }
         }
-        Candidate::NotBefore(Instant::now() + limit)
+        due.sort_unstable_by_key(|(since, _)| *since);
+        let mut ended = 0;
+        for (since, session) in due {
+            if ended == most {
+                earliest = earliest.min(since);
+                break;
+            }
+            // One whose message waits for its worker is not idle.
+            ended += usize::from(session.end_if_idle(reason));
+        }
+        (ended, self.epoch + Duration::from_nanos(earliest) + limit)
     }
 
-    /// Asks all sessions that are older than `limit` to end; when the next one will be.
-    pub(crate) fn order_expired(&self, limit: Duration) -> Instant {
-        let mut sessions = self.lock();
+    /// Asks all sessions that are older than `limit` to end. Returns when the next one will be.
+    pub(crate) fn end_expired(&self, limit: Duration) -> Instant {
+        let sessions = self.lock();
         let old = self.now().saturating_sub(nanos(limit));
-        let expired: Vec<Arc<Session>> = sessions
-            .live
-            .range(..=(old, u64::MAX))
-            .map(|(_, session)| Arc::clone(session))
-            .filter(|session| session.pulse.order().is_none())
-            .collect();
-        for session in expired {
-            sessions.forget_silence(&session);
-            session.end(Order::Expire);
+        for (_, session) in sessions.live.range(..=(old, u64::MAX)) {
+            session.end(CloseReason::Expired);
         }
         let next = sessions.live.range((old + 1, 0)..).next().map_or(self.now(), |((start, _), _)| *start);
         self.epoch + Duration::from_nanos(next) + limit
     }
 
-    /// The time of this server.
+    /// Returns the time of this server.
     fn now(&self) -> u64 {
         nanos(self.epoch.elapsed())
     }
 
-    /// Prepares all live sessions for their last replies; how many there are.
+    /// Returns the clients with a session, the oldest session first.
+    pub(crate) fn clients(&self) -> Vec<Client> {
+        self.lock().live.values().map(|session| session.client()).collect()
+    }
+
+    /// Asks the session of one client to end. Returns whether there is one.
+    pub(crate) fn disconnect(&self, id: u64) -> bool {
+        let session = self.lock().live.values().find(|session| session.client().id == id).cloned();
+        session.is_some_and(|session| {
+            session.end(CloseReason::Disconnected);
+            true
+        })
+    }
+
+    /// Prepares all sessions for their last replies. Returns how many there are.
     pub(crate) fn begin_drain(&self) -> usize {
         let sessions = self.lock();
         sessions.live.values().for_each(|session| session.shrink_send_buffer());
         sessions.live.len()
     }
 
-    /// Tells the end to clients that have nothing to be answered: they close, and their sessions end.
-    pub(crate) fn finish_silent(&self) {
-        self.lock().live.values().for_each(|session| session.finish());
+    /// Tells the end to clients to which nothing is owed: they close, and their sessions end.
+    pub(crate) fn half_close_idle(&self) {
+        for session in self.lock().live.values() {
+            session.half_close_if_idle();
+        }
     }
 
     /// Ends the sessions whose client was told the end and does not close.
-    pub(crate) fn end_finished(&self) {
-        for session in self.lock().live.values().filter(|session| session.pulse.is_finished()) {
+    pub(crate) fn end_half_closed(&self) {
+        for session in self.lock().live.values().filter(|session| session.state.is_ended()) {
             session.shut(Shutdown::Read);
         }
     }
 
-    /// Ends all: those with nothing to answer, and those that are still busy, which are counted.
+    /// Ends all sessions. Returns how many still owed their clients something.
     pub(crate) fn cut(&self) -> usize {
-        let sessions = self.lock();
-        let is_busy = |session: &&Arc<Session>| {
-            session.finish();
-            let busy = session.is_owing();
-            session.shut(if busy { Shutdown::Both } else { Shutdown::Read });
-            busy
-        };
-        sessions.live.values().filter(is_busy).count()
+        self.lock().live.values().filter(|session| session.cut()).count()
     }
 
-    /// What the registry knows of the server's totals.
+    /// Returns what the registry knows of the server's totals.
     pub(crate) fn stats(&self) -> Stats {
         let sessions = self.lock();
         let mut totals = sessions.finished_totals;
@@ -189,17 +182,6 @@ impl Registry {
     }
 }
 
-impl Sessions {
-    fn note_silence(&mut self, session: &Arc<Session>, since: u64) {
-        session.noted_silence.store(since, Relaxed);
-        self.silent.insert((since, session.client.id), Arc::clone(session));
-    }
-
-    fn forget_silence(&mut self, session: &Session) {
-        self.silent.remove(&(session.noted_silence.load(Relaxed), session.client.id));
-    }
-}
-
 /// A session's entry in the registry, taken out on drop.
 pub(crate) struct Registered<'a> {
     registry: &'a Registry,
@@ -212,9 +194,9 @@ impl Registered<'_> {
         &self.session
     }
 
-    /// How long ago the session began.
+    /// Returns how long ago the session began.
     pub(crate) fn age(&self) -> Duration {
-        self.session.pulse.since(self.start)
+        self.session.state.since(self.start)
     }
 }
 
@@ -222,8 +204,7 @@ impl Drop for Registered<'_> {
     fn drop(&mut self) {
         let totals = self.session.counters.totals();
         let mut sessions = self.registry.lock();
-        sessions.live.remove(&(self.start, self.session.client.id));
-        sessions.forget_silence(&self.session);
+        sessions.live.remove(&(self.start, self.session.client().id));
         sessions.finished += 1;
         sessions.finished_silent += u64::from(totals.bytes_in == 0);
         sessions.finished_totals += totals;
@@ -238,26 +219,60 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_client_whose_message_waits_for_its_worker_is_not_silent() {
-        const LIMIT: Duration = Duration::from_millis(1);
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
-        let mut client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+    const LIMIT: Duration = Duration::from_millis(1);
+
+    fn connect(listener: &TcpListener) -> (TcpStream, TcpStream, SocketAddr) {
+        let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
         let (stream, peer) = listener.accept().expect("a client came");
-        let registry = Registry::default();
+        (client, stream, peer)
+    }
+
+    #[test]
+    fn a_client_whose_message_waits_for_its_worker_is_not_idle() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+        let (mut client, stream, peer) = connect(&listener);
+        let registry = Registry::new(0);
         let registered = registry.register(registry.number(peer), stream);
         let session = registered.session();
-        session.pulse.wait();
+        session.state.begin_wait();
+        let mut socket = session.socket().expect("it has one");
         client.write_all(b"x").expect("it is sent");
-        assert_eq!(session.stream.peek(&mut [0]).expect("it arrives"), 1);
+        assert_eq!(socket.peek(&mut [0]).expect("it arrives"), 1);
         thread::sleep(2 * LIMIT);
         if cfg!(target_os = "linux") {
-            assert!(matches!(registry.order_silent(LIMIT, Order::Idle), Candidate::NotBefore(_)));
-            assert_eq!(session.pulse.order(), None);
+            assert_eq!(registry.end_idle(LIMIT, CloseReason::IdleTimeout, 1).0, 0);
+            assert_eq!(session.state.reason(), None);
         }
-        assert_eq!((&session.stream).read(&mut [0]).expect("it is there"), 1);
+        assert_eq!(socket.read(&mut [0]).expect("it is there"), 1);
         thread::sleep(2 * LIMIT);
-        assert_eq!(registry.order_silent(LIMIT, Order::Idle), Candidate::Ordered);
-        assert_eq!(session.pulse.order(), Some(crate::CloseReason::IdleTimeout));
+        assert_eq!(registry.end_idle(LIMIT, CloseReason::IdleTimeout, 1).0, 1);
+        assert_eq!(session.state.reason(), Some(CloseReason::IdleTimeout));
+    }
+
+    #[test]
+    fn the_longest_idle_sessions_are_ended_and_no_more_than_asked() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+        let registry = Registry::new(0);
+        let mut clients = Vec::new();
+        let sessions: Vec<_> = (0..4)
+            .map(|_| {
+                let (client, stream, peer) = connect(&listener);
+                clients.push(client);
+                registry.register(registry.number(peer), stream)
+            })
+            .collect();
+        // The last one is busy, and the others began to wait in reverse order.
+        for registered in sessions[..3].iter().rev() {
+            registered.session().state.begin_wait();
+            thread::sleep(2 * LIMIT);
+        }
+        let reasons = || sessions.iter().map(|one| one.session().state.reason()).collect::<Vec<_>>();
+        let (ended, next) = registry.end_idle(LIMIT, CloseReason::Yielded, 2);
+        let yielded = Some(CloseReason::Yielded);
+        assert_eq!((ended, reasons()), (2, vec![None, yielded, yielded, None]));
+        assert!(next <= Instant::now(), "another one is due");
+        let (ended, next) = registry.end_idle(LIMIT, CloseReason::Yielded, 2);
+        assert_eq!((ended, reasons()), (1, vec![yielded, yielded, yielded, None]));
+        assert!(next > Instant::now() - LIMIT, "only a busy one is left");
     }
 }

@@ -1,9 +1,9 @@
-//! A counting semaphore whose sleepers are in nobody's way.
+//! A counting semaphore whose sleepers slow down no other lock.
 //!
-//! It is a pipe, a byte of which is a permit. Those who sleep on locks and condition variables share a few queues
-//! of their process in the kernel (16 on two cores since Linux 6.16), where every wake-up searches for its own:
-//! thousands of idle workers would slow down each lock of the server. Those who read a pipe wait in a queue of that
-//! pipe, and a byte wakes one of them (Linux 5.6 and later; elsewhere it may wake all, of whom all but one sleep again).
+//! It is a pipe, and a byte in it is a permit. Threads that sleep on locks and condition variables share a few queues of
+//! their process in the kernel (16 on two cores since Linux 6.16), which every wake-up searches: thousands of idle
+//! workers would slow down each lock of the server. Threads that read a pipe wait in a queue of that pipe, and a byte
+//! wakes one of them (Linux 5.6 and later; elsewhere it may wake all, and all but one sleep again).
 
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 
@@ -20,18 +20,18 @@ impl Semaphore {
         Ok(Self { permits, given })
     }
 
-    /// Gives `count` permits. Waits only while tens of thousands that were given have not been taken.
+    /// Adds `count` permits. Blocks only while tens of thousands of permits wait to be taken.
     pub(crate) fn post(&self, count: usize) {
-        // One does not allocate. It cannot fail while the other end is here.
+        // One permit does not allocate. It cannot fail while the other end is open.
         let _: io::Result<()> = match count {
             1 => (&self.given).write_all(&[0]),
             _ => (&self.given).write_all(&vec![0; count]),
         };
     }
 
-    /// Sleeps until there is a permit, and takes it.
+    /// Blocks until there is a permit, and takes it.
     pub(crate) fn wait(&self) {
-        // The other end is here, so a signal is the only error there can be.
+        // The other end is open, so a signal is the only possible error.
         while (&self.permits).read(&mut [0]).is_err() {}
     }
 }

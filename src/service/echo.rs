@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::{Handler, Next};
 
 /// Answers each message with itself, straight from the read buffer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Echo;
 
 impl Handler for Echo {

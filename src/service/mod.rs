@@ -1,31 +1,29 @@
-//! What is done with a client's messages: the [`Handler`] trait and the services that come with hebra.
+//! What is done with a client's messages: the [`Handler`] trait and the echo service.
 //!
-//! A handler runs on its client's worker thread and never sees the socket.
+//! A handler runs on its client's worker and never sees the socket.
 
 mod echo;
-mod greet;
-mod chat;
-mod pace;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
-use crate::CloseReason;
-pub use chat::{Member, Notice, Room, Seats};
-pub use echo::Echo;
-pub use greet::Greet;
+use crate::events::CloseReason;
 
-/// What is to happen after a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub use echo::Echo;
+
+/// What happens after a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Next {
-    /// Wait for the next message.
+    /// The session waits for the next message.
     Continue,
-    /// Send what was written and end the session.
+    /// What was written is sent, and the session ends.
     Close,
 }
 
-/// One client's conversation. Each session has a handler of its own, so its fields are that session's state.
+/// One side of one client's conversation. Each session has a handler of its own, so its fields are the state of
+/// that session.
 ///
-/// A panic in a handler ends its session and no other.
+/// A panic in a handler ends its session and no other. What it answered before still reaches the client.
 ///
 /// ```
 /// use std::io::{self, Write};
@@ -51,30 +49,51 @@ pub enum Next {
 /// assert_eq!((next, reply.as_slice()), (Next::Continue, b"1\n".as_slice()));
 /// # Ok::<(), io::Error>(())
 /// ```
+///
+/// # Why it is shaped like this
+///
+/// - The session calls the handler, and not the other way round. A handler that read from the socket would have to
+///   know about limits, timeouts and the stop; this way it cannot forget one, and it may block only as long as its
+///   own work takes.
+/// - A message is borrowed from the read buffer and an answer is written through a reference, so an echo copies and
+///   allocates nothing. `reply` is a `dyn Write`, because a handler is the same whether its replies go straight to a
+///   socket, are gathered, or are collected by a test.
+/// - A handler is `Send`, because the worker that runs it is not the thread that made the factory. It is not
+///   `Sync`: only its session uses it, so it needs no lock.
+/// - The end is a call of its own ([`closed`](Self::closed)) and not `Drop`, because it carries the reason.
 pub trait Handler: Send {
-    /// The session begins: speaks first, or turns the client away. It says nothing unless it is overridden.
+    /// Begins the session: the handler may speak first, or end the session. By default it says nothing.
     ///
     /// # Errors
     ///
-    /// As for [`Handler::message`].
+    /// As for [`message`](Self::message).
     fn open(&mut self, _reply: &mut dyn Write) -> io::Result<Next> {
         Ok(Next::Continue)
     }
 
     /// Takes one message, as the configured [`Framing`](crate::Framing) defines it, and writes the answer.
     ///
-    /// In [`Framing::Line`](crate::Framing::Line) the message ends with its line feed, except the last one
-    /// of a stream that ends without. In the other framings each write is a system call, [`writeln!`] being
-    /// one write: write an answer in one piece.
+    /// In the line framings the message ends with its line feed, except for the last one of a stream that ends
+    /// without. In the other framings each write is a system call ([`writeln!`] is one write), so write an answer in
+    /// one piece.
     ///
     /// # Errors
     ///
-    /// An error ends the session. Errors of `reply` are best passed on with `?`: the session knows whether
-    /// the client was too slow or gone.
+    /// An error ends the session. Pass errors of `reply` on with `?`: the session knows whether the client was too
+    /// slow or gone. The text of any other error is reported as [`Event::HandlerFailed`](crate::Event::HandlerFailed).
     fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next>;
 
-    /// Learns that the session has ended, and why. It is called last, and not after a panic, when the handler
-    /// is only dropped.
+    /// Chooses the line that tells the client why its session ends; the session adds CR LF. `usual` is what hebra
+    /// says; it is `None` if the client can know the reason. Return `None` to say nothing, for example if a line
+    /// that was not asked for would break your protocol. By default it returns `usual`.
+    ///
+    /// It is not called in [`Framing::Raw`](crate::Framing::Raw), nor for a client that takes no replies any more.
+    fn farewell(&mut self, _reason: CloseReason, usual: Option<Cow<'static, str>>) -> Option<Cow<'static, str>> {
+        usual
+    }
+
+    /// Learns that the session has ended, and why. It is the last call, and is not made after a panic, when the
+    /// handler is only dropped.
     fn closed(&mut self, _reason: CloseReason) {}
 }
 
@@ -85,6 +104,10 @@ impl<H: Handler + ?Sized> Handler for Box<H> {
 
     fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
         (**self).message(message, reply)
+    }
+
+    fn farewell(&mut self, reason: CloseReason, usual: Option<Cow<'static, str>>) -> Option<Cow<'static, str>> {
+        (**self).farewell(reason, usual)
     }
 
     fn closed(&mut self, reason: CloseReason) {

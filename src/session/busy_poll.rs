@@ -1,63 +1,63 @@
-//! Busy-polling: a session whose client answers within microseconds looks for the next message again and again
-//! instead of sleeping, because to be put to sleep and woken takes longer than that.
+//! Busy-polling: a session whose client answers within microseconds polls for the next message instead of sleeping,
+//! because a sleep and a wake-up take longer than that.
 //!
-//! It is for few clients: each that polls keeps a core busy, so one core at least is left to everybody else, and
-//! a session polls only while that pays. All others pay one look at the clock for each message.
+//! It is for few clients: each session that polls keeps a core busy, so at least one core is left to the others, and a
+//! session polls only while that pays. All other sessions pay one look at the clock for each message.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::slots::{Place, Places};
-use super::{Counted, Session};
+use super::slots::{Slot, Slots};
+use super::transport::SocketStream;
 
-/// A wait is short if it is at most so many windows long. One that is slept through is longer than one that is
+/// A wait is short if it is at most so many windows long. A wait that is slept through is longer than one that is
 /// polled through, by the wake-ups of both sides.
 const SHORT: u32 = 4;
 
-/// Short waits in a row before a session polls. Doubled each time that the window was too short for the next
-/// message, up to the most: then polling in vain is less than a thousandth of the time.
+/// Short waits in a row before a session polls. The number doubles each time that the window was too short for the
+/// next message, up to the maximum: then polling in vain takes less than a thousandth of the time.
 const LEAST_SHORT_WAITS: u32 = 16;
 const MOST_SHORT_WAITS: u32 = 4096;
 
-/// What the sessions of a server share: how long one polls for a message, and how many may at once.
+/// What the sessions of a server share: how long one polls for a message, and how many may poll at once.
 #[derive(Debug)]
 pub(crate) struct BusyPoll {
     window: Duration,
-    cores: Places,
+    cores: Slots,
 }
 
 impl BusyPoll {
     /// Polling for up to `window`, on all cores but one.
     pub(crate) fn new(window: Duration) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        Self { window, cores: Places::new(cores as u64 - 1) }
+        Self { window, cores: Slots::new(cores as u64 - 1) }
     }
 }
 
-/// A session's socket, which is polled while that pays. Nobody else may write to it meanwhile.
-pub(crate) struct Polled<'a> {
-    session: &'a Session,
+/// A session's socket, which is polled while that pays. Nothing else may write to it meanwhile.
+pub(crate) struct PolledStream<'a> {
+    socket: SocketStream<'a>,
     shared: &'a BusyPoll,
     /// While it polls, and its socket does not block.
-    core: Option<Place<'a>>,
+    core: Option<Slot<'a>>,
     short_waits: u32,
     /// Short waits that make it poll.
     enough: u32,
 }
 
-impl<'a> Polled<'a> {
-    pub(crate) fn new(session: &'a Session, shared: &'a BusyPoll) -> Self {
-        Self { session, shared, core: None, short_waits: 0, enough: LEAST_SHORT_WAITS }
+impl<'a> PolledStream<'a> {
+    pub(crate) fn new(socket: SocketStream<'a>, shared: &'a BusyPoll) -> Self {
+        Self { socket, shared, core: None, short_waits: 0, enough: LEAST_SHORT_WAITS }
     }
 
     /// Polls for the window; `WouldBlock` if nothing came.
-    fn poll(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn poll(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let until = Instant::now() + self.shared.window;
         loop {
-            match Counted(self.session).read(buffer) {
+            match self.socket.read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < until => {
-                    // Whoever else has something to do on this core comes first.
+                    // Other threads that have something to do on this core come first.
                     thread::yield_now();
                 }
                 read => return read,
@@ -65,10 +65,10 @@ impl<'a> Polled<'a> {
         }
     }
 
-    /// Waits for the client asleep, and begins to poll if it has answered quickly for a while.
+    /// Waits for the client in a sleep, and begins to poll if it has answered quickly for a while.
     fn sleep(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = Counted(self.session).read(buffer)?;
-        if self.session.pulse.waited() > self.shared.window * SHORT {
+        let count = self.socket.read(buffer)?;
+        if self.socket.session().state.waited() > self.shared.window * SHORT {
             self.short_waits = 0;
             return Ok(count);
         }
@@ -77,7 +77,7 @@ impl<'a> Polled<'a> {
             self.core = self.shared.cores.take();
             if self.polls() {
                 self.short_waits = 0;
-                self.set_nonblocking(true);
+                self.socket.set_nonblocking(true);
             }
         }
         Ok(count)
@@ -89,17 +89,12 @@ impl<'a> Polled<'a> {
 
     fn stop_polling(&mut self) {
         if self.core.take().is_some() {
-            self.set_nonblocking(false);
+            self.socket.set_nonblocking(false);
         }
-    }
-
-    fn set_nonblocking(&self, nonblocking: bool) {
-        // It cannot fail on an open socket.
-        let _: io::Result<()> = self.session.stream.set_nonblocking(nonblocking);
     }
 }
 
-impl Read for Polled<'_> {
+impl Read for PolledStream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.polls() {
             match self.poll(buffer) {
@@ -117,13 +112,13 @@ impl Read for Polled<'_> {
     }
 }
 
-impl Write for Polled<'_> {
+impl Write for PolledStream<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match Counted(self.session).write(bytes) {
+        match self.socket.write(bytes) {
             Err(error) if self.polls() && error.kind() == ErrorKind::WouldBlock => {
-                // A client that does not read is waited for asleep.
+                // For a client that does not read, the worker sleeps.
                 self.stop_polling();
-                Counted(self.session).write(bytes)
+                self.socket.write(bytes)
             }
             written => written,
         }
@@ -134,9 +129,9 @@ impl Write for Polled<'_> {
     }
 }
 
-impl Drop for Polled<'_> {
+impl Drop for PolledStream<'_> {
     fn drop(&mut self) {
-        // The socket may linger after this, and is to block then.
+        // The socket may linger after this, and must block then.
         self.stop_polling();
     }
 }
@@ -144,36 +139,42 @@ impl Drop for Polled<'_> {
 #[cfg(test)]
 mod tests {
     use std::net::{Shutdown, TcpListener, TcpStream};
+    use std::sync::Arc;
 
     use super::*;
-    use crate::Client;
+    use crate::client::Client;
+    use crate::session::Session;
 
     /// Longer than any test, so that what was sent counts as sent at once.
     const EVER: Duration = Duration::from_secs(60);
 
     /// A client, and its session in a server with one core to poll on.
-    fn connected(window: Duration) -> (TcpStream, Session, BusyPoll) {
+    fn connected(window: Duration) -> (TcpStream, Arc<Session>, BusyPoll) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
         let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
         let (stream, peer) = listener.accept().expect("a client came");
-        let session = Session::new(Client { id: 1, peer }, stream, Instant::now());
-        (client, session, BusyPoll { window, cores: Places::new(1) })
+        let session = Session::new(Client::new(1, peer), stream, Instant::now(), 0);
+        (client, session, BusyPoll { window, cores: Slots::new(1) })
+    }
+
+    fn polled<'a>(session: &'a Session, shared: &'a BusyPoll) -> PolledStream<'a> {
+        PolledStream::new(SocketStream::new(session).expect("it has a socket"), shared)
     }
 
     /// Reads `count` messages, each of which is there when it is waited for.
-    fn read(stream: &mut Polled<'_>, mut client: &TcpStream, count: u32) {
+    fn read(stream: &mut PolledStream<'_>, mut client: &TcpStream, count: u32) {
         for _ in 0..count {
             client.write_all(b"x").expect("it is sent");
-            let since = stream.session.pulse.wait();
+            let since = stream.socket.session().state.begin_wait();
             assert_eq!(stream.read(&mut [0; 8]).expect("it arrived"), 1);
-            stream.session.pulse.wake(since);
+            assert_eq!(stream.socket.session().state.end_wait(since), Ok(()));
         }
     }
 
     #[test]
     fn a_quick_client_is_polled_for_and_the_core_comes_back() {
         let (client, session, shared) = connected(EVER);
-        let mut stream = Polled::new(&session, &shared);
+        let mut stream = polled(&session, &shared);
         read(&mut stream, &client, LEAST_SHORT_WAITS - 1);
         assert!(!stream.polls());
         read(&mut stream, &client, 2);
@@ -187,17 +188,17 @@ mod tests {
     #[test]
     fn a_slow_client_is_not_polled_for() {
         let (client, session, shared) = connected(Duration::ZERO);
-        let mut stream = Polled::new(&session, &shared);
+        let mut stream = polled(&session, &shared);
         read(&mut stream, &client, 2 * LEAST_SHORT_WAITS);
         assert!(!stream.polls());
     }
 
     #[test]
-    fn nobody_polls_without_a_free_core() {
+    fn no_session_polls_without_a_free_core() {
         let (client, session, shared) = connected(EVER);
         let core = shared.cores.take();
         assert!(core.is_some());
-        let mut stream = Polled::new(&session, &shared);
+        let mut stream = polled(&session, &shared);
         read(&mut stream, &client, 2 * LEAST_SHORT_WAITS);
         assert!(!stream.polls());
         drop(core);
@@ -208,8 +209,9 @@ mod tests {
     #[test]
     fn polling_in_vain_gives_the_core_up_and_is_tried_again_later() {
         let (client, session, shared) = connected(Duration::from_millis(1));
-        let mut stream = Polled { core: shared.cores.take(), ..Polled::new(&session, &shared) };
-        stream.set_nonblocking(true);
+        let mut stream = polled(&session, &shared);
+        stream.core = shared.cores.take();
+        stream.socket.set_nonblocking(true);
         thread::scope(|scope| {
             scope.spawn(|| {
                 // The core comes back while the session still waits, which now sleeps.
@@ -224,12 +226,16 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_does_not_read_is_waited_for_asleep() {
+    fn the_worker_sleeps_for_a_client_that_does_not_read() {
         let (client, session, shared) = connected(EVER);
-        let mut stream = Polled::new(&session, &shared);
+        let mut stream = polled(&session, &shared);
         read(&mut stream, &client, LEAST_SHORT_WAITS);
         assert!(stream.polls());
-        session.stream.set_write_timeout(Some(Duration::from_millis(1))).expect("a valid timeout");
+        session
+            .socket()
+            .expect("it has a socket")
+            .set_write_timeout(Some(Duration::from_millis(1)))
+            .expect("a valid timeout");
         let error = loop {
             if let Err(error) = stream.write(&[b'x'; 64 * 1024]) {
                 break error;

@@ -1,68 +1,73 @@
-//! A connection as a service sees it: who it is, and a handle to push to it from any thread.
+//! [`ClientHandle`]: pushes to a client from any thread.
 
-use std::fmt;
 use std::sync::{Arc, Weak};
+use std::{error, fmt};
 
-use super::Session;
-use super::outbox::PushError;
-use crate::Client;
+use super::{Outbox, Session};
+use crate::client::Client;
+use crate::events::CloseReason;
 
-/// A connection that is about to be served: what its [`Handler`](crate::Handler) is made from.
-#[derive(Debug)]
-pub struct Connection<'a> {
-    session: &'a Arc<Session>,
-    max_outgoing: usize,
-}
-
-impl<'a> Connection<'a> {
-    pub(crate) fn new(session: &'a Arc<Session>, max_outgoing: usize) -> Self {
-        Self { session, max_outgoing }
-    }
-
-    /// Who it is.
-    pub fn client(&self) -> Client {
-        self.session.client
-    }
-
-    /// A handle with which any thread can push to the client.
-    ///
-    /// A session that was asked for one has a second thread, which sends what is pushed to the client and
-    /// what its handler answers, in the order of the calls; but a push may come between the parts of a long
-    /// answer, and in line framing before the answers to other lines that arrived with the last one. Ask only if
-    /// the service pushes.
-    pub fn handle(&self) -> ClientHandle {
-        self.session.open_outbox(self.max_outgoing);
-        ClientHandle { client: self.session.client, session: Arc::downgrade(self.session) }
-    }
-}
-
-/// Pushes to a client from any thread: [`Connection::handle`]. Clones are handles to the same client.
+/// Pushes to a client from any thread. [`Session::handle`] makes it; clones are handles to the same client.
 ///
 /// It keeps neither the session nor the connection alive.
 #[derive(Clone)]
 pub struct ClientHandle {
     client: Client,
+    outbox: Arc<Outbox>,
     session: Weak<Session>,
 }
 
+/// Why nothing was pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum PushError {
+    /// There is no room for it ([`max_outgoing`](crate::ServerConfig::max_outgoing)), most often because the client
+    /// has not read what was pushed before. Its session ends.
+    TooSlow,
+    /// The session has ended, or is about to.
+    Closed,
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooSlow => "the client reads too slowly",
+            Self::Closed => "the session has ended",
+        })
+    }
+}
+
+impl error::Error for PushError {}
+
 impl ClientHandle {
-    /// Who it is.
+    pub(super) fn new(client: Client, outbox: Arc<Outbox>, session: Weak<Session>) -> Self {
+        Self { client, outbox, session }
+    }
+
+    /// Returns the client.
     #[must_use]
     pub fn client(&self) -> Client {
         self.client
     }
 
-    /// Queues `bytes` for the client: all of them, in one piece, or none. Never waits.
+    /// Queues `bytes` for the client: all of them, in one piece, or none. Never blocks.
     ///
-    /// They are sent as they are, whatever the framing: who pushes what others have sent escapes it first.
+    /// They are sent as they are, whatever the framing is: escape what others have sent before you push it
+    /// ([`text`](crate::text)).
     ///
     /// # Errors
     ///
     /// [`PushError::TooSlow`] if more than [`max_outgoing`](crate::ServerConfig::max_outgoing) bytes would wait: the
-    /// client's session ends, because a message it has missed cannot be made up for. [`PushError::Closed`] if
+    /// client's session ends, because a message that it has missed cannot be made up for. [`PushError::Closed`] if
     /// the session has ended or is about to.
     pub fn push(&self, bytes: &[u8]) -> Result<(), PushError> {
-        self.session.upgrade().map_or(Err(PushError::Closed), |session| session.push(bytes))
+        let pushed = self.outbox.push(bytes);
+        if pushed == Err(PushError::TooSlow)
+            && let Some(session) = self.session.upgrade()
+        {
+            session.break_off(CloseReason::TooSlow);
+        }
+        pushed
     }
 
     /// Ends the session: what was pushed is still sent, what the client sends from now on is not answered.
@@ -70,8 +75,9 @@ impl ClientHandle {
     /// The session has not ended when this returns; [`Handler::closed`](crate::Handler::closed) tells.
     pub fn close(&self) {
         if let Some(session) = self.session.upgrade() {
-            session.dismiss();
+            session.state.end(CloseReason::ServiceClosed);
         }
+        self.outbox.close();
     }
 }
 

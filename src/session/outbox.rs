@@ -1,21 +1,24 @@
-//! What is to be sent to one client by somebody else than its worker: a bounded queue of bytes and the loop of
-//! the thread that sends them.
+//! The outgoing queue of a client that is pushed to: a bounded queue of bytes, and the loop of the writer that sends
+//! them.
 //!
-//! Without it a session has one thread, which reads and writes in turn. A session whose client is pushed to has
-//! two: the worker reads, and a writer sends what the worker and all others have queued here, as much at a time
-//! as there is. Whoever pushes never waits; the worker does, for its own client.
+//! Most sessions have one thread, which reads and writes in turn. A session whose client is pushed to has two: the
+//! worker reads, and the writer sends what the worker and other threads have queued here, as much at a time as there
+//! is. A thread that pushes never blocks; the worker does, for its own client.
 
 use std::io::{self, ErrorKind};
+use std::mem;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use std::{error, fmt, mem};
 
-/// How long the writer gathers pushes since it last sent. A client that hears little hears it at once; one in
-/// a busy room gets many lines with one system call, without which two cores send a tenth as many.
+use super::PushError;
+
+/// How long the writer gathers pushes after it has sent. A client that receives little receives it at once; one in a
+/// busy room gets many lines with one system call, without which two cores send a tenth as many.
 const GATHERING: Duration = Duration::from_millis(10);
 
-/// Bytes of memory that the writer keeps from one batch to the next.
-const KEPT: usize = 16 * 1024;
+/// Bytes of memory that the writer keeps from one batch to the next: one burst must not cost its memory for the rest
+/// of the session.
+const BATCH_MEMORY: usize = 16 * 1024;
 
 /// One client's outgoing queue.
 #[derive(Debug)]
@@ -23,10 +26,10 @@ pub(crate) struct Outbox {
     /// Bytes that may wait. As many again may be on their way.
     bound: usize,
     state: Mutex<State>,
-    /// There is something for the writer to do. This and the next are told only if somebody sleeps: each
-    /// notification is a system call.
+    /// Wakes the writer: there is something to do. This and the next are notified only if a thread sleeps, because
+    /// each notification is a system call.
     filled: Condvar,
-    /// The writer has taken or sent what there was.
+    /// Wakes the worker: the writer has taken or sent what there was.
     moved: Condvar,
 }
 
@@ -35,12 +38,12 @@ struct State {
     queue: Vec<u8>,
     writer: Writer,
     worker_sleeps: bool,
-    /// What is queued is not to wait for more.
+    /// What is queued must not wait for more.
     urgent: bool,
-    /// Nothing is taken any more.
+    /// Nothing more is queued.
     closed: bool,
-    /// The writer says the end when it has sent what there is.
-    tells_end: bool,
+    /// The writer shuts the write side when it has sent what is queued.
+    shuts: bool,
     /// The session has ended.
     ended: bool,
     /// Why the writer has given up.
@@ -63,41 +66,18 @@ enum Writer {
     Sending,
 }
 
-/// Why nothing was pushed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PushError {
-    /// There is no room for it ([`max_outgoing`](crate::ServerConfig::max_outgoing)), most often because the client
-    /// has not read what was pushed before. Its session ends.
-    TooSlow,
-    /// The session has ended, or is about to.
-    Closed,
-}
-
-impl fmt::Display for PushError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooSlow => "the client reads too slowly",
-            Self::Closed => "the session has ended",
-        })
-    }
-}
-
-impl error::Error for PushError {}
-
 impl Outbox {
     pub(crate) fn new(bound: usize) -> Self {
         Self { bound, state: Mutex::default(), filled: Condvar::new(), moved: Condvar::new() }
     }
 
-    /// Queues `bytes`, all of them or none, and then nothing any more. Never waits.
+    /// Queues `bytes`, all of them or none. Never blocks. A client that has missed something gets nothing more.
     pub(crate) fn push(&self, bytes: &[u8]) -> Result<(), PushError> {
         let mut state = self.lock();
         if state.closed {
             return Err(PushError::Closed);
         }
         if state.queue.len() + bytes.len() > self.bound {
-            // Whoever has missed something gets nothing more.
             state.closed = true;
             return Err(PushError::TooSlow);
         }
@@ -108,13 +88,13 @@ impl Outbox {
         Ok(())
     }
 
-    /// Queues as much of `bytes` as there is room for; how much. Waits for room. The client waits for this, so
-    /// it is sent at once. It may fill half the queue: a client that is being sent a long answer is not too slow
-    /// for what others push meanwhile.
+    /// Queues a prefix of `bytes` and returns its length. Blocks until at least one byte fits. The client waits for
+    /// this, so it is sent at once. It fills at most half the queue: a client that is being sent a long answer is not
+    /// too slow for what others push meanwhile.
     ///
     /// # Errors
     ///
-    /// Those of the writer, or [`ErrorKind::WouldBlock`] if there is no room and the worker is not to wait.
+    /// Those of the writer, or [`ErrorKind::WouldBlock`] if there is no room and the worker must not wait.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.lock();
         loop {
@@ -138,20 +118,20 @@ impl Outbox {
         }
     }
 
-    /// Lets [`Outbox::write`] fail instead of waiting for room.
+    /// Makes [`Outbox::write`] fail instead of waiting for room.
     pub(crate) fn write_what_fits(&self) {
         self.lock().impatient = true;
     }
 
-    /// Takes nothing any more; the writer tells the client the end when it has sent what is queued.
+    /// Closes the queue. The writer shuts the write side when it has sent what is queued.
     pub(crate) fn close(&self) {
-        self.change(|state| state.tells_end |= !state.closed);
+        self.change(|state| state.shuts |= !state.closed);
     }
 
-    /// The session has ended: takes nothing any more; what is queued is still sent.
+    /// Closes the queue, because the session has ended. What is queued is still sent.
     pub(crate) fn end(&self) {
         self.change(|state| state.ended = true);
-        // Whatever the writer was told before, it may be waiting for this.
+        // The writer may be waiting for this, whatever it was told before.
         self.filled.notify_one();
     }
 
@@ -163,7 +143,7 @@ impl Outbox {
         self.wake_worker(&mut state);
     }
 
-    /// Lets the writer sleep until the session has ended, `limit` at most; whether it has.
+    /// Blocks the writer until the session has ended. Returns `false` on timeout.
     pub(crate) fn wait_ended(&self, limit: Duration) -> bool {
         let mut state = self.lock();
         state.writer = Writer::Idle;
@@ -171,7 +151,7 @@ impl Outbox {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    /// Sleeps until everything is sent or never will be, `limit` at most; whether that came about.
+    /// Waits until the queue is sent or has failed. Returns `false` on timeout.
     pub(crate) fn wait_sent(&self, limit: Option<Duration>) -> bool {
         let end = limit.map(|limit| Instant::now() + limit);
         let mut state = self.lock();
@@ -185,17 +165,27 @@ impl Outbox {
         true
     }
 
-    /// Whether nothing waits or is on its way, or never will be sent.
+    /// Returns whether the queue is sent or has failed.
     pub(crate) fn is_sent(&self) -> bool {
         self.lock().is_done()
     }
 
-    /// Sends what is queued until it is closed, batch by batch with `send`. Runs on the writer; whether it is
-    /// to tell the client the end.
+    /// Takes what is queued, for a session without a writer.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        mem::take(&mut self.lock().queue)
+    }
+
+    /// Returns whether nothing more is queued.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Sends what is queued until the queue is closed, batch by batch with `send`. Runs on the writer. Returns whether
+    /// it must shut the write side.
     ///
     /// # Errors
     ///
-    /// Those of `send`. What is queued is thrown away.
+    /// Those of `send`. What is queued is discarded.
     pub(crate) fn run(&self, mut send: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<bool> {
         let mut batch = Vec::new();
         let mut sent = None;
@@ -205,7 +195,7 @@ impl Outbox {
             self.wake_worker(&mut state);
             while state.queue.is_empty() {
                 if state.closed {
-                    return Ok(state.tells_end);
+                    return Ok(state.shuts);
                 }
                 state.writer = Writer::Idle;
                 state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -231,12 +221,11 @@ impl Outbox {
                 return Err(error);
             }
             batch.clear();
-            // One burst is not to cost its memory for the rest of the session.
-            batch.shrink_to(KEPT);
+            batch.shrink_to(BATCH_MEMORY);
         }
     }
 
-    /// Whether a burst may soon find no room: it does not gather any longer.
+    /// Returns whether a burst may soon find no room: then the writer stops gathering.
     fn is_half_full(&self, state: &State) -> bool {
         state.queue.len() >= self.half()
     }
@@ -245,7 +234,7 @@ impl Outbox {
         self.bound.div_ceil(2)
     }
 
-    /// Lets the worker sleep until something has moved, `limit` at most.
+    /// Blocks the worker until something has moved, for up to `limit`.
     fn sleep<'a>(&self, mut state: MutexGuard<'a, State>, limit: Option<Duration>) -> MutexGuard<'a, State> {
         state.worker_sleeps = true;
         match limit {
@@ -293,28 +282,28 @@ mod tests {
         assert_eq!(outbox.push(b"9"), Err(PushError::TooSlow));
         assert_eq!(outbox.push(b""), Err(PushError::Closed));
         let mut sent = Vec::new();
-        let tells_end = outbox.run(|batch| {
+        let shuts = outbox.run(|batch| {
             sent.extend_from_slice(batch);
             Ok(())
         });
-        assert!(tells_end.is_ok_and(|tells_end| !tells_end));
+        assert!(shuts.is_ok_and(|shuts| !shuts));
         assert_eq!(sent, b"12345678");
         assert!(outbox.wait_sent(None));
     }
 
     #[test]
-    fn the_end_is_told_after_what_is_queued_unless_the_session_has_ended() {
-        for (end, told) in [(Outbox::close as fn(&Outbox), true), (Outbox::end, false)] {
+    fn the_write_side_is_shut_after_what_is_queued_unless_the_session_has_ended() {
+        for (end, expected) in [(Outbox::close as fn(&Outbox), true), (Outbox::end, false)] {
             let outbox = Outbox::new(8);
             assert_eq!(outbox.push(b"hello"), Ok(()));
             end(&outbox);
             outbox.close();
             let mut sent = 0;
-            let tells_end = outbox.run(|batch| {
+            let shuts = outbox.run(|batch| {
                 sent += batch.len();
                 Ok(())
             });
-            assert_eq!((sent, tells_end.ok()), (5, Some(told)));
+            assert_eq!((sent, shuts.ok()), (5, Some(expected)));
         }
     }
 
@@ -333,17 +322,17 @@ mod tests {
                 assert!(outbox.wait_sent(None));
                 outbox.end();
             });
-            let tells_end = outbox.run(|batch| {
+            let shuts = outbox.run(|batch| {
                 sent.extend_from_slice(batch);
                 Ok(())
             });
-            assert!(tells_end.is_ok_and(|tells_end| !tells_end));
+            assert!(shuts.is_ok_and(|shuts| !shuts));
         });
         assert_eq!(sent, [b'x'; 1000]);
     }
 
     #[test]
-    fn a_worker_that_is_not_to_wait_is_told_so() {
+    fn a_worker_that_must_not_wait_gets_an_error() {
         let outbox = Outbox::new(1);
         outbox.write_what_fits();
         assert!(outbox.write(b"12").is_ok_and(|count| count == 1));

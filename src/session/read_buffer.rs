@@ -1,23 +1,23 @@
-//! Where a session reads into: small for those who say little, larger for those who send much.
+//! The buffer that a session reads into: small for a client that sends little, larger for one that sends much.
 //!
-//! Thousands of sessions hold one each while they wait, so it starts small. A stream that fills it costs fewer
-//! system calls the larger it is, so it grows with that, and becomes small again after it.
+//! Thousands of sessions hold one each while they wait, so it starts small. A stream that fills it costs fewer system
+//! calls the larger it is, so it grows while it is filled and shrinks afterwards.
 
-/// What a session starts with, in bytes: more than one packet of a usual network carries.
+/// Its size at first, in bytes: more than one packet of a usual network carries.
 const LEAST: usize = 1536;
 
-/// What it grows to at most. One stream took 6 % less processor time for each doubling up to here.
+/// Its size at most. One stream took 6 % less processor time for each doubling up to here.
 const MOST: usize = 256 * 1024;
 
-/// So many reads in a row that would have fitted a quarter of the buffer make it half as large.
+/// After so many reads in a row that would have fitted a quarter of the buffer, it is halved.
 const SMALL_READS: u32 = 8;
 
-/// The buffer of one session. Reading one size again and again it does not allocate.
+/// The buffer of one session. Reads of one size do not allocate once it has settled.
 #[derive(Debug)]
 pub(crate) struct ReadBuffer {
-    /// Part of the session's stack frame: it fills a page of which the frames above need the rest.
+    /// Part of the session's stack frame: it fills the page of which the frames above need the rest.
     first: [u8; LEAST],
-    /// Empty while the first one is large enough.
+    /// Empty while `first` is large enough.
     grown: Vec<u8>,
     small_reads: u32,
 }
@@ -29,23 +29,23 @@ impl Default for ReadBuffer {
 }
 
 impl ReadBuffer {
-    /// All of it.
+    /// Returns the whole buffer.
     pub(crate) fn bytes(&mut self) -> &mut [u8] {
         if self.grown.is_empty() { &mut self.first } else { &mut self.grown }
     }
 
-    /// Bytes that it holds beside those of its frame.
+    /// Returns the bytes of memory that it holds on the heap.
     pub(crate) fn memory(&self) -> usize {
         self.grown.len()
     }
 
     /// Makes it as small as at first.
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn release_memory(&mut self) {
         self.grown = Vec::new();
         self.small_reads = 0;
     }
 
-    /// Follows a read of `count` bytes, which are of no use any more.
+    /// Adapts its size to a read of `count` bytes, which are overwritten.
     pub(crate) fn adapt(&mut self, count: usize) {
         let size = self.bytes().len();
         if count > size / 4 || size == LEAST {
@@ -84,12 +84,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_is_all_but_the_first() {
+    fn all_memory_but_the_frame_is_released() {
         let mut buffer = ReadBuffer::default();
         assert_eq!(buffer.memory(), 0);
         buffer.adapt(LEAST);
         assert_eq!(buffer.memory(), 4 << 10);
-        buffer.give_back();
+        buffer.release_memory();
         assert_eq!((buffer.memory(), buffer.bytes().len()), (0, LEAST));
     }
 

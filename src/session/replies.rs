@@ -2,37 +2,110 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
-use std::{fmt, mem};
+use std::{fmt, mem, thread};
 
-use super::client_thread::{FramingState, Step, Surroundings};
-use crate::CloseReason;
-use crate::protocol::escape_into;
+use super::Session;
+use super::client_thread::Step;
+use crate::events::{CloseReason, Event, EventSink, Excerpt, Patience};
+use crate::protocol::{Decoded, Framing};
+use crate::service::{Handler, Next};
+use crate::shutdown::ShutdownToken;
 
-/// Replies of the line framing are gathered and sent when a read's lines are all answered, or at this size.
-const HELD_REPLIES: usize = 64 * 1024;
+/// Replies of the line framings are gathered, and sent when all lines of a read are answered or at this size.
+const MAX_GATHERED: usize = 64 * 1024;
 
-/// What a handler writes to: straight to the stream, or gathered if messages may come many to a read.
-pub(crate) struct Replies<'a, S> {
+/// The bytes that are kept of a handler's error.
+const MAX_ERROR: usize = 1024;
+
+/// What a handler writes to: straight to the stream, or gathered if one read may hold many messages.
+pub(crate) struct Replies<'a, S: Write> {
     pub(crate) stream: S,
-    held: Option<Vec<u8>>,
+    framing: Framing,
+    gathered: Option<Vec<u8>>,
+    /// The length of the gathered replies to whole messages: what must be sent if the handler panics.
+    answered: usize,
     write_timeout: Option<Duration>,
-    /// When the message arrived: where the time for the reply begins.
-    pub(crate) heard: u64,
-    pub(crate) around: &'a Surroundings<'a>,
+    /// When the message arrived. The time for its reply begins here.
+    pub(crate) message_time: u64,
+    pub(crate) session: &'a Session,
+    sink: &'a EventSink<Event>,
+    pub(crate) token: &'a ShutdownToken,
     /// Why nothing can be written any more.
-    pub(crate) failure: Option<CloseReason>,
+    failure: Option<CloseReason>,
 }
 
 impl<'a, S: Write> Replies<'a, S> {
-    /// To `stream`, for a message heard now.
+    /// Replies on `stream`, to a message that arrives now.
     pub(crate) fn new(
         stream: S,
-        framing: &FramingState,
+        framing: Framing,
         write_timeout: Option<Duration>,
-        around: &'a Surroundings<'a>,
+        session: &'a Session,
+        sink: &'a EventSink<Event>,
+        token: &'a ShutdownToken,
     ) -> Self {
-        let held = matches!(framing, FramingState::Line(_)).then(Vec::new);
-        Self { stream, held, write_timeout, heard: around.pulse.now(), around, failure: None }
+        let gathered = framing.gathers_replies().then(Vec::new);
+        let message_time = session.state.now();
+        Self {
+            stream,
+            framing,
+            gathered,
+            answered: 0,
+            write_timeout,
+            message_time,
+            session,
+            sink,
+            token,
+            failure: None,
+        }
+    }
+
+    /// Lets the handler begin the session.
+    pub(crate) fn open(&mut self, handler: &mut impl Handler) -> Step {
+        let next = handler.open(self);
+        self.after(next)
+    }
+
+    /// Handles what the decoder found.
+    #[inline(always)]
+    pub(crate) fn handle(&mut self, decoded: Decoded<'_>, handler: &mut impl Handler) -> Step {
+        match decoded {
+            Decoded::Message(message) => self.answer(message, handler),
+            Decoded::Reply(reply) => self.gather(|gathered| gathered.extend(reply)),
+            Decoded::Bye => Err(CloseReason::Bye),
+            Decoded::TooLong => Err(CloseReason::LineTooLong),
+        }
+    }
+
+    /// Lets the handler answer one message.
+    #[inline(always)]
+    fn answer(&mut self, message: &[u8], handler: &mut impl Handler) -> Step {
+        let client = self.session.client();
+        self.sink.sample(|| Event::Message { client, excerpt: Excerpt::new(message) });
+        // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
+        self.session.counters.add_message();
+        self.answered = self.gathered.as_ref().map_or(0, Vec::len);
+        let next = handler.message(message, self);
+        self.after(next)
+    }
+
+    /// Translates what the handler returned.
+    fn after(&self, next: io::Result<Next>) -> Step {
+        match (self.failure, next) {
+            (Some(reason), _) => Err(reason),
+            (None, Ok(Next::Continue)) => Ok(()),
+            (None, Ok(Next::Close)) => Err(CloseReason::ServiceClosed),
+            (None, Err(error)) => Err(self.handler_failed(&error)),
+        }
+    }
+
+    /// Reports an error of the handler.
+    #[cold]
+    fn handler_failed(&self, error: &io::Error) -> CloseReason {
+        let mut text = error.to_string();
+        text.truncate(text.floor_char_boundary(MAX_ERROR));
+        self.sink.send(Event::HandlerFailed { client: self.session.client(), error: text });
+        CloseReason::ServiceFailed(error.kind())
     }
 
     /// Sends all of `bytes`.
@@ -40,76 +113,94 @@ impl<'a, S: Write> Replies<'a, S> {
         if let Some(reason) = self.failure {
             return Err(reason);
         }
-        let Self { stream, write_timeout, heard, around, .. } = self;
-        let is_late = || write_timeout.is_some_and(|limit| around.pulse.since(*heard) >= limit);
+        let Self { stream, write_timeout, message_time, session, .. } = self;
+        let is_late = || write_timeout.is_some_and(|limit| session.state.since(*message_time) >= limit);
         write_whole(stream, bytes, is_late).map_err(|error| self.fail(&error))
     }
 
-    /// Nothing can be written any more; why.
+    /// Records that nothing can be written any more. Returns the reason.
     #[cold]
     fn fail(&mut self, error: &io::Error) -> CloseReason {
-        let reason = self.around.reason(error, CloseReason::WriteTimeout);
+        let reason = self.reason(error, CloseReason::WriteTimeout);
         self.failure = Some(reason);
         reason
     }
 
-    /// Lets `add` append to the replies that are held back, and sends them if they have become many.
-    #[inline(never)]
-    pub(crate) fn hold(&mut self, add: impl FnOnce(&mut Vec<u8>)) -> Step {
-        let held = self.held.get_or_insert_default();
-        add(held);
-        if held.len() < HELD_REPLIES { Ok(()) } else { self.send_held() }
+    /// Translates an error of the stream to the reason for the session's end; `timeout` is what a timeout means.
+    pub(crate) fn reason(&self, error: &io::Error, timeout: CloseReason) -> CloseReason {
+        match error.kind() {
+            _ if self.token.is_cutting() => CloseReason::CutOff,
+            _ if is_timeout(error) => timeout,
+            // The connection may have been shut down on purpose, and this is how the worker notices.
+            kind => match self.session.state.reason() {
+                Some(reason @ (CloseReason::TooSlow | CloseReason::WriteTimeout | CloseReason::ServiceClosed)) => {
+                    reason
+                }
+                _ => CloseReason::Failed(kind),
+            },
+        }
     }
 
-    /// Sends what is held back.
-    pub(crate) fn send_held(&mut self) -> Step {
-        let mut held = match &mut self.held {
-            Some(held) if !held.is_empty() => mem::take(held),
+    /// Appends to the gathered replies, and sends them if they have become many.
+    #[inline(never)]
+    fn gather(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Step {
+        let gathered = self.gathered.get_or_insert_default();
+        append(gathered);
+        if gathered.len() < MAX_GATHERED { Ok(()) } else { self.send_gathered() }
+    }
+
+    /// Sends the gathered replies.
+    pub(crate) fn send_gathered(&mut self) -> Step {
+        let mut gathered = match &mut self.gathered {
+            Some(gathered) if !gathered.is_empty() => mem::take(gathered),
             _ => return Ok(()),
         };
-        let step = self.send(&held);
-        held.clear();
-        // One long reply is not to cost its memory for the rest of the session.
-        held.shrink_to(HELD_REPLIES);
-        self.held = Some(held);
+        self.answered = 0;
+        let step = self.send(&gathered);
+        gathered.clear();
+        // One long reply must not cost its memory for the rest of the session.
+        gathered.shrink_to(MAX_GATHERED);
+        self.gathered = Some(gathered);
         step
     }
 
-    /// Bytes that the larger of the line framing's buffers holds.
-    pub(crate) fn memory(&self, framing: &FramingState) -> usize {
-        match (framing, &self.held) {
-            (FramingState::Line(lines), Some(held)) => lines.memory().max(held.capacity()),
-            _ => 0,
-        }
+    /// Returns the bytes of memory that the gathered replies hold.
+    pub(crate) fn memory(&self) -> usize {
+        self.gathered.as_ref().map_or(0, Vec::capacity)
     }
 
-    /// Gives back what these do not need.
+    /// Frees the memory that the gathered replies do not need.
     #[cold]
-    pub(crate) fn give_back(&mut self, framing: &mut FramingState) {
-        if let FramingState::Line(lines) = framing {
-            lines.give_back();
-        }
-        if let Some(held) = &mut self.held {
-            held.shrink_to_fit();
+    pub(crate) fn release_memory(&mut self) {
+        if let Some(gathered) = &mut self.gathered {
+            gathered.shrink_to_fit();
         }
     }
 
-    /// Tells the client why its session ends, if it could not know. A raw stream carries nothing of ours.
-    pub(crate) fn explain(&mut self, reason: CloseReason, framing: &FramingState) {
-        let why = match (framing, reason) {
-            (FramingState::Raw, _) => return,
-            (FramingState::Line(lines), CloseReason::LineTooLong) => {
-                format!("error: a line may have {} bytes\r\n", lines.max_line())
-            }
-            (_, CloseReason::IdleTimeout) => "idle: nothing was received for too long\r\n".to_owned(),
-            (_, CloseReason::Yielded) => "idle: the worker is needed for another client\r\n".to_owned(),
-            (_, CloseReason::Expired) => "error: the session has lasted too long\r\n".to_owned(),
-            _ => return,
-        };
-        // A client that has not read its replies is not waited for: its worker may be needed. If it cannot be
-        // told, the reason stays the same.
-        (self.around.write_what_fits)();
-        let _: Step = self.send(why.as_bytes());
+    /// Tells the client why its session ends, in the words of the table of reasons or of the handler. A raw stream
+    /// carries nothing but replies.
+    pub(crate) fn say_farewell(&mut self, handler: &mut impl Handler, reason: CloseReason, max_line: usize) {
+        if self.framing == Framing::Raw || self.failure.is_some() || reason.patience() == Patience::None {
+            return;
+        }
+        if let Some(line) = handler.farewell(reason, reason.farewell(max_line)) {
+            // A client that has not read its replies is not waited for, because its worker may be needed. If it
+            // cannot be told, the reason stays the same.
+            self.session.write_what_fits();
+            let _: Step = self.send(format!("{line}\r\n").as_bytes());
+        }
+    }
+}
+
+impl<S: Write> Drop for Replies<'_, S> {
+    /// If the handler panics, the replies to the messages before are sent all the same.
+    fn drop(&mut self) {
+        if thread::panicking()
+            && let Some(gathered) = &mut self.gathered
+        {
+            gathered.truncate(self.answered);
+            let _: Step = self.send_gathered();
+        }
     }
 }
 
@@ -120,10 +211,13 @@ impl<S: Write> Write for Replies<'_, S> {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let step = match self.held {
+        let step = match self.gathered {
             _ if bytes.is_empty() => Ok(()),
             None => self.send(bytes),
-            Some(_) => self.hold(|held| escape_into(bytes, held)),
+            Some(_) => {
+                let framing = self.framing;
+                self.gather(|gathered| framing.encode(bytes, gathered))
+            }
         };
         step.map_err(|reason| io::Error::other(reason.to_string()))
     }
@@ -134,21 +228,21 @@ impl<S: Write> Write for Replies<'_, S> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.send_held().map_err(|reason| io::Error::other(reason.to_string()))
+        self.send_gathered().map_err(|reason| io::Error::other(reason.to_string()))
     }
 }
 
-/// How a socket's timeout looks, known to the library here only: `WouldBlock` on Unix, where `TimedOut` is a
-/// connection whose peer has stopped answering; `TimedOut` on Windows.
+/// What a socket's timeout looks like. The library knows it only here: it is `WouldBlock` on Unix, where `TimedOut`
+/// is a connection whose peer has stopped answering, and `TimedOut` on Windows.
 const TIMEOUT: ErrorKind = if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock };
 
-/// Whether a socket's timeout has ended a read or a write.
+/// Returns whether a socket's timeout has ended a read or a write.
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
     error.kind() == TIMEOUT
 }
 
-/// Writes all of `bytes`, in one system call unless the client is slow. A write that takes only a part is
-/// continued unless it `is_late`, which is told as a timeout.
+/// Writes all of `bytes`, in one system call unless the client is slow. A write that takes only a part is continued
+/// unless it `is_late`, which is reported as a timeout.
 pub(crate) fn write_whole(stream: &mut impl Write, bytes: &[u8], is_late: impl Fn() -> bool) -> io::Result<()> {
     match stream.write(bytes) {
         Ok(count) if count == bytes.len() => Ok(()),
@@ -156,7 +250,7 @@ pub(crate) fn write_whole(stream: &mut impl Write, bytes: &[u8], is_late: impl F
     }
 }
 
-/// Continues a write that has `begun` with not all of `bytes`.
+/// Continues a write that has `begun` and did not take all of `bytes`.
 #[cold]
 fn write_rest(
     stream: &mut impl Write,
@@ -173,7 +267,7 @@ fn write_rest(
                 if bytes.is_empty() {
                     return Ok(());
                 }
-                // A short write ends when the socket's timeout does, and when the process is stopped and
+                // A write returns short when the socket's timeout ends it, and when the process is stopped and
                 // continued.
                 if is_late() {
                     return Err(TIMEOUT.into());

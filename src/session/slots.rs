@@ -1,26 +1,26 @@
-//! A number of places, each of which is given back when its holder is done.
+//! A limited number of slots, each of which is given back when its holder is done.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// So many places.
+/// The slots that are free.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(crate) struct Slots {
     free: AtomicU64,
 }
 
-/// One of them, given back on drop.
+/// A slot that is taken, given back on drop.
 #[derive(Debug)]
-pub(crate) struct Place<'a>(&'a Places);
+pub(crate) struct Slot<'a>(&'a Slots);
 
-impl Places {
-    pub(crate) fn new(places: u64) -> Self {
-        Self { free: AtomicU64::new(places) }
+impl Slots {
+    pub(crate) fn new(slots: u64) -> Self {
+        Self { free: AtomicU64::new(slots) }
     }
 
-    /// One, if any is free.
-    pub(crate) fn take(&self) -> Option<Place<'_>> {
+    /// Takes a slot if any is free.
+    pub(crate) fn take(&self) -> Option<Slot<'_>> {
         let taken = self.free.fetch_update(Relaxed, Relaxed, |free| free.checked_sub(1));
-        taken.is_ok().then(|| Place(self))
+        taken.is_ok().then(|| Slot(self))
     }
 
     #[cfg(test)]
@@ -29,7 +29,7 @@ impl Places {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.0.free.fetch_add(1, Relaxed);
     }

@@ -1,122 +1,102 @@
-//! What a session, the reaper and a stop tell each other without a lock: since when the client has been
-//! silent, and that the session is to end.
+//! What a session, the reaper and a stop know of each other without a lock: whether the worker waits for its
+//! client and since when, and why the session is to end.
 
-use std::io::ErrorKind;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::CloseReason;
+use crate::events::CloseReason;
 
-/// A session's sign of life. The worker writes it around each read; the reaper and a stop look at it.
+/// The state of a session. The worker writes it around each read; the reaper and a stop read it, and may end a
+/// session while its worker waits.
 #[derive(Debug)]
-pub(crate) struct Pulse {
-    /// Where the times of this server begin; they are nanoseconds since.
+pub(crate) struct State {
+    /// Where the times of this server begin. They are nanoseconds since then.
     epoch: Instant,
-    /// When the worker began to wait for the client, while it does; else [`BUSY`] or [`FINISHED`].
-    silent_since: AtomicU64,
-    order: AtomicU8,
+    /// When the worker began to wait for the client, while it does; else [`BUSY`] or [`ENDED`].
+    idle_since: AtomicU64,
+    /// Why a thread other than the worker ended the session. The first reason stays.
+    reason: OnceLock<CloseReason>,
 }
 
 /// The worker is not waiting for the client.
 const BUSY: u64 = u64::MAX;
 
-/// The client was told the end while the worker waited for it.
-const FINISHED: u64 = u64::MAX - 1;
+/// The session was ended while the worker waited, so it owes its client nothing.
+const ENDED: u64 = u64::MAX - 1;
 
-/// Why somebody other than its worker ends a session: the reaper, the service or the session's writer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Order {
-    /// Its worker is needed.
-    Yield = 1,
-    /// It is old enough.
-    Expire = 2,
-    /// The service wants it.
-    Dismiss = 3,
-    /// Its client does not read what is pushed to it.
-    TooSlow = 4,
-    /// Its client did not take what was sent in time.
-    WriteTimeout = 5,
-    /// Its client cannot be written to.
-    Broken = 6,
-    /// Its client has been silent for too long.
-    Idle = 7,
-}
-
-impl Pulse {
-    /// The pulse of a session that is being served, in a server whose times begin at `epoch`.
+impl State {
+    /// The state of a session that is being served, in a server whose times begin at `epoch`.
     pub(crate) fn new(epoch: Instant) -> Self {
-        Self { epoch, silent_since: AtomicU64::new(BUSY), order: AtomicU8::new(0) }
+        Self { epoch, idle_since: AtomicU64::new(BUSY), reason: OnceLock::new() }
     }
 
-    /// The time.
+    /// Returns the time.
     ///
-    /// A message costs two looks at the clock, which are no system calls where the kernel maps the clock into
-    /// the process, as Linux does.
+    /// A message costs two looks at the clock. They are no system calls where the kernel maps the clock into the
+    /// process, as Linux does.
     pub(crate) fn now(&self) -> u64 {
         nanos(self.epoch.elapsed())
     }
 
-    /// How long ago `time` was.
+    /// Returns how long ago `time` was.
     pub(crate) fn since(&self, time: u64) -> Duration {
         Duration::from_nanos(self.now().saturating_sub(time))
     }
 
-    /// The worker begins to wait for the client; the time.
-    pub(crate) fn wait(&self) -> u64 {
+    /// The worker begins to wait for the client. Returns the time.
+    pub(crate) fn begin_wait(&self) -> u64 {
         let time = self.now();
-        self.silent_since.store(time, Relaxed);
+        self.idle_since.store(time, Relaxed);
         time
     }
 
-    /// How long the worker has been waiting for the client.
+    /// Returns how long the worker has been waiting for the client.
     pub(crate) fn waited(&self) -> Duration {
-        self.since(self.silent_since.load(Relaxed))
+        self.since(self.idle_since.load(Relaxed))
     }
 
-    /// The worker, which began to wait with `time`, waits no more; false if the session was finished meanwhile.
-    pub(crate) fn wake(&self, time: u64) -> bool {
-        // One step, so that nobody can finish a session that has begun to answer.
-        self.silent_since.compare_exchange(time, BUSY, AcqRel, Acquire).is_ok()
-    }
-
-    /// Lets `tell` tell the client the end, if the worker waits for it: then there is nothing to answer.
-    pub(crate) fn finish(&self, tell: impl FnOnce()) {
-        let since = self.silent_since.load(Relaxed);
-        if since < FINISHED && self.silent_since.compare_exchange(since, FINISHED, AcqRel, Relaxed).is_ok() {
-            tell();
+    /// The worker, which began to wait at `time`, stops waiting. Fails with the reason if the session was ended
+    /// meanwhile.
+    pub(crate) fn end_wait(&self, time: u64) -> Result<(), CloseReason> {
+        // One step, so that a session which has begun to answer cannot be ended.
+        match self.idle_since.compare_exchange(time, BUSY, AcqRel, Acquire) {
+            Ok(_) => Ok(()),
+            // Whichever thread ended it is about to store the reason, if it has not yet.
+            Err(_) => Err(*self.reason.wait()),
         }
     }
 
-    /// Whether the session was finished: there is nothing left to answer.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.silent_since.load(Acquire) == FINISHED
-    }
-
-    /// Since when the client has been silent; not before `now` if the worker is busy with it.
-    pub(crate) fn silent_since(&self, now: u64) -> u64 {
-        self.silent_since.load(Relaxed).min(now)
-    }
-
-    /// Asks the session to end, unless it was asked before. It sees that after its current message, or when its
-    /// read is ended.
-    pub(crate) fn give(&self, order: Order) {
-        // Whether it was the first one does not matter: the session ends.
-        let _ = self.order.compare_exchange(0, order as u8, Relaxed, Relaxed);
-    }
-
-    /// The reason to end that was given, if one was.
-    pub(crate) fn order(&self) -> Option<CloseReason> {
-        match self.order.load(Relaxed) {
-            1 => Some(CloseReason::Yielded),
-            2 => Some(CloseReason::Expired),
-            3 => Some(CloseReason::ServiceClosed),
-            4 => Some(CloseReason::TooSlow),
-            5 => Some(CloseReason::WriteTimeout),
-            6 => Some(CloseReason::Failed(ErrorKind::BrokenPipe)),
-            7 => Some(CloseReason::IdleTimeout),
-            _ => None,
+    /// Ends the session if its worker waits for the client and so owes it nothing. Returns whether it did.
+    pub(crate) fn end_if_idle(&self, reason: CloseReason) -> bool {
+        let since = self.idle_since.load(Relaxed);
+        let ended = since < ENDED && self.idle_since.compare_exchange(since, ENDED, AcqRel, Relaxed).is_ok();
+        if ended {
+            self.end(reason);
         }
+        ended
+    }
+
+    /// Returns whether the session was ended while its worker waited: it owes its client nothing.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.idle_since.load(Acquire) == ENDED
+    }
+
+    /// Returns since when the worker has been waiting for the client: not before `now` if it does not.
+    pub(crate) fn idle_since(&self, now: u64) -> u64 {
+        self.idle_since.load(Relaxed).min(now)
+    }
+
+    /// Asks the session to end, unless it was asked before. The worker sees that after its current message, or when
+    /// its read is ended.
+    pub(crate) fn end(&self, reason: CloseReason) {
+        // Whether this reason is the first does not matter: the session ends.
+        let _ = self.reason.set(reason);
+    }
+
+    /// Returns the reason for which the session was asked to end, if it was.
+    pub(crate) fn reason(&self) -> Option<CloseReason> {
+        self.reason.get().copied()
     }
 }
 
@@ -130,20 +110,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_is_finished_only_while_its_worker_waits() {
-        let pulse = Pulse::new(Instant::now());
-        let mut told = 0;
-        pulse.finish(|| told += 1);
-        assert_eq!((told, pulse.is_finished()), (0, false));
-        let since = pulse.wait();
-        assert!(pulse.wake(since));
-        pulse.finish(|| told += 1);
-        assert_eq!(told, 0);
-        let since = pulse.wait();
-        for _ in 0..2 {
-            pulse.finish(|| told += 1);
-            assert_eq!((told, pulse.is_finished()), (1, true));
-            assert!(!pulse.wake(since));
-        }
+    fn a_session_is_ended_as_idle_only_while_its_worker_waits() {
+        let state = State::new(Instant::now());
+        assert!(!state.end_if_idle(CloseReason::Shutdown));
+        assert_eq!((state.is_ended(), state.reason()), (false, None));
+        let since = state.begin_wait();
+        assert_eq!(state.end_wait(since), Ok(()));
+        assert!(!state.end_if_idle(CloseReason::Shutdown));
+        let since = state.begin_wait();
+        assert!(state.end_if_idle(CloseReason::Shutdown));
+        assert!(!state.end_if_idle(CloseReason::IdleTimeout));
+        assert!(state.is_ended());
+        assert_eq!(state.end_wait(since), Err(CloseReason::Shutdown));
+    }
+
+    #[test]
+    fn the_first_reason_stays() {
+        let state = State::new(Instant::now());
+        state.end(CloseReason::Expired);
+        state.end(CloseReason::TooSlow);
+        assert_eq!(state.reason(), Some(CloseReason::Expired));
+        let since = state.begin_wait();
+        assert!(state.end_if_idle(CloseReason::Shutdown));
+        assert_eq!(state.end_wait(since), Err(CloseReason::Expired));
     }
 }

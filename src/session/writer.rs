@@ -1,82 +1,103 @@
 //! The second thread of a session whose client is pushed to: it sends, while the worker reads.
 
+use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{self, Builder};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::client_thread::{ClientThread, Surroundings};
 use super::closing::LINGER;
-use super::outbox::Outbox;
-use super::slots::Places;
-use super::{BothWays, Session};
+use super::replies::{is_timeout, write_whole};
+use super::slots::Slots;
+use super::transport::{QueuedStream, SocketStream};
+use super::{ClientThread, Outbox, Session};
+use crate::config::ServerConfig;
+use crate::events::{CloseReason, Event, EventSink, Patience};
 use crate::net::limits;
-use crate::{CloseReason, Handler, ServerConfig};
+use crate::service::Handler;
+use crate::shutdown::ShutdownToken;
 
 /// The writers of a server.
 #[derive(Debug)]
 pub(crate) struct Writers {
     /// How many more may be started before the system's limit on mappings aborts the process.
-    free: Places,
+    free: Slots,
 }
 
 impl Writers {
-    /// What `workers` workers leave.
+    /// As many as `workers` workers leave.
     pub(crate) fn new(workers: usize) -> Self {
         let most = limits::max_threads().unwrap_or(u64::MAX);
-        Self { free: Places::new(most.saturating_sub(workers as u64)) }
+        Self { free: Slots::new(most.saturating_sub(workers as u64)) }
     }
 
     /// Runs a session with a writer, which has ended when this returns.
     ///
-    /// Not inlined: sessions without a writer would keep its frame too, [`Core::converse`](Core::converse).
+    /// It is not inlined: sessions without a writer would keep its frame too (ARCHITECTURE.md, *The stack page*).
     #[inline(never)]
-    pub(crate) fn converse(
+    pub(crate) fn run(
         &self,
-        session: &Session,
-        outbox: &Outbox,
+        (session, outbox): (&Session, &Outbox),
         mut handler: Box<dyn Handler>,
         config: &ServerConfig,
-        surroundings: &Surroundings<'_>,
+        sink: &EventSink<Event>,
+        token: &ShutdownToken,
     ) -> CloseReason {
+        let slot = self.free.take();
         thread::scope(|scope| {
-            let place = self.free.take();
             let writer = Builder::new().name("hebra-writer".to_owned()).stack_size(config.stack_size);
-            let started = match place {
-                Some(_) => {
-                    writer.spawn_scoped(scope, || session.send_queued(outbox, config.write_timeout)).map(drop)
-                }
-                None => Err(std::io::ErrorKind::OutOfMemory.into()),
+            let started = match (slot, SocketStream::new(session)) {
+                (Some(_), Some(socket)) => writer
+                    .spawn_scoped(scope, || send_queued(session, outbox, config.write_timeout))
+                    .map(|_| socket),
+                _ => Err(ErrorKind::OutOfMemory.into()),
             };
-            if let Err(error) = started {
-                outbox.end();
-                let reason = CloseReason::ServiceFailed(error.kind());
-                handler.closed(reason);
-                return reason;
-            }
+            let socket = match started {
+                Ok(socket) => socket,
+                Err(error) => {
+                    outbox.end();
+                    let reason = CloseReason::ServiceFailed(error.kind());
+                    handler.closed(reason);
+                    return reason;
+                }
+            };
             // A panic is passed on when the writer has ended.
-            let ending = catch_unwind(AssertUnwindSafe(|| {
-                let stream = BothWays { stream: &session.stream, outbox };
-                ClientThread::new(stream, handler, config).run_in(surroundings)
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                let stream = QueuedStream { socket, outbox };
+                ClientThread::new(stream, handler, config).run_in(session, sink, token)
             }));
             outbox.end();
-            if !outbox.wait_sent(patience(&ending)) {
+            let patience = match outcome.as_ref().map_or(Patience::WriteTimeout, |reason| reason.patience()) {
+                Patience::None => Some(Duration::ZERO),
+                Patience::Linger => Some(LINGER),
+                Patience::WriteTimeout => None,
+            };
+            if !outbox.wait_sent(patience) {
                 session.shut(Shutdown::Both);
             }
-            ending.unwrap_or_else(|panic| resume_unwind(panic))
+            outcome.unwrap_or_else(|panic| resume_unwind(panic))
         })
     }
 }
 
-/// How long a client may take for what is still queued for it when its session ends.
-fn patience(ending: &thread::Result<CloseReason>) -> Option<Duration> {
-    match ending {
-        // Nobody waits for this client any more.
-        Ok(CloseReason::TooSlow | CloseReason::WriteTimeout | CloseReason::CutOff | CloseReason::Failed(_)) => {
-            Some(Duration::ZERO)
+/// The writer: sends what is queued until the queue is closed.
+fn send_queued(session: &Session, outbox: &Outbox, write_timeout: Option<Duration>) {
+    let Some(mut socket) = SocketStream::new(session) else { return };
+    let sent = outbox.run(|batch| {
+        let began = Instant::now();
+        write_whole(&mut socket, batch, || write_timeout.is_some_and(|limit| began.elapsed() >= limit))
+    });
+    match sent {
+        Ok(true) => {
+            session.shut(Shutdown::Write);
+            // A client that closes ends its session by that. If the read side were shut at once, what the client
+            // still sends would reset the connection, and destroy what was sent to it last.
+            if !outbox.wait_ended(LINGER) {
+                session.shut(Shutdown::Read);
+            }
         }
-        Ok(CloseReason::IdleTimeout | CloseReason::Yielded | CloseReason::Expired) => Some(LINGER),
-        // As long as the write timeout lets it.
-        _ => None,
+        Ok(false) => {}
+        Err(error) if is_timeout(&error) => session.break_off(CloseReason::WriteTimeout),
+        Err(_) => session.break_off(CloseReason::Failed(ErrorKind::BrokenPipe)),
     }
 }

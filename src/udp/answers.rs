@@ -1,4 +1,4 @@
-//! Who may be answered: what keeps an echo server from looping and from being used against others.
+//! Which senders may be answered: what keeps an echo server from looping and from being used against others.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// itself (7), chargen (19), DNS (53).
 const LOWEST_PORT: u16 = 1024;
 
-/// Whether a datagram from `peer`, in canonical form, may be answered by a server on `own_ports`.
+/// Returns whether a datagram from `peer`, in canonical form, may be answered by a server on `own_ports`.
 ///
-/// The sender's address can be forged. Its port must not be a service's, nor one of the server's own: an
-/// answer there would come back to the server itself, or reach another like it. Its address must be a single
-/// host's. What is left are echo servers on other high ports: what they send back looks like a client's question,
-/// and the rate limit bounds it.
+/// The sender's address can be forged. Its port must not be a service's, nor one of the server's own: an answer there
+/// would come back to the server itself, or reach another one like it. Its address must be a single host's. What is
+/// left are echo servers on other high ports: what they send back looks like a client's question, and the rate limit
+/// bounds it.
 pub(super) fn may_answer(peer: SocketAddr, own_ports: &[u16]) -> bool {
     let is_broadcast = peer.ip() == IpAddr::from(Ipv4Addr::BROADCAST);
     peer.port() >= LOWEST_PORT

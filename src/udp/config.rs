@@ -1,23 +1,26 @@
-//! Everything an operator may set for UDP, with its default, and the check of it.
+//! Everything that can be set for a UDP server, with its defaults and its check.
 
 use std::time::Duration;
 
-use crate::config::{require, require_addresses, require_limit};
-use crate::{Error, LogMessages};
+use crate::config::{LogMessages, require, require_addresses, require_limit, setters};
+use crate::error::Error;
 
-/// What a [`UdpServer`](crate::UdpServer) listens on, and what it answers.
+/// What a [`UdpServer`](crate::UdpServer) listens on, and what it answers. As with
+/// [`ServerConfig`](crate::ServerConfig), each field has a chainable method.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct UdpConfig {
-    /// Addresses to listen on, each `HOST:PORT`; every address a name resolves to is used. Port 0 takes a
-    /// free one. Broadcast and multicast addresses are refused. Default: `localhost:1234`.
+    /// The addresses to listen on, each `HOST:PORT`. Every address that a name resolves to is used. Port 0 takes a free
+    /// port. Broadcast and multicast addresses are refused. Default: `localhost:1234`.
     pub listen: Vec<String>,
     /// Whether each datagram is sent back (RFC 862). Default: no.
     pub echo: bool,
-    /// Answers a second that one sender gets, and as many at once: one IPv4 address, or one IPv6 network of
-    /// 64 bits. A loop with another echo server goes on if it is slower; without a limit (`None`), any does.
+    /// Answers a second for one sender, and as many at once. A sender is one IPv4 address, or one IPv6 network of 64 bits.
+    /// A loop with another echo server continues if it is slower than this; without a limit (`None`) any loop does.
     /// Default: 1,000.
     pub rate: Option<usize>,
-    /// How many datagrams are logged. Default: [`LogMessages::PerSecond`] of 1,000.
+    /// How many datagrams are logged, whole. Default: [`LogMessages::Off`], because what clients send to a service of
+    /// yours may not belong in a log.
     pub log_messages: LogMessages,
     /// How often totals are logged. Default: `None`, at the end only.
     pub stats_interval: Option<Duration>,
@@ -29,14 +32,21 @@ impl Default for UdpConfig {
             listen: vec!["localhost:1234".to_owned()],
             echo: false,
             rate: Some(1000),
-            log_messages: LogMessages::PerSecond(1000),
+            log_messages: LogMessages::Off,
             stats_interval: None,
         }
     }
 }
 
+setters!(UdpConfig {
+    echo: bool,
+    rate: Option<usize>,
+    log_messages: LogMessages,
+    stats_interval: impl Into<Option<Duration>>,
+});
+
 impl UdpConfig {
-    /// Checks every field.
+    /// Checks every field. [`UdpServer::bind`](crate::UdpServer::bind) does so too.
     ///
     /// # Errors
     ///
@@ -45,7 +55,7 @@ impl UdpConfig {
         require_addresses(&self.listen)?;
         require(self.rate != Some(0), "rate", "must be at least 1, or off")?;
         require(self.rate.is_none_or(|rate| rate <= 1_000_000_000), "rate", "must be at most 10^9, or off")?;
-        require_limit("stats-interval", self.stats_interval)
+        require_limit("stats_interval", self.stats_interval)
     }
 }
 
@@ -56,18 +66,15 @@ mod tests {
     #[test]
     fn the_defaults_are_valid_and_each_bad_value_is_named() {
         assert!(UdpConfig::default().validate().is_ok());
-        type Spoil = fn(&mut UdpConfig);
-        let cases: [(&str, Spoil); 4] = [
-            ("listen needs", |config| config.listen.clear()),
-            ("rate must be at least", |config| config.rate = Some(0)),
-            ("rate must be at most", |config| config.rate = Some(usize::MAX)),
-            ("stats-interval must be at least", |config| config.stats_interval = Some(Duration::ZERO)),
+        let cases = [
+            ("listen needs", UdpConfig::default().listen([""; 0])),
+            ("rate must be at least", UdpConfig::default().rate(Some(0))),
+            ("rate must be at most", UdpConfig::default().rate(Some(usize::MAX))),
+            ("stats_interval must be at least", UdpConfig::default().stats_interval(Duration::ZERO)),
         ];
-        for (problem, spoil) in cases {
-            let mut config = UdpConfig::default();
-            spoil(&mut config);
-            let told = config.validate().expect_err(problem).to_string();
-            assert!(told.starts_with(problem), "{told}");
+        for (problem, config) in cases {
+            let error = config.validate().expect_err(problem).to_string();
+            assert!(error.starts_with(problem), "{error}");
         }
     }
 }

@@ -1,27 +1,32 @@
-//! UDP: [`UdpServer`] tells each datagram and, if asked to, echoes it (RFC 862).
+//! UDP: [`UdpServer`] reports each datagram and, if asked to, echoes it (RFC 862).
 //!
-//! It has the shape of [`Server`](crate::Server), and its token, logging thread, pauses and names; a thread
-//! for each socket, `hebra-udp`, is all it adds. Only this module starts and ends them.
+//! It has the shape of [`Server`](crate::Server), and shares its token, logging thread, back-off and names; a thread for
+//! each socket, `hebra-udp`, is all it adds. Only this module starts and ends its threads.
 
 mod config;
 mod receiver;
 mod answers;
-mod rate;
+mod senders;
 mod socket;
+mod event;
+mod payload;
+mod stats;
 
+use std::fmt;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 
-use crossbeam_channel::Receiver;
-
 pub use self::config::UdpConfig;
-use self::rate::RateLimit;
+pub use self::event::UdpEvent;
+pub use self::payload::Payload;
 use self::receiver::{Echo, Shared};
-use crate::events::{EventLog, EventSink, Subscribers};
+use self::senders::SenderRates;
+pub use self::stats::UdpStats;
+use crate::error::Error;
+use crate::events::{EventLog, EventSink, Subscribers, Subscription};
 use crate::net::addresses::{self, Sockets};
 use crate::net::threads::LimitedThread;
 use crate::shutdown::ShutdownToken;
-use crate::{Error, Event, UdpStats};
 
 /// A UDP server that listens and does not receive yet: the kernel holds what arrives, as far as it fits.
 ///
@@ -30,7 +35,7 @@ use crate::{Error, Event, UdpStats};
 ///
 /// use hebra::{UdpConfig, UdpServer};
 ///
-/// let config = UdpConfig { listen: vec!["127.0.0.1:0".into()], echo: true, ..UdpConfig::default() };
+/// let config = UdpConfig::default().listen(["127.0.0.1:0"]).echo(true);
 /// let server = UdpServer::bind(config)?.start()?;
 ///
 /// let client = UdpSocket::bind("127.0.0.1:0")?;
@@ -54,7 +59,7 @@ impl UdpServer {
     ///
     /// # Errors
     ///
-    /// [`Error`] names the option or the address that stands in the way.
+    /// [`Error`] names the field or the address that is in the way.
     pub fn bind(config: UdpConfig) -> Result<Self, Error> {
         config.validate()?;
         let sockets = addresses::bind(&config.listen, &socket::open)?;
@@ -62,7 +67,8 @@ impl UdpServer {
         Ok(Self { config, sockets, addresses })
     }
 
-    /// The addresses listened on, with the ports they really have.
+    /// Returns the addresses listened on, with the ports that they really have.
+    #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -78,24 +84,25 @@ impl UdpServer {
         let shared = Arc::new(Shared {
             echo: config.echo.then(|| Echo {
                 own_ports: addresses.iter().map(SocketAddr::port).collect(),
-                rate_limit: config.rate.map(|rate| Mutex::new(RateLimit::new(rate))),
+                rates: config.rate.map(|rate| Mutex::new(SenderRates::new(rate))),
             }),
             token: ShutdownToken::default(),
             counters: Arc::default(),
             sink,
+            held: Arc::default(),
         });
         for (address, cause) in sockets.skipped {
-            shared.sink.send(Event::AddressSkipped { address, cause });
+            shared.sink.send(UdpEvent::AddressSkipped { address, cause });
         }
 
         let counts = Arc::clone(shared.sink.counts());
         let subscribers = Subscribers::new(&counts);
         // No sink goes into this closure: the logging thread ends when the last sink is gone.
-        let stats = {
+        let totals = {
             let (counters, counts) = (Arc::clone(&shared.counters), Arc::clone(&counts));
             move || counters.totals(counts.dropped())
         };
-        let log = EventLog::new(events, counts, subscribers.clone(), config.stats_interval, stats);
+        let log = EventLog::new(events, counts, subscribers.clone(), config.stats_interval, totals);
         let mut threads =
             Threads { receivers: Vec::new(), log: LimitedThread::start("hebra-log", move || log.run())?, shared };
         match threads.receive_on(sockets.bound) {
@@ -111,25 +118,28 @@ impl UdpServer {
 /// A UDP server that receives, until it is shut down or dropped.
 pub struct RunningUdpServer {
     addresses: Vec<SocketAddr>,
-    subscribers: Subscribers,
-    /// Taken when the server is stopped.
+    subscribers: Subscribers<UdpEvent>,
+    /// `None` once the server is stopped.
     threads: Option<Threads>,
 }
 
 impl RunningUdpServer {
-    /// The addresses listened on, with the ports they really have.
+    /// Returns the addresses listened on, with the ports that they really have.
+    #[must_use]
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// The totals at this moment. An answer may reach its sender before it is counted.
+    /// Returns the totals at this moment. An answer may reach its sender before it is counted.
+    #[must_use]
     pub fn stats(&self) -> UdpStats {
         self.threads.as_ref().map(|threads| threads.shared.stats()).unwrap_or_default()
     }
 
-    /// A copy of each event from now on, until the server has stopped, as
-    /// [`RunningServer::subscribe`](crate::RunningServer::subscribe) gives.
-    pub fn subscribe(&self) -> Receiver<Event> {
+    /// Returns a copy of each event from now on, until the server has stopped. Datagrams are sampled as for the log
+    /// ([`log_messages`](UdpConfig::log_messages), which is off by default), whatever the log's level is.
+    #[must_use]
+    pub fn subscribe(&self) -> Subscription<UdpEvent> {
         self.subscribers.subscribe()
     }
 
@@ -143,13 +153,19 @@ impl RunningUdpServer {
     }
 }
 
+impl fmt::Debug for RunningUdpServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningUdpServer").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
 impl Drop for RunningUdpServer {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-/// The threads of a running UDP server, and what it takes to end them.
+/// The threads of a running UDP server, and what is needed to end them.
 struct Threads {
     shared: Arc<Shared>,
     receivers: Vec<(SocketAddr, LimitedThread)>,

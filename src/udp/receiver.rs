@@ -1,41 +1,46 @@
-//! The receive loop: one thread for each socket. It counts, tells and, if asked to, answers each datagram.
+//! The receive loop: one thread for each socket. It counts each datagram, reports it and, if the server echoes,
+//! answers it.
 //!
 //! It waits for nothing but the next datagram, and nothing but the shutdown token ends it.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use super::answers::may_answer;
-use super::rate::RateLimit;
-use crate::events::{EventSink, UdpCounters};
-use crate::net::backoff::{Failures, is_about_one_peer};
+use super::payload::{MAX_HELD, Payload};
+use super::senders::SenderRates;
+use super::stats::UdpCounters;
+use super::{UdpEvent, UdpStats};
+use crate::events::EventSink;
+use crate::net::backoff::{Backoff, concerns_one_peer};
 use crate::shutdown::ShutdownToken;
-use crate::{Event, UdpStats};
 
 /// No datagram is longer: its length has 16 bits.
 const LONGEST: usize = u16::MAX as usize;
 
 /// What the receivers share.
 pub(super) struct Shared {
-    /// None if nobody is answered.
+    /// `None` if no datagram is answered.
     pub(super) echo: Option<Echo>,
     pub(super) token: ShutdownToken,
     pub(super) counters: Arc<UdpCounters>,
-    pub(super) sink: EventSink,
+    pub(super) sink: EventSink<UdpEvent>,
+    /// Bytes of datagrams that events hold.
+    pub(super) held: Arc<AtomicUsize>,
 }
 
 /// Which datagrams are answered.
 pub(super) struct Echo {
     pub(super) own_ports: Vec<u16>,
-    pub(super) rate_limit: Option<Mutex<RateLimit>>,
+    pub(super) rates: Option<Mutex<SenderRates>>,
 }
 
 /// Receives until the token is set.
 pub(super) fn run(socket: &UdpSocket, address: SocketAddr, shared: &Shared) {
-    let mut failures = Failures::default();
+    let mut backoff = Backoff::default();
     let mut buffer = vec![0; LONGEST];
     loop {
         let received = socket.recv_from(&mut buffer);
@@ -45,19 +50,19 @@ pub(super) fn run(socket: &UdpSocket, address: SocketAddr, shared: &Shared) {
         let now = Instant::now();
         match received {
             Ok((length, peer)) => {
-                if let Some(failures) = failures.end(now) {
-                    shared.sink.send(Event::ReceiveRecovered { address, failures });
+                if let Some(failures) = backoff.succeed(now) {
+                    shared.sink.send(UdpEvent::ReceiveRecovered { address, failures });
                 }
                 shared.receive(socket, peer, &buffer[..length], now);
             }
             // Some systems report that an answer did not arrive.
-            Err(error) if is_about_one_peer(&error) => {}
+            Err(error) if concerns_one_peer(&error) => {}
             Err(error) => {
-                if failures.is_first() {
-                    shared.sink.send(Event::ReceiveFailing { address, cause: error.to_string() });
+                if backoff.is_first() {
+                    shared.sink.send(UdpEvent::ReceiveFailing { address, cause: error.to_string() });
                 }
                 // A stop ends the pause.
-                thread::park_timeout(failures.next_pause(now));
+                thread::park_timeout(backoff.next_pause(now));
             }
         }
     }
@@ -70,8 +75,10 @@ impl Shared {
 
     fn receive(&self, socket: &UdpSocket, sender: SocketAddr, datagram: &[u8], now: Instant) {
         let peer = SocketAddr::new(sender.ip().to_canonical(), sender.port());
-        self.sink.datagram(peer, datagram);
-        // Only now: see `Reckoning::messages`.
+        if self.held.load(Relaxed) + datagram.len() <= MAX_HELD {
+            self.sink.sample(|| UdpEvent::Datagram { peer, payload: Payload::new(datagram, &self.held) });
+        }
+        // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
         self.counters.datagrams.fetch_add(1, Release);
         count(&self.counters.bytes_in, datagram.len());
         let Some(echo) = &self.echo else { return };
@@ -89,11 +96,11 @@ impl Shared {
 }
 
 impl Echo {
-    /// Whether the sender gets one more answer.
+    /// Returns whether the sender gets one more answer.
     fn has_share(&self, peer: SocketAddr, now: Instant) -> bool {
-        self.rate_limit
+        self.rates
             .as_ref()
-            .is_none_or(|limit| limit.lock().unwrap_or_else(PoisonError::into_inner).takes(peer.ip(), now))
+            .is_none_or(|limit| limit.lock().unwrap_or_else(PoisonError::into_inner).take(peer.ip(), now))
     }
 }
 

@@ -1,4 +1,4 @@
-//! UDP sockets: which addresses they may have, options, and how a blocked one is woken.
+//! UDP sockets: their options, and how a blocked one is woken.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -8,11 +8,11 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::net::addresses;
 
-/// One socket, and the address it really has.
+/// Opens a socket. Returns it with the address that it really has.
 ///
 /// # Errors
 ///
-/// The address is in use or not of this machine.
+/// The address is in use, or this machine does not have it.
 pub(super) fn open(address: SocketAddr, only_v6: bool) -> io::Result<(SocketAddr, UdpSocket)> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
@@ -21,19 +21,19 @@ pub(super) fn open(address: SocketAddr, only_v6: bool) -> io::Result<(SocketAddr
     // The address is not reused: two sockets on one port would share its datagrams.
     socket.bind(&address.into())?;
     let socket = UdpSocket::from(socket);
-    // The shortest there is. Answers that wait for a neighbour's address fill the send buffer, and whoever
-    // forges senders can have many of them; others are not to wait for that.
+    // The shortest that exists. Answers that wait for a neighbour's address fill the send buffer, and forged senders
+    // can cause many of them; other answers must not wait for that.
     socket.set_write_timeout(Some(Duration::from_millis(1)))?;
     Ok((socket.local_addr()?, socket))
 }
 
 /// Ends a blocked `recv_from` on the socket bound to `address`: a datagram comes. If it does not fit the receive
-/// buffer, nobody waits.
+/// buffer, the receiver does not wait.
 ///
 /// Shutting the socket wakes it too on Linux, but then `recv_from` of std panics at times, because it finds no
 /// sender.
 pub(super) fn wake(address: SocketAddr) {
     let target = addresses::reachable(address);
-    // What is in the way of it, out of descriptors for one, makes the stop a second longer.
+    // If it fails, for lack of descriptors for example, the stop takes a second longer.
     let _ = addresses::sender_to(target).and_then(|sender| sender.send_to(&[], target));
 }

@@ -19,7 +19,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use hebra::{Event, RunningServer, Stats};
+use hebra::{Event, RunningServer, Stats, Subscription};
 use socket2::SockRef;
 
 use support::{FUSE, connect_served, exchange, read_to_end};
@@ -47,8 +47,8 @@ fn stop_and_balance(server: RunningServer) -> Stats {
 }
 
 /// Waits for `count` events that `pick` picks.
-fn wait_for(events: &crossbeam_channel::Receiver<Event>, count: usize, pick: impl Fn(&Event) -> bool) {
-    let picked = std::iter::from_fn(|| events.recv_timeout(FUSE).ok()).filter(|event| pick(event));
+fn wait_for(events: &Subscription, count: usize, pick: impl Fn(&Event) -> bool) {
+    let picked = std::iter::from_fn(|| events.next_timeout(FUSE)).filter(|event| pick(event));
     assert_eq!(picked.take(count).count(), count);
 }
 

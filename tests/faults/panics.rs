@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::{panic, thread};
 
-use hebra::{Handler, Next, Server, ServerConfig};
+use hebra::{Handler, Next, Server};
 
 use crate::stop_and_balance;
 use crate::support::{FUSE, address, config, connect, exchange, read_to_end};
@@ -44,7 +44,7 @@ impl Drop for Again {
 
 #[test]
 fn a_panic_that_panics_again_takes_no_worker_away() {
-    let config = ServerConfig { workers: 1, ..config() };
+    let config = config().workers(1);
     let server = Server::bind(config, |_client| Bomb).expect("it binds").start().expect("it starts");
     for _ in 0..3 {
         let mut client = connect(address(&server));
@@ -64,7 +64,7 @@ fn ten_thousand_panics_leave_the_pool_at_full_strength() {
             tell(info);
         }
     }));
-    let config = ServerConfig { workers: WORKERS, ..config() };
+    let config = config().workers(WORKERS);
     let server = Server::bind(config, |_client| Touchy).expect("it binds").start().expect("it starts");
     for _ in 0..PANICS {
         let mut client = connect(address(&server));

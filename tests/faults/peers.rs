@@ -3,7 +3,6 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
-use hebra::ServerConfig;
 use socket2::{Domain, Socket, Type};
 
 use crate::stop_and_balance;
@@ -24,7 +23,7 @@ fn connect_from(last: u8, server: SocketAddr) -> TcpStream {
 
 #[test]
 fn one_address_gets_its_share_and_no_more() {
-    let server = start(ServerConfig { max_per_ip: Some(2), ..config() });
+    let server = start(config().max_per_ip(Some(2)));
     let server_address = address(&server);
     let mut first = connect_from(2, server_address);
     assert_eq!(exchange(&mut first, b"one"), b"one");
@@ -46,7 +45,7 @@ fn one_address_gets_its_share_and_no_more() {
 
 #[test]
 fn who_waits_counts_too() {
-    let server = start(ServerConfig { workers: 1, max_per_ip: Some(2), ..config() });
+    let server = start(config().workers(1).max_per_ip(Some(2)));
     let server_address = address(&server);
     let mut served = connect_from(2, server_address);
     assert_eq!(exchange(&mut served, b"one"), b"one");

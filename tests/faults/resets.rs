@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 
-use hebra::{Event, Framing, ServerConfig};
+use hebra::{Event, Framing};
 
 use crate::support::{address, config, connect, connect_served, send_and_finish, start};
 use crate::{assert_serves, reset, stop_and_balance, wait_for};
@@ -29,7 +29,7 @@ const POINTS: [fn(&mut TcpStream); 6] = [
 #[test]
 fn a_reset_at_any_point_costs_its_own_session_only() {
     for framing in [Framing::Message, Framing::Line, Framing::Raw] {
-        let server = start(ServerConfig { framing, max_pending: 1000, ..config() });
+        let server = start(config().framing(framing).max_pending(1000));
         let mut bystander = connect_served(address(&server));
         for _ in 0..50 {
             for point in POINTS {
@@ -57,7 +57,7 @@ fn a_reset_in_the_middle_of_a_session_names_itself() {
 
 #[test]
 fn clients_that_reset_while_they_wait_leave_their_places() {
-    let server = start(ServerConfig { workers: 1, max_pending: 100, ..config() });
+    let server = start(config().workers(1).max_pending(100));
     let events = server.subscribe();
     let held = connect_served(address(&server));
     for _ in 0..100 {
@@ -72,7 +72,7 @@ fn clients_that_reset_while_they_wait_leave_their_places() {
 #[test]
 fn a_storm_of_connections_that_reset_ends() {
     const STORM: usize = 5_000;
-    let server = start(ServerConfig { max_pending: 64, ..config() });
+    let server = start(config().max_pending(64));
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {

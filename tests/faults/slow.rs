@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::thread;
 use std::time::Duration;
 
-use hebra::{CloseReason, Event, Framing, ServerConfig};
+use hebra::{CloseReason, Event, Framing};
 
 use crate::support::{FUSE, address, clog, config, connect, connect_served, start};
 use crate::{chat, stop_and_balance, wait_for};
@@ -18,7 +18,7 @@ fn a_conversation_cut_at_every_byte_reads_the_same() {
         (Framing::Line, b"hola\r\nque tal\n\xff\xfc\x06 goodbye\n"),
         (Framing::Raw, input),
     ] {
-        let server = start(ServerConfig { framing, workers: 64, ..config() });
+        let server = start(config().framing(framing).workers(64));
         for cut in 1..input.len() {
             let mut client = connect(address(&server));
             let before = server.stats().bytes_in;
@@ -63,8 +63,7 @@ fn a_client_that_sends_a_byte_now_and_then_is_served_and_delays_nobody() {
 #[test]
 fn clients_that_never_read_delay_nobody_and_are_ended() {
     const CLOGGED: usize = 8;
-    let server =
-        start(ServerConfig { workers: CLOGGED + 1, write_timeout: Some(Duration::from_secs(2)), ..config() });
+    let server = start(config().workers(CLOGGED + 1).write_timeout(Some(Duration::from_secs(2))));
     let events = server.subscribe();
     let mut bystander = connect_served(address(&server));
     thread::scope(|scope| {
@@ -81,7 +80,7 @@ fn clients_that_never_read_delay_nobody_and_are_ended() {
         let mut ended = 0;
         while ended < CLOGGED {
             chat(&mut bystander);
-            ended += events.try_iter().filter(is_slow).count();
+            ended += std::iter::from_fn(|| events.try_next()).filter(is_slow).count();
         }
     });
     drop(bystander);
@@ -90,7 +89,7 @@ fn clients_that_never_read_delay_nobody_and_are_ended() {
 
 #[test]
 fn a_lifetime_ends_busy_and_silent_sessions_alike() {
-    let server = start(ServerConfig { max_lifetime: Some(Duration::from_millis(300)), ..config() });
+    let server = start(config().max_lifetime(Some(Duration::from_millis(300))));
     let events = server.subscribe();
     let mut silent = connect_served(address(&server));
     let mut busy = connect_served(address(&server));

@@ -12,7 +12,7 @@ use crate::{stop_and_balance, wait_for};
 const TOLD: &[u8] = b"idle: the worker is needed for another client\r\n";
 
 fn yielding(workers: usize, yield_after: Duration) -> ServerConfig {
-    ServerConfig { workers, yield_after: Some(yield_after), queue_timeout: None, ..config() }
+    config().workers(workers).yield_after(Some(yield_after)).queue_timeout(None)
 }
 
 /// Lets these be the last to have spoken. A worker counts as waiting from when it does, which on a busy machine can
@@ -42,11 +42,7 @@ fn a_newcomer_gets_the_worker_of_the_longest_silent() {
 
 #[test]
 fn a_client_in_the_hands_of_the_acceptor_gets_a_worker_too() {
-    let server = start(ServerConfig {
-        max_pending: 0,
-        when_full: WhenFull::Wait,
-        ..yielding(2, Duration::from_millis(100))
-    });
+    let server = start(yielding(2, Duration::from_millis(100)).max_pending(0).when_full(WhenFull::Wait));
     let _held = [connect_served(address(&server)), connect_served(address(&server))];
     let mut newcomer = connect(address(&server));
     assert_eq!(exchange(&mut newcomer, b"hello"), b"hello");
@@ -78,7 +74,7 @@ fn without_anybody_waiting_the_silent_are_left_alone() {
 #[test]
 fn as_many_workers_are_taken_as_clients_wait_and_a_raw_stream_carries_no_notice() {
     const WAITING: usize = 50;
-    let server = start(ServerConfig { framing: Framing::Raw, ..yielding(100, Duration::from_millis(500)) });
+    let server = start(yielding(100, Duration::from_millis(500)).framing(Framing::Raw));
     let events = server.subscribe();
     let mut held: Vec<TcpStream> = (0..100).map(|_| connect_served(address(&server))).collect();
     speak_again(&mut held[WAITING..]);

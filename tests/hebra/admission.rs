@@ -11,7 +11,7 @@ use crate::support::{FUSE, address, config, connect, connect_served, exchange, r
 const BUSY: &[u8] = b"busy: all workers are taken and the queue is full\r\n";
 
 fn small(workers: usize, max_pending: usize) -> ServerConfig {
-    ServerConfig { workers, max_pending, queue_timeout: None, ..config() }
+    config().workers(workers).max_pending(max_pending).queue_timeout(None)
 }
 
 /// Nothing has come yet, and the connection is open.
@@ -58,7 +58,7 @@ fn the_end_that_a_client_sees_means_that_its_place_is_free() {
 
 #[test]
 fn who_waits_longer_than_the_queue_timeout_is_refused() {
-    let server = start(ServerConfig { queue_timeout: Some(Duration::from_millis(50)), ..small(1, 10) });
+    let server = start(small(1, 10).queue_timeout(Some(Duration::from_millis(50))));
     let mut held = connect_served(address(&server));
     let mut waiting: Vec<TcpStream> = (0..10).map(|_| connect(address(&server))).collect();
     for client in &mut waiting {
@@ -73,7 +73,7 @@ fn who_waits_longer_than_the_queue_timeout_is_refused() {
 
 #[test]
 fn with_when_full_wait_nobody_is_refused() {
-    let server = start(ServerConfig { when_full: WhenFull::Wait, ..small(1, 0) });
+    let server = start(small(1, 0).when_full(WhenFull::Wait));
     let mut clients: Vec<TcpStream> = (0..20).map(|_| connect(address(&server))).collect();
     for (index, client) in clients.iter_mut().enumerate() {
         let message = format!("number {index}");
@@ -87,7 +87,7 @@ fn with_when_full_wait_nobody_is_refused() {
 
 #[test]
 fn a_server_that_waits_for_a_place_stops_at_once() {
-    let server = start(ServerConfig { when_full: WhenFull::Wait, ..small(1, 0) });
+    let server = start(small(1, 0).when_full(WhenFull::Wait));
     let mut held = connect_served(address(&server));
     let mut clients: Vec<TcpStream> = (0..3).map(|_| connect(address(&server))).collect();
     let report = server.shutdown(FUSE);
@@ -113,7 +113,7 @@ fn a_refused_client_that_goes_on_sending_still_reads_why() {
         client.write_all(&[b'x'; 100_000]).expect("the server takes it");
         assert_eq!(read_to_end(&mut client), BUSY);
     }
-    let refused = std::iter::from_fn(|| events.recv_timeout(FUSE).ok())
+    let refused = std::iter::from_fn(|| events.next_timeout(FUSE))
         .filter(|event| matches!(event, Event::Refused { reason: RefuseReason::Full, .. }))
         .take(20);
     assert_eq!(refused.count(), 20);
@@ -127,7 +127,7 @@ fn clients_that_are_gone_before_their_turn_cost_nothing() {
     drop((0..50).map(|_| connect(address(&server))).collect::<Vec<_>>());
     held.write_all(b"bye").expect("it is sent");
     assert_eq!(read_to_end(&mut held), b"");
-    let ended = std::iter::from_fn(|| events.recv_timeout(FUSE).ok()).filter_map(|event| match event {
+    let ended = std::iter::from_fn(|| events.next_timeout(FUSE)).filter_map(|event| match event {
         Event::Disconnected { reason: CloseReason::Bye | CloseReason::EndOfStream, .. } => Some(()),
         _ => None,
     });

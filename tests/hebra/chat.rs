@@ -6,11 +6,10 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hebra::{CloseReason, Framing, Notice, Room, Seats, Server, ServerConfig};
 use nix::sys::signal::Signal;
 use rexpect::session::spawn_command;
 
-use crate::support::{FUSE, Program, address, config, connect, read_to_end};
+use crate::support::{FUSE, Program, connect, read_to_end};
 
 /// A chat whose operator is the test.
 fn chat(flags: &[&str]) -> Program {
@@ -190,31 +189,24 @@ fn a_room_is_for_a_chat() {
 }
 
 #[test]
-fn whoever_does_not_read_is_dropped_and_the_others_miss_nothing() {
-    let (room, notices) = Room::new(Seats::Many);
-    let config = ServerConfig { max_outgoing: 32 * 1024, framing: Framing::Line, ..config() };
-    let server = Server::bind(config, move |connection| room.enter(connection)).expect("it binds");
-    let server = server.start().expect("it starts");
-    let join = || {
-        let guest = Guest::new(address(&server));
-        assert!(matches!(notices.recv_timeout(FUSE), Ok(Notice::Joined(_))));
-        guest
-    };
-    let (mut speaker, mut reader, _stalled) = (join(), join(), join());
+fn a_client_that_does_not_read_is_dropped_and_the_others_miss_nothing() {
+    let program = chat(&["--room", "--max-outgoing", "32KiB"]);
+    let mut speaker = Guest::join(&program, 1);
+    let mut reader = Guest::join(&program, 2);
+    let _stalled = Guest::join(&program, 3);
     let text = "x".repeat(1000);
     let dropped = (0..).find_map(|number| {
         speaker.say(&format!("{number} {text}\n"));
         reader.hears(&format!("<1> {number} {text}"));
-        match notices.recv_timeout(FUSE).expect("the speaker is heard") {
-            Notice::Left { client, reason } => Some((client.id, reason)),
-            _ => None,
-        }
+        let shown = program.next_shown();
+        (!shown.starts_with("<1> ")).then_some(shown)
     });
-    assert_eq!(dropped, Some((3, Some(CloseReason::TooSlow))));
+    assert_eq!(dropped.as_deref(), Some("* <3> left: reads too slowly"));
     speaker.say("bye\n");
     speaker.hears_the_end();
     drop(reader);
-    assert_eq!(server.shutdown(FUSE).cut_off, 0);
+    program.signal(Signal::SIGTERM);
+    assert_eq!(program.finish().0, Some(0));
 }
 
 #[test]

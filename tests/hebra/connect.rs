@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
-use hebra::{Framing, ServerConfig};
+use hebra::Framing;
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use rexpect::session::PtySession;
@@ -40,7 +40,7 @@ fn failure(arguments: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn sixteen_mebibytes_pass_through_a_pipe_unchanged() {
-    let server = start(ServerConfig { framing: Framing::Raw, ..config() });
+    let server = start(config().framing(Framing::Raw));
     let input = random_bytes(16 << 20);
     let (code, output, stderr) = talk(&[&address(&server).to_string()], &input);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
@@ -63,7 +63,7 @@ fn a_server_that_has_said_all_and_reads_nothing_ends_the_client() {
 
 #[test]
 fn a_server_that_closes_first_ends_the_client_although_its_input_is_open() {
-    let server = start(ServerConfig { workers: 1, max_pending: 0, ..config() });
+    let server = start(config().workers(1).max_pending(0));
     let mut command = connect_command(&[&address(&server).to_string()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it is built");

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use hebra::{Framing, ServerConfig};
+use hebra::Framing;
 
 use crate::support::{FUSE, Random, address, config, connect, exchange, random_bytes, start};
 
@@ -17,7 +17,7 @@ fn a_thousand_clients_at_once_get_every_byte_back() {
     let limit = rlimit::increase_nofile_limit(DESCRIPTORS).expect("the soft limit can be raised");
     assert!(limit >= DESCRIPTORS, "this needs {DESCRIPTORS} descriptors, and the hard limit is {limit}");
 
-    let server = start(ServerConfig { workers: CLIENTS, framing: Framing::Raw, ..config() });
+    let server = start(config().workers(CLIENTS).framing(Framing::Raw));
     let address = address(&server);
     let bytes = &random_bytes(1024 * 1024);
     let everyone_is_here = &std::sync::Barrier::new(CLIENTS);

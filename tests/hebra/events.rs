@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use hebra::{CloseReason, Event, LogMessages, RunningServer, ServerConfig};
+use hebra::{CloseReason, Event, LogMessages, RunningServer};
 
 use crate::support::{FUSE, address, config, connect, exchange, read_to_end, start};
 
@@ -21,7 +21,7 @@ fn a_session_is_told_from_connect_to_disconnect() {
     let server = start(config());
     let events = server.subscribe();
     talk(&server, 2);
-    let next = || events.recv_timeout(FUSE).expect("an event");
+    let next = || events.next_timeout(FUSE).expect("an event");
     let Event::Connected { client } = next() else { panic!("connected first") };
     assert_eq!(client.id, 1);
     for _ in 0..2 {
@@ -39,7 +39,7 @@ fn a_session_is_told_from_connect_to_disconnect() {
 #[test]
 fn messages_over_the_budget_are_counted_and_the_totals_stay_exact() {
     const MESSAGES: u64 = 500;
-    let server = start(ServerConfig { log_messages: LogMessages::PerSecond(10), ..config() });
+    let server = start(config().log_messages(LogMessages::PerSecond(10)));
     let events = server.subscribe();
     talk(&server, MESSAGES as usize);
     let report = server.shutdown(FUSE);
@@ -62,11 +62,11 @@ fn messages_over_the_budget_are_counted_and_the_totals_stay_exact() {
 
 #[test]
 fn with_messages_off_connections_are_told_all_the_same() {
-    let server = start(ServerConfig { log_messages: LogMessages::Off, ..config() });
+    let server = start(config().log_messages(LogMessages::Off));
     let events = server.subscribe();
     talk(&server, 10);
     server.shutdown(FUSE);
-    let told: Vec<String> = events.iter().map(|event| event.to_string()).collect();
+    let told: Vec<String> = events.map(|event| event.to_string()).collect();
     assert!(told[0].ends_with("connected"), "{told:?}");
     assert!(told[1].contains("disconnected: bye; messages=10 bytes_in=53 bytes_out=50"), "{told:?}");
     assert!(!told.iter().any(|line| line.contains("says") || line.contains("not logged")), "{told:?}");

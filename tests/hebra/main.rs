@@ -11,6 +11,7 @@ mod io_counts;
 mod session;
 mod admission;
 mod timeouts;
+mod embedding;
 mod events;
 mod pushing;
 mod shutdown;

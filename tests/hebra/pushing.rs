@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hebra::{
-    Client, ClientHandle, CloseReason, Connection, Framing, Handler, Next, PushError, RunningServer, Server,
-    ServerConfig,
+    Client, ClientHandle, CloseReason, Framing, Handler, Next, PushError, RunningServer, Server, ServerConfig,
+    Session,
 };
 use socket2::SockRef;
 
@@ -57,7 +57,7 @@ impl Heard {
 
 fn start(config: ServerConfig) -> (RunningServer, Heard) {
     let (told, heard) = channel();
-    let factory = move |connection: &Connection<'_>| Reachable { handle: connection.handle(), told: told.clone() };
+    let factory = move |session: &Session| Reachable { handle: session.handle(), told: told.clone() };
     (Server::bind(config, factory).expect("it binds").start().expect("it starts"), Heard(heard))
 }
 
@@ -109,7 +109,7 @@ fn answers_and_pushes_keep_the_order_of_the_calls() {
 
 #[test]
 fn answers_wait_for_a_slow_reader_and_arrive_whole() {
-    let (server, _heard) = start(ServerConfig { max_outgoing: 1024, ..config() });
+    let (server, _heard) = start(config().max_outgoing(1024));
     let input = random_bytes(1024 * 1024 + 7);
     assert!(send_and_finish(&connect(address(&server)), &input) == input);
     assert_eq!(server.shutdown(FUSE).stats.bytes_out, input.len() as u64);
@@ -117,7 +117,7 @@ fn answers_wait_for_a_slow_reader_and_arrive_whole() {
 
 #[test]
 fn whoever_does_not_read_is_dropped_within_its_bound_and_nobody_waits_for_it() {
-    let (server, heard) = start(ServerConfig { max_outgoing: 64 * 1024, ..config() });
+    let (server, heard) = start(config().max_outgoing(64 * 1024));
     let _client = connect(address(&server));
     let handle = heard.next_handle();
     let line = [b'x'; 1000];
@@ -139,7 +139,7 @@ fn whoever_does_not_read_is_dropped_within_its_bound_and_nobody_waits_for_it() {
 
 #[test]
 fn whoever_takes_nothing_in_time_is_dropped_too() {
-    let config = ServerConfig { write_timeout: Some(Duration::from_millis(50)), max_outgoing: 1 << 30, ..config() };
+    let config = config().write_timeout(Some(Duration::from_millis(50))).max_outgoing(1 << 30);
     let (server, heard) = start(config);
     let _client = connect(address(&server));
     let handle = heard.next_handle();
@@ -169,7 +169,7 @@ fn a_stop_sends_what_was_pushed_before_it() {
 
 #[test]
 fn a_stop_cuts_off_who_does_not_read_what_was_pushed() {
-    let (server, heard) = start(ServerConfig { max_outgoing: 1 << 30, ..config() });
+    let (server, heard) = start(config().max_outgoing(1 << 30));
     let _client = connect(address(&server));
     heard.next_handle().push(&vec![b'x'; 32 * 1024 * 1024]).expect("there is room");
     let report = server.shutdown(Duration::from_millis(300));
@@ -211,7 +211,7 @@ impl Handler for Doorman {
 
 #[test]
 fn a_service_may_speak_first_and_turn_a_client_away() {
-    let server = Server::bind(config(), |connection| Doorman(connection.client())).expect("it binds");
+    let server = Server::bind(config(), |session| Doorman(session.client())).expect("it binds");
     let server = server.start().expect("it starts");
     let mut first = connect(address(&server));
     let mut welcome = [0; 8];
@@ -226,7 +226,7 @@ fn a_service_may_speak_first_and_turn_a_client_away() {
 
 #[test]
 fn a_burst_does_not_gather_until_there_is_no_room() {
-    let (server, heard) = start(ServerConfig { max_outgoing: 64 * 1024, ..config() });
+    let (server, heard) = start(config().max_outgoing(64 * 1024));
     let mut client = connect(address(&server));
     let handle = heard.next_handle();
     let reader = thread::spawn(move || read_to_end(&mut client));
@@ -259,10 +259,9 @@ impl Handler for Overflowing {
 fn an_answer_after_a_push_without_room_does_not_hide_the_reason() {
     for framing in [Framing::Message, Framing::Line] {
         let (told, heard) = channel();
-        let factory = move |connection: &Connection<'_>| {
-            Overflowing(Reachable { handle: connection.handle(), told: told.clone() })
-        };
-        let config = ServerConfig { max_outgoing: 1000, framing, ..config() };
+        let factory =
+            move |session: &Session| Overflowing(Reachable { handle: session.handle(), told: told.clone() });
+        let config = config().max_outgoing(1000).framing(framing);
         let server = Server::bind(config, factory).expect("it binds").start().expect("it starts");
         connect(address(&server)).write_all(b"hello\n").expect("it is sent");
         assert_eq!(Heard(heard).next_reason(), CloseReason::TooSlow);
@@ -271,7 +270,7 @@ fn an_answer_after_a_push_without_room_does_not_hide_the_reason() {
 
 #[test]
 fn a_client_that_reads_gets_megabytes_at_once() {
-    let (server, heard) = start(ServerConfig { max_outgoing: 1 << 30, ..config() });
+    let (server, heard) = start(config().max_outgoing(1 << 30));
     let mut client = connect(address(&server));
     let handle = heard.next_handle();
     let pushed = random_bytes(16 * 1024 * 1024);
@@ -304,8 +303,7 @@ impl Handler for Farewell {
 #[test]
 fn a_session_that_has_ended_is_not_ended_again() {
     let (told, heard) = channel();
-    let factory =
-        move |connection: &Connection<'_>| Farewell(Reachable { handle: connection.handle(), told: told.clone() });
+    let factory = move |session: &Session| Farewell(Reachable { handle: session.handle(), told: told.clone() });
     let server = Server::bind(config(), factory).expect("it binds").start().expect("it starts");
     let heard = Heard(heard);
     let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");

@@ -7,7 +7,7 @@ use hebra::{CloseReason, Event, Framing, Handler, Next, Server, ServerConfig};
 use crate::support::{FUSE, address, config, connect, exchange, random_bytes, read_to_end, send_and_finish, start};
 
 fn framed(framing: Framing) -> ServerConfig {
-    ServerConfig { framing, ..config() }
+    config().framing(framing)
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn line_framing_strips_telnet_commands_and_refuses_each_option_once() {
 
 #[test]
 fn a_line_over_the_cap_gets_one_line_and_a_clean_close() {
-    let server = start(ServerConfig { max_line: 100, ..framed(Framing::Line) });
+    let server = start(framed(Framing::Line).max_line(100));
     let fits = [&[b'x'; 100][..], b"\n"].concat();
     let over = [&fits[..], &[b'x'; 101], b"\nmore\n"].concat();
     let output = send_and_finish(&connect(address(&server)), &over);
@@ -125,7 +125,7 @@ fn a_handler_that_closes_fails_or_panics_ends_its_own_session_only() {
         let mut client = connect(address(&server));
         client.write_all(message.as_bytes()).expect("it is sent");
         assert_eq!(read_to_end(&mut client), answer);
-        let reason = std::iter::from_fn(|| events.recv_timeout(FUSE).ok()).find_map(|event| match event {
+        let reason = std::iter::from_fn(|| events.next_timeout(FUSE)).find_map(|event| match event {
             Event::Disconnected { reason, .. } => Some(reason),
             _ => None,
         });

@@ -23,7 +23,7 @@ fn idle_sessions_end_with_a_clean_end_of_stream() {
 
 #[test]
 fn a_session_that_is_polled_ends_like_any_other() {
-    let server = start(ServerConfig { busy_poll: Some(Duration::from_millis(1)), ..config() });
+    let server = start(config().busy_poll(Some(Duration::from_millis(1))));
     let mut client = connect(address(&server));
     // By then it is polled, if there is a core to do that on.
     for _ in 0..100 {
@@ -36,8 +36,8 @@ fn a_session_that_is_polled_ends_like_any_other() {
 
 #[test]
 fn the_waiting_are_told() {
-    let server = start(ServerConfig { workers: 1, ..config() });
-    let events = server.subscribe();
+    let server = start(config().workers(1));
+    let mut events = server.subscribe();
     let _held = connect_served(address(&server));
     let mut waiting = connect(address(&server));
     waiting.write_all(b"anybody?").expect("it is sent");
@@ -46,7 +46,7 @@ fn the_waiting_are_told() {
     }
     server.shutdown(FUSE);
     assert_eq!(read_to_end(&mut waiting), b"busy: the server is shutting down\r\n");
-    assert!(events.iter().any(|event| event.to_string().ends_with("refused: the server is shutting down")));
+    assert!(events.any(|event| event.to_string().ends_with("refused: the server is shutting down")));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_handler_that_never_returns_does_not_hold_up_the_stop() {
 
 /// An address that no other test takes a free port of, so that a port stays free once it is left.
 fn apart(last: u8) -> ServerConfig {
-    ServerConfig { listen: vec![format!("127.0.1.{last}:0")], ..config() }
+    config().listen(vec![format!("127.0.1.{last}:0")])
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_stopped_server_leaves_its_port_to_the_next() {
     let address = address(&server);
     let _client = connect_served(address);
     server.shutdown(FUSE);
-    let next = start(ServerConfig { listen: vec![address.to_string()], ..config() });
+    let next = start(config().listen(vec![address.to_string()]));
     connect_served(address);
     drop(next);
     TcpListener::bind(address).expect("a dropped server has let go of its port too");

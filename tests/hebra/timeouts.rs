@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use hebra::{CloseReason, Event, Framing, RunningServer, ServerConfig};
+use hebra::{CloseReason, Event, Framing, RunningServer};
 
 use crate::support::{FUSE, address, config, connect, connect_served, read_to_end, start};
 
@@ -15,7 +15,7 @@ fn next_reason(server: &RunningServer, act: impl FnOnce()) -> CloseReason {
     let events = server.subscribe();
     act();
     loop {
-        if let Event::Disconnected { reason, .. } = events.recv_timeout(FUSE).expect("a session ends") {
+        if let Event::Disconnected { reason, .. } = events.next_timeout(FUSE).expect("a session ends") {
             return reason;
         }
     }
@@ -32,7 +32,7 @@ fn flood(mut client: &TcpStream) -> ErrorKind {
 
 #[test]
 fn a_silent_client_is_told_and_closed() {
-    let server = start(ServerConfig { idle_timeout: Some(SHORT), ..config() });
+    let server = start(config().idle_timeout(Some(SHORT)));
     let mut client = connect(address(&server));
     let reason = next_reason(&server, || {
         assert_eq!(read_to_end(&mut client), b"idle: nothing was received for too long\r\n");
@@ -42,13 +42,13 @@ fn a_silent_client_is_told_and_closed() {
 
 #[test]
 fn a_raw_stream_carries_no_notice() {
-    let server = start(ServerConfig { idle_timeout: Some(SHORT), framing: Framing::Raw, ..config() });
+    let server = start(config().idle_timeout(Some(SHORT)).framing(Framing::Raw));
     assert_eq!(read_to_end(&mut connect(address(&server))), b"");
 }
 
 #[test]
 fn a_client_that_does_not_read_is_reset() {
-    let server = start(ServerConfig { write_timeout: Some(SHORT), ..config() });
+    let server = start(config().write_timeout(Some(SHORT)));
     let client = connect_served(address(&server));
     let reason = next_reason(&server, || {
         let kind = flood(&client);
@@ -59,7 +59,7 @@ fn a_client_that_does_not_read_is_reset() {
 
 #[test]
 fn a_client_that_reads_a_little_now_and_then_is_reset_too() {
-    let server = start(ServerConfig { write_timeout: Some(4 * SHORT), ..config() });
+    let server = start(config().write_timeout(Some(4 * SHORT)));
     let client = connect_served(address(&server));
     let reason = next_reason(&server, || {
         std::thread::scope(|scope| {

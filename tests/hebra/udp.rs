@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use hebra::{Event, LogMessages, RunningUdpServer, UdpConfig, UdpServer, UdpStats};
+use hebra::{LogMessages, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};
 use nix::sys::signal::Signal;
 
 use crate::support::{FUSE, Program, random_bytes, signal, spawn_apart, status};
@@ -12,9 +12,9 @@ use crate::support::{FUSE, Program, random_bytes, signal, spawn_apart, status};
 /// The most that a datagram holds over IPv4.
 const LONGEST: usize = 65_507;
 
-/// A server that echoes, on a free loopback port.
+/// A server that echoes and reports, on a free loopback port.
 fn echoing() -> UdpConfig {
-    UdpConfig { listen: vec!["127.0.0.1:0".to_owned()], echo: true, ..UdpConfig::default() }
+    UdpConfig::default().listen(["127.0.0.1:0"]).echo(true).log_messages(LogMessages::PerSecond(1000))
 }
 
 fn start(config: UdpConfig) -> RunningUdpServer {
@@ -70,11 +70,11 @@ fn datagrams_of_every_length_come_back_as_they_were_and_only_once() {
 
 #[test]
 fn without_echo_datagrams_are_told_and_not_answered() {
-    let server = start(UdpConfig { echo: false, ..echoing() });
+    let server = start(echoing().echo(false));
     let events = server.subscribe();
     let client = client(server.local_addrs()[0]);
     client.send("Hola, señor".as_bytes()).expect("it is sent");
-    let Ok(Event::Datagram { peer, payload }) = events.recv_timeout(FUSE) else { panic!("it is told") };
+    let Some(UdpEvent::Datagram { peer, payload }) = events.next_timeout(FUSE) else { panic!("it is told") };
     assert_eq!((peer, payload.as_bytes()), (client.local_addr().expect("bound"), "Hola, señor".as_bytes()));
     let stats = server.shutdown();
     assert_eq!((stats.datagrams, stats.answers, stats.withheld), (1, 0, 0));
@@ -82,7 +82,7 @@ fn without_echo_datagrams_are_told_and_not_answered() {
 
 #[test]
 fn a_port_below_1024_and_the_servers_own_ports_are_not_answered() {
-    let config = UdpConfig { listen: vec!["127.0.0.1:0".to_owned(), "127.0.0.2:0".to_owned()], ..echoing() };
+    let config = echoing().listen(vec!["127.0.0.1:0".to_owned(), "127.0.0.2:0".to_owned()]);
     let server = start(config);
     let target = server.local_addrs()[0];
     // The port of the server's other socket, on an address where it is free.
@@ -103,7 +103,7 @@ fn a_port_below_1024_and_the_servers_own_ports_are_not_answered() {
 #[test]
 fn a_sender_gets_its_share_of_answers_and_others_theirs() {
     const SENT: u64 = 30;
-    let server = start(UdpConfig { rate: Some(3), ..echoing() });
+    let server = start(echoing().rate(Some(3)));
     let target = server.local_addrs()[0];
     let greedy = client(target);
     for _ in 0..SENT {
@@ -121,11 +121,8 @@ fn a_sender_gets_its_share_of_answers_and_others_theirs() {
 #[test]
 fn two_echo_servers_pointed_at_each_other_fall_silent() {
     const RATE: u64 = 10;
-    let config = |address: SocketAddr| UdpConfig {
-        listen: vec![address.to_string()],
-        rate: Some(RATE as usize),
-        log_messages: LogMessages::Off,
-        ..echoing()
+    let config = |address: SocketAddr| {
+        echoing().listen(vec![address.to_string()]).rate(Some(RATE as usize)).log_messages(LogMessages::Off)
     };
     // Addresses that no other test takes a free port of.
     let one = UdpServer::bind(config(([127, 0, 1, 22], 0).into())).expect("it binds");
@@ -150,13 +147,13 @@ fn two_echo_servers_pointed_at_each_other_fall_silent() {
 
 #[test]
 fn ipv4_senders_of_an_ipv6_socket_are_told_as_ipv4_and_answered() {
-    let server = start(UdpConfig { listen: vec!["[::]:0".to_owned()], ..echoing() });
+    let server = start(echoing().listen(vec!["[::]:0".to_owned()]));
     let events = server.subscribe();
     let port = server.local_addrs()[0].port();
     for target in ["127.0.0.1", "::1"] {
         let client = client((target.parse::<std::net::IpAddr>().expect("an address"), port).into());
         assert_eq!(exchange(&client, b"hello"), b"hello");
-        let Ok(Event::Datagram { peer, .. }) = events.recv_timeout(FUSE) else { panic!("it is told") };
+        let Some(UdpEvent::Datagram { peer, .. }) = events.next_timeout(FUSE) else { panic!("it is told") };
         assert_eq!(peer, client.local_addr().expect("bound"));
     }
 }
@@ -164,7 +161,7 @@ fn ipv4_senders_of_an_ipv6_socket_are_told_as_ipv4_and_answered() {
 #[test]
 fn a_flood_is_counted_exactly_and_what_is_not_told_is_counted_too() {
     const SENT: u64 = 2_000;
-    let server = start(UdpConfig { rate: None, log_messages: LogMessages::PerSecond(10), ..echoing() });
+    let server = start(echoing().rate(None).log_messages(LogMessages::PerSecond(10)));
     let events = server.subscribe();
     let client = client(server.local_addrs()[0]);
     for _ in 0..SENT {
@@ -175,9 +172,9 @@ fn a_flood_is_counted_exactly_and_what_is_not_told_is_counted_too() {
     let (mut told, mut counted, mut at_the_end) = (0, 0, None);
     for event in events {
         match event {
-            Event::Datagram { .. } => told += 1,
-            Event::MessagesNotLogged { messages } => counted += messages,
-            Event::UdpTotals { stats } => at_the_end = Some(stats),
+            UdpEvent::Datagram { .. } => told += 1,
+            UdpEvent::DatagramsNotLogged { datagrams } => counted += datagrams,
+            UdpEvent::Totals { stats } => at_the_end = Some(stats),
             other => panic!("{other}"),
         }
     }
@@ -188,7 +185,7 @@ fn a_flood_is_counted_exactly_and_what_is_not_told_is_counted_too() {
 #[test]
 fn a_server_that_waits_for_a_datagram_stops_at_once_and_leaves_its_port() {
     let listen = vec!["127.0.1.24:0".to_owned(), "127.0.1.25:0".to_owned()];
-    let server = start(UdpConfig { listen, ..echoing() });
+    let server = start(echoing().listen(listen));
     let addresses = server.local_addrs().to_vec();
     let asked = Instant::now();
     server.shutdown();
@@ -364,8 +361,7 @@ fn an_address_of_many_hosts_is_refused_at_the_start() {
         ("127.255.255.255:0", "broadcast"),
     ] {
         let told = format!("cannot listen on {address}: a {kind} address, not a host's");
-        let error =
-            UdpServer::bind(UdpConfig { listen: vec![address.to_owned()], ..echoing() }).expect_err(address);
+        let error = UdpServer::bind(echoing().listen(vec![address.to_owned()])).expect_err(address);
         assert!(error.to_string().starts_with(&told), "{error}");
         let output = udp("serve").args(["--listen", address]).output().expect("it is built");
         assert_eq!(output.status.code(), Some(1));

@@ -4,7 +4,6 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use hebra::ServerConfig;
 
 use crate::faulty::{Fault, serve};
 use crate::harness::load::Load;
@@ -77,7 +76,7 @@ fn a_server_that_does_not_listen() {
 
 #[test]
 fn a_server_that_is_busy() {
-    let server = start(ServerConfig { workers: 1, max_pending: 0, ..config() });
+    let server = start(config().workers(1).max_pending(0));
     let outcome = run(&Load { connections: 3, ..load(address(&server)) });
     assert_eq!(outcome.tally.failures.count(Failure::Busy), 2, "{:?}", outcome.tally.failures);
     assert!(outcome.tally.answers > 0);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use hebra::{Echo, Handler, Next, Server, ServerConfig, Stats};
+use hebra::{Echo, Handler, Next, Server, Stats};
 
 use crate::harness::load::{Adversaries, End, Load, Mode};
 use crate::harness::run::Outcome;
@@ -17,7 +17,7 @@ use crate::{load, run};
 /// Runs against a hebra with enough workers for all clients. Asserts that nothing failed, and also returns what the
 /// server counted.
 fn measure(change: impl FnOnce(Load) -> Load) -> (Outcome, Stats) {
-    let server = start(ServerConfig { workers: 250, ..config() });
+    let server = start(config().workers(250));
     let outcome = run(&change(load(address(&server))));
     assert_eq!(outcome.tally.failures.total(), 0, "{:?}", outcome.tally.failures);
     (outcome, server.shutdown(FUSE).stats)
@@ -42,8 +42,8 @@ fn every_message_and_every_byte_is_counted_on_both_sides() {
 fn a_churn_uses_a_new_source_address_for_each_connection_up_to_a_thousand() {
     let peers = Arc::new(Mutex::new(HashSet::new()));
     let seen = Arc::clone(&peers);
-    let server = Server::bind(ServerConfig { workers: 4, ..config() }, move |connection| {
-        seen.lock().expect("no thread panics").insert(connection.client().peer.ip());
+    let server = Server::bind(config().workers(4), move |session| {
+        seen.lock().expect("no thread panics").insert(session.client().peer.ip());
         Echo
     });
     let server = server.expect("it binds").start().expect("it starts");
@@ -76,7 +76,7 @@ impl Handler for ClosesFirst {
 
 #[test]
 fn no_event_loop_is_counted_twice_after_another_has_lost_its_last_connection() {
-    let server = Server::bind(config(), |connection| ClosesFirst { id: connection.client().id }).expect("it binds");
+    let server = Server::bind(config(), |session| ClosesFirst { id: session.client().id }).expect("it binds");
     let server = server.start().expect("it starts");
     let duration = Duration::from_millis(500);
     let outcome = run(&Load { connections: 2, threads: 2, duration, ..load(address(&server)) });

@@ -1,7 +1,7 @@
 //! An echo server for one client, with one fault.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener};
 use std::thread;
 use std::time::Duration;
 
@@ -44,7 +44,12 @@ pub(crate) fn serve(fault: Fault) -> SocketAddr {
                         reply.swap(at, other);
                     }
                 }
-                Fault::Close(at) if here(at).is_some() => return,
+                Fault::Close(at) if here(at).is_some() => {
+                    // Only the write side: what the client still sends would otherwise make this a reset.
+                    let _ = stream.shutdown(Shutdown::Write);
+                    let _ = std::io::copy(&mut stream, &mut std::io::sink());
+                    return;
+                }
                 Fault::Stall(at, time) if here(at).is_some() => thread::sleep(time),
                 Fault::Mute => reply.clear(),
                 _ => {}

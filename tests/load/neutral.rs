@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use hebra::{Framing, ServerConfig};
+use hebra::Framing;
 
 use crate::harness::load::{Load, Mode};
 use crate::harness::payload::{Payloads, Position};
@@ -13,7 +13,7 @@ use crate::{load, run};
 #[test]
 fn every_framing_echoes_every_size() {
     for framing in [Framing::Message, Framing::Line, Framing::Raw] {
-        let server = start(ServerConfig { framing, ..config() });
+        let server = start(config().framing(framing));
         for (mode, size, depth) in [
             (Mode::Echo, 1, 1),
             (Mode::Echo, 2, 100),

@@ -1,6 +1,6 @@
-//! The gate and the shutdown under schedules that no machine would choose by itself.
+//! Admission and the shutdown under schedules that no machine would choose by itself.
 //!
-//! The gate's own source is built here a second time, with locks and a clock whose every order of events a
+//! The source of admission is built here a second time, with locks and a clock whose every order of events a
 //! scheduler picks: at random, and by priorities that change at a few places (PCT), which finds what needs a
 //! thread to be held up for long. A deadlock, which is what a lost notification becomes, fails the test, and
 //! the schedule that led there is printed for `shuttle::replay`.
@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use shuttle::thread::{self, yield_now};
 
-use admission::{Admission, Watch};
+use admission::Admission;
 use server::{Fate, Scenario, Silent, run};
 use sync::{Instant, NEVER, Semaphore};
 
@@ -152,7 +152,7 @@ fn whoever_sleeps_at_the_gate_is_woken_by_its_closing() {
             |gate| assert!(gate.wait_freed(NEVER)),
             |gate| gate.wait_for_place(),
             |gate| assert!(gate.wait_idle(NEVER)),
-            |gate| assert_eq!(gate.watch(None, None, None), Watch::Closed),
+            |gate| while gate.wait_for_news(None) {},
         ];
         let sleepers = sleepers.map(|sleep| {
             let gate = Arc::clone(&gate);
@@ -198,12 +198,12 @@ fn the_reaper_sleeps_until_the_first_of_its_times() {
         gate.admit(1);
         let (_, _permit) = gate.next().expect("it waits");
         gate.admit(2);
-        let watch = |queue_timeout, yield_after, wake_after| {
-            gate.watch(Some(queue_timeout), Some(start + yield_after), Some(start + wake_after))
-        };
-        assert_eq!((watch(late, soon, late), Instant::now()), (Watch::NeedsWorker, start + soon));
-        assert_eq!((watch(late, soon, 2 * soon), Instant::now()), (Watch::Time, start + 2 * soon));
-        assert_eq!((watch(3 * soon, soon, late), Instant::now()), (Watch::Expired(2), start + 3 * soon));
+        assert!(gate.wait_for_news(None), "the second client has to wait");
+        assert!(gate.wait_for_news(Some(start + soon)));
+        assert_eq!(Instant::now(), start + soon);
+        assert_eq!(gate.take_overdue(late), Err(Some(start + late)));
+        assert!(gate.wait_for_news(Some(start + late)));
+        assert_eq!((gate.take_overdue(late), Instant::now()), (Ok(2), start + late));
     };
     shuttle::check_random(model, 1);
 }

@@ -9,12 +9,13 @@ use shuttle::sync::mpsc::{Sender, channel};
 use shuttle::sync::{Condvar, Mutex};
 use shuttle::thread::{self, JoinHandle, yield_now};
 
-use crate::admission::{Admission, Admitted, Watch};
+use crate::admission::{Admission, Admitted};
 use crate::shutdown::ShutdownToken;
 use crate::sync::{Instant, NEVER, Semaphore};
 
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 const YIELD_AFTER: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_millis(10);
 
 /// A server and its clients.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +87,7 @@ struct Session {
 #[derive(Default)]
 struct SessionState {
     ended: bool,
-    ordered: bool,
+    asked: bool,
 }
 
 impl Client {
@@ -158,42 +159,53 @@ impl Core {
         self.registry.lock().expect("no panic").retain(|other| other.number != session.number);
     }
 
-    /// `reaper::run`.
+    /// `reaper::run`, without idle timeouts and lifetimes.
     fn reap(&self) {
         let Scenario { expire, take_workers, .. } = self.scenario;
         let mut yield_from = take_workers.then(Instant::now);
         loop {
-            // Whoever expires leaves inside of `watch`, so it is counted out before.
-            self.inside.fetch_sub(isize::from(expire), SeqCst);
-            match self.admission.watch(expire.then_some(QUEUE_TIMEOUT), yield_from, None) {
-                Watch::Expired(client) => {
-                    client.meets(Fate::Expired);
-                    continue;
-                }
-                Watch::NeedsWorker => {
-                    yield_from = Some(if self.order_yield() {
-                        Instant::now()
-                    } else {
-                        self.admission.expect_no_worker();
-                        Instant::now() + YIELD_AFTER
-                    });
-                }
-                Watch::Time => unreachable!("no time was asked for"),
-                Watch::Closed => return,
+            let now = Instant::now();
+            let overdue_at = if expire { self.refuse_overdue() } else { None };
+            if yield_from.is_some_and(|time| time <= now)
+                && let Some(mut expected) = self.admission.expect_workers()
+            {
+                let wanted = expected.workers();
+                let asked = self.end_idle(wanted);
+                expected.asked(asked);
+                yield_from = Some(now + if asked == wanted { REST } else { YIELD_AFTER });
             }
-            self.inside.fetch_add(isize::from(expire), SeqCst);
+            let yield_from = yield_from.filter(|_| self.admission.lacks_workers());
+            if !self.admission.wait_for_news(overdue_at.into_iter().chain(yield_from).min()) {
+                return;
+            }
         }
     }
 
-    /// `Registry::order_yield`: whether there was a session to ask.
-    fn order_yield(&self) -> bool {
+    /// `reaper::refuse_overdue`.
+    fn refuse_overdue(&self) -> Option<Instant> {
+        loop {
+            // A client that expires leaves inside of `take_overdue`, so it is counted out before.
+            self.inside.fetch_sub(1, SeqCst);
+            match self.admission.take_overdue(QUEUE_TIMEOUT) {
+                Ok(client) => client.meets(Fate::Expired),
+                Err(due) => {
+                    self.inside.fetch_add(1, SeqCst);
+                    return due;
+                }
+            }
+        }
+    }
+
+    /// `Registry::end_idle`. Returns how many sessions were asked.
+    fn end_idle(&self, most: usize) -> usize {
         let registry = self.registry.lock().expect("no panic");
-        let to_ask = registry.iter().find(|session| !session.state.lock().expect("no panic").ordered);
-        if let Some(session) = to_ask {
-            session.state.lock().expect("no panic").ordered = true;
+        let is_asked = |session: &&Arc<Session>| session.state.lock().expect("no panic").asked;
+        let to_ask: Vec<_> = registry.iter().filter(|session| !is_asked(session)).take(most).collect();
+        for session in &to_ask {
+            session.state.lock().expect("no panic").asked = true;
             session.half_close();
         }
-        to_ask.is_some()
+        to_ask.len()
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use hebra::{Echo, RunningServer, Server, ServerConfig};
+use hebra::{Echo, LogMessages, RunningServer, Server, ServerConfig};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rexpect::session::{PtySession, spawn_command};
@@ -19,9 +19,10 @@ use rexpect::session::{PtySession, spawn_command};
 /// How long a test waits for what must happen before it fails. Never what decides.
 pub const FUSE: Duration = Duration::from_secs(60);
 
-/// The configuration of a server on a free loopback port.
+/// The configuration of a server on a free loopback port. Messages are reported, as the program does.
 pub fn config() -> ServerConfig {
-    ServerConfig { listen: vec!["127.0.0.1:0".to_owned()], workers: 4, ..ServerConfig::default() }
+    let log_messages = LogMessages::PerSecond(1000);
+    ServerConfig::default().listen(["127.0.0.1:0"]).workers(4).log_messages(log_messages)
 }
 
 /// An echo server in this process.

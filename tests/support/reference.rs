@@ -7,7 +7,8 @@
 
 use std::ops::Range;
 
-use hebra::protocol::{ByeDetector, Found, LineFraming};
+use hebra::Framing;
+use hebra::protocol::{Decoded, Decoder};
 
 pub const IAC: u8 = 255;
 pub const SE: u8 = 240;
@@ -21,13 +22,13 @@ pub const DONT: u8 = 254;
 /// having it in a stream loses nothing, and corpus files can be read: `b|y|e` is typed one by one.
 const CUT: u8 = b'|';
 
-/// Holds the detector against the reference, on the reads that `input` describes.
+/// Compares the message framing with the reference, on the reads that `input` describes.
 pub fn check_bye(input: &[u8]) {
     let reads = reads(input);
     assert_eq!(found_bye(&reads), expected_bye(&reads), "{reads:?}");
 }
 
-/// Holds the line framing against the reference, on the cap and the reads that `input` describes.
+/// Compares the line framing with the reference, on the limit and the reads that `input` describes.
 pub fn check_line(input: &[u8]) {
     let (max_line, reads) = cap_and_reads(input);
     assert_eq!(found_lines(&reads, max_line), expected_lines(&reads, max_line), "{max_line} {reads:?}");
@@ -44,42 +45,60 @@ pub fn cap_and_reads(input: &[u8]) -> (usize, Vec<&[u8]>) {
     (usize::from(*max_line), reads(input))
 }
 
-/// What the line framing made of a stream.
+/// What the decoder made of a stream of lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     Line(Vec<u8>),
     Refusal([u8; 3]),
     TooLong,
+    Bye,
     Rest(Vec<u8>),
 }
 
-/// The number of the read that ends the session, and how many of its bytes are answered.
+/// Returns the number of the read that ends the session, and how many of its bytes are answered.
 pub fn found_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
-    let mut detector = ByeDetector::default();
-    reads.iter().enumerate().find_map(|(number, read)| Some((number, detector.feed(read)?)))
+    let mut decoder = Decoder::new(Framing::Message, 0);
+    for (number, read) in reads.iter().enumerate() {
+        let (mut rest, mut answered) = (*read, 0);
+        while let Some(decoded) = decoder.next(&mut rest) {
+            match decoded {
+                Decoded::Message(message) => {
+                    assert_eq!(message, &read[answered..][..message.len()]);
+                    answered += message.len();
+                }
+                Decoded::Bye => return Some((number, answered)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(answered, read.len(), "every byte is answered");
+    }
+    None
 }
 
 pub fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
-    let mut framing = LineFraming::new(max_line);
+    let mut decoder = Decoder::new(Framing::Line, max_line);
     let mut output = Vec::new();
     for mut read in reads.iter().copied() {
-        while let Some(found) = framing.next(&mut read) {
-            output.push(match found {
-                Found::Line(line) => Output::Line(line.to_vec()),
-                Found::Refusal(refusal) => Output::Refusal(refusal),
-                Found::TooLong => Output::TooLong,
+        while let Some(decoded) = decoder.next(&mut read) {
+            output.push(match decoded {
+                Decoded::Message(line) => Output::Line(line.to_vec()),
+                Decoded::Reply(refusal) => Output::Refusal(refusal),
+                Decoded::TooLong => Output::TooLong,
+                Decoded::Bye => Output::Bye,
+                other => panic!("{other:?}"),
             });
-            match output.last() {
-                Some(Output::TooLong) => return output,
-                Some(Output::Line(_)) => assert_eq!(framing.rest(), b"", "what was handed out is not left"),
-                _ => {}
+            if matches!(output.last(), Some(Output::TooLong | Output::Bye)) {
+                return output;
             }
         }
         assert!(read.is_empty());
     }
-    if !framing.rest().is_empty() {
-        output.push(Output::Rest(framing.rest().to_vec()));
-    }
+    output.extend(decoder.finish().map(|rest| match rest {
+        Decoded::Message(rest) => Output::Rest(rest.to_vec()),
+        Decoded::Bye => Output::Bye,
+        other => panic!("{other:?}"),
+    }));
+    assert_eq!(decoder.finish(), None, "what was handed out is not left");
     output
 }
 
@@ -172,6 +191,10 @@ pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
         match item.meaning {
             Meaning::Data(b'\n') => {
                 line.push(b'\n');
+                if line.trim_ascii() == b"bye" {
+                    output.push(Output::Bye);
+                    return output;
+                }
                 output.push(Output::Line(std::mem::take(&mut line)));
             }
             Meaning::Data(byte) => line.push(byte),
@@ -184,7 +207,9 @@ pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
             return output;
         }
     }
-    if !line.is_empty() {
+    if line.trim_ascii() == b"bye" {
+        output.push(Output::Bye);
+    } else if !line.is_empty() {
         output.push(Output::Rest(line));
     }
     output

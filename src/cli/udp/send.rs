@@ -4,16 +4,17 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use super::arguments::SendArguments;
-use crate::cli::failure::{self, Failure, TIMED_OUT};
-use crate::cli::printable::Printable;
-use crate::cli::{FAILED, USAGE, complain};
+use hebra::text::EscapedStream;
+
+use crate::cli::arguments::SendArguments;
+use crate::cli::process::failure::{self, Failure, TIMED_OUT};
+use crate::cli::process::{FAILED, USAGE, complain};
 
 /// What a datagram holds at most over IPv4: 65,535 bytes less the headers of IP (20) and UDP (8).
 const LONGEST: usize = 65_507;
 
 /// Sends; the exit code.
-pub(super) fn run(arguments: SendArguments) -> u8 {
+pub(in crate::cli) fn run(arguments: &SendArguments) -> u8 {
     let text = arguments.text.join(" ");
     if text.len() > LONGEST {
         complain(format_args!("TEXT has {} bytes, and a datagram holds at most 65,507", text.len()));
@@ -94,8 +95,8 @@ fn print(answer: Option<Vec<u8>>) -> io::Result<()> {
     let Some(mut answer) = answer else { return Ok(()) };
     let mut output = io::stdout().lock();
     if output.is_terminal() {
-        let mut printable = Printable::default();
-        answer = [printable.feed(&answer), printable.finish()].concat().into_bytes();
+        let mut escaped = EscapedStream::default();
+        answer = [escaped.feed(&answer), escaped.finish()].concat().into_bytes();
     }
     if answer.last() != Some(&b'\n') {
         answer.push(b'\n');
@@ -107,7 +108,7 @@ fn print(answer: Option<Vec<u8>>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::failure::REFUSED;
+    use crate::cli::process::failure::REFUSED;
 
     #[test]
     fn what_is_told_is_the_failure_that_says_something_of_the_peer() {

@@ -1,24 +1,23 @@
-//! `hebra udp serve`: bind, say where, receive, stop at a signal.
+//! `hebra udp serve`: bind, print where, receive, stop at a signal.
 
 use hebra::{Error, UdpServer};
 use log::LevelFilter;
 
-use super::arguments::ServeArguments;
-use crate::cli::serve::{announce, exit_code};
-use crate::cli::signals::Signals;
-use crate::cli::{DRAINED, logging};
+use crate::cli::arguments::UdpServeArguments;
+use crate::cli::process::signals::Signals;
+use crate::cli::process::{DRAINED, logging, server};
 
-/// Serves until a signal; the exit code.
-pub(super) fn run(arguments: ServeArguments) -> u8 {
+/// Serves until a signal. Returns the exit code.
+pub(in crate::cli) fn run(arguments: &UdpServeArguments) -> u8 {
     logging::init(LevelFilter::Info);
-    exit_code(serve(&arguments))
+    server::exit_code(serve(arguments))
 }
 
-fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
+fn serve(arguments: &UdpServeArguments) -> Result<u8, Error> {
     let signals = Signals::install()?;
-    let server = UdpServer::bind(arguments.config())?;
-    announce(server.local_addrs());
-    let running = server.start()?;
+    let bound = UdpServer::bind(arguments.config())?;
+    server::announce(bound.local_addrs());
+    let running = bound.start()?;
     signals.wait();
     running.shutdown();
     Ok(DRAINED)

@@ -1,4 +1,4 @@
-//! The `bye` detector against the reference, for any reads; it never allocates.
+//! The message framing against the reference, for any reads; it never allocates.
 
 #![no_main]
 

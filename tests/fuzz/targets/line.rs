@@ -1,4 +1,4 @@
-//! Line framing against the reference, for any cap and any reads; its memory is bounded by the cap.
+//! The line framing against the reference, for any limit and any reads; its memory is bounded by the limit.
 
 #![no_main]
 
@@ -8,7 +8,8 @@ mod reference;
 use std::alloc::System;
 
 use cap::Cap;
-use hebra::protocol::{Found, LineFraming};
+use hebra::Framing;
+use hebra::protocol::{Decoded, Decoder};
 use libfuzzer_sys::fuzz_target;
 
 #[global_allocator]
@@ -22,10 +23,10 @@ fuzz_target!(|input: &[u8]| {
 
     let (max_line, reads) = reference::cap_and_reads(input);
     let before = ALLOCATOR.allocated();
-    let mut framing = LineFraming::new(max_line);
+    let mut decoder = Decoder::new(Framing::Line, max_line);
     'reads: for mut read in reads {
-        while let Some(found) = framing.next(&mut read) {
-            if found == Found::TooLong {
+        while let Some(decoded) = decoder.next(&mut read) {
+            if matches!(decoded, Decoded::TooLong | Decoded::Bye) {
                 break 'reads;
             }
         }

@@ -3,9 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
 
-use super::{Event, Reckoning};
-
-/// What the receivers count.
+/// The counters of the receivers.
 #[derive(Debug, Default)]
 pub(crate) struct UdpCounters {
     pub(crate) datagrams: AtomicU64,
@@ -44,24 +42,14 @@ pub struct UdpStats {
     pub answers: u64,
     /// Bytes they carried.
     pub bytes_out: u64,
-    /// Datagrams not answered because of where they said they came from.
+    /// Datagrams not answered because of the address or port that they came from.
     pub withheld: u64,
-    /// Datagrams not answered because their sender had had its share of answers.
+    /// Datagrams not answered because their sender had used up its rate.
     pub rate_limited: u64,
     /// Answers that the system did not take. They are not sent again.
     pub unsent: u64,
-    /// Events lost because the log was too slow, sampled datagrams not counted.
+    /// Events lost because the log was too slow, not counting sampled datagrams.
     pub events_dropped: u64,
-}
-
-impl Reckoning for UdpStats {
-    fn messages(&self) -> u64 {
-        self.datagrams
-    }
-
-    fn told(self) -> Event {
-        Event::UdpTotals { stats: self }
-    }
 }
 
 impl fmt::Display for UdpStats {

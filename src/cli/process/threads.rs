@@ -1,16 +1,16 @@
-//! The program's own threads. They may wait for something that nothing can interrupt, so each ends with the process
-//! at the latest, and whoever waits for one says how long.
+//! The program's own threads. They may wait for something that nothing can interrupt, so each ends with the process at
+//! the latest, and a wait for one has a time limit.
 
 use std::thread::Builder;
 
 use crossbeam_channel::{Receiver, bounded};
 use hebra::Error;
 
-/// Starts a thread. What is returned ends with it: nothing is ever sent.
+/// Starts a thread. The channel is disconnected when it ends; nothing is ever sent.
 ///
 /// # Errors
 ///
-/// If the system refuses one.
+/// If the system refuses to start one.
 pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, Error> {
     let (alive, ended) = bounded(0);
     let started = Builder::new().name(name.to_owned()).spawn(move || {

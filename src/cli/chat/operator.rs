@@ -2,15 +2,15 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use hebra::{Error, Notice, Room};
+use hebra::Error;
 
-use super::signals::Stop;
-use super::terminal::{self, LineReader, NOT_TEXT, Printer};
-use super::thread::spawn;
+use super::room::{Notice, Room, WeakRoom};
+use crate::cli::process::signals::Stop;
+use crate::cli::process::threads::spawn;
+use crate::cli::terminal::{self, LineReader, NOT_TEXT, Printer};
 
 /// How long a screen that shows nothing any more is waited for: a terminal can be paused.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -19,14 +19,14 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 const HELP: &str = "* TEXT says it to all, @2 TEXT to client 2; //x says /x, @@x says @x; /who, /kick 2, bye";
 
 /// The operator's two threads: one shows, the other listens to what is typed.
-pub(super) struct Operator {
+pub(in crate::cli) struct Operator {
     screen: Printer,
     ended: Receiver<()>,
 }
 
 impl Operator {
     /// Starts both. When the operator leaves, `stop` is asked for.
-    pub(super) fn start(room: &Arc<Room>, notices: Receiver<Notice>, stop: Stop) -> Result<Self, Error> {
+    pub(in crate::cli) fn start(room: Room, notices: Receiver<Notice>, stop: Stop) -> Result<Self, Error> {
         let failed = |cause| Error::Thread { name: "hebra-screen".to_owned(), cause };
         let (lines, screen) = terminal::open("> ").map_err(failed)?;
         let (nobody, somebody) = bounded(0);
@@ -34,7 +34,7 @@ impl Operator {
         let ended = spawn("hebra-screen", move || show(&notices, &shown, nobody))?;
         // It may wait for what is typed when everything else has ended, so it keeps nothing alive, and ends
         // with the process.
-        let room = Arc::downgrade(room);
+        let room = room.downgrade();
         spawn("hebra-operator", move || {
             listen(lines, &room, &answers, &somebody);
             stop.ask();
@@ -43,7 +43,7 @@ impl Operator {
     }
 
     /// Waits until everything is shown. The room is to be empty and dropped.
-    pub(super) fn end(self) {
+    pub(in crate::cli) fn end(self) {
         // Nobody sends: it ends with the thread, or the time.
         let _ = self.ended.recv_timeout(LAST_WAIT);
         self.screen.close_in_time();
@@ -68,7 +68,7 @@ fn print(screen: &Printer, line: impl Display) {
 }
 
 /// Does what is typed until the operator leaves: by `bye`, or at the end of the input.
-fn listen(mut lines: LineReader, room: &Weak<Room>, answers: &Printer, somebody: &Receiver<()>) {
+fn listen(mut lines: LineReader, room: &WeakRoom, answers: &Printer, somebody: &Receiver<()>) {
     if !io::stdin().is_terminal() {
         // What a script says is for whoever comes first.
         let _ = somebody.recv();

@@ -16,14 +16,14 @@ const BATCH: usize = 64 * 1024;
 /// Sets both up, once. Without `RUST_LOG`, what is below `level` is not logged.
 pub(crate) fn init(level: LevelFilter) {
     let mut builder = Builder::from_env(Env::default().default_filter_or(level.as_str()));
-    // Set to nothing, as container settings do, is not set.
+    // Treats an empty `RUST_LOG` as unset, because container settings pass empty ones.
     if env::var_os("RUST_LOG").is_some_and(|filter| filter.is_empty()) {
         builder.parse_filters(level.as_str());
     }
     if io::stderr().is_terminal() {
         builder.init();
     } else {
-        // The builder was not built before, and nobody else sets a logger.
+        // The builder was not built before, and no other logger is set.
         let _ = Batches::init(builder);
     }
     // The default hook prints several lines, and a backtrace if the environment asks for it, on a worker's
@@ -42,19 +42,19 @@ pub(crate) fn init(level: LevelFilter) {
     }));
 }
 
-/// A logger that writes the lines of many events at once: a session has two at least, and a system call for each is a
-/// good part of what a short one costs.
+/// A logger that writes the lines of many events at once: a session has at least two, and a system call for each is a
+/// good part of the cost of a short one.
 struct Batches {
     logger: Logger,
-    lines: Lines,
+    batch: Batch,
 }
 
 impl Batches {
     fn init(mut builder: Builder) -> Result<(), log::SetLoggerError> {
-        let lines = Lines::default();
-        let logger = builder.target(Target::Pipe(Box::new(lines.clone()))).build();
+        let batch = Batch::default();
+        let logger = builder.target(Target::Pipe(Box::new(batch.clone()))).build();
         let level = logger.filter();
-        log::set_boxed_logger(Box::new(Self { logger, lines }))?;
+        log::set_boxed_logger(Box::new(Self { logger, batch }))?;
         log::set_max_level(level);
         Ok(())
     }
@@ -67,19 +67,19 @@ impl Log for Batches {
 
     fn log(&self, record: &Record<'_>) {
         self.logger.log(record);
-        // Nobody flushes for whoever else logs.
-        if record.target() != EVENTS || self.lines.lock().len() >= BATCH {
+        // Only the events' thread flushes.
+        if record.target() != EVENTS || self.batch.lock().len() >= BATCH {
             self.flush();
         }
     }
 
     fn flush(&self) {
         // Locked until they are written, so that lines keep their order.
-        let mut lines = self.lines.lock();
+        let mut lines = self.batch.lock();
         let mut rest = lines.as_slice();
         while !rest.is_empty() {
             let (piece, next) = rest.split_at(whole_lines(rest));
-            // Who does not read its log does not miss it.
+            // A log that is not read is not missed.
             let _: io::Result<()> = io::stderr().write_all(piece);
             rest = next;
         }
@@ -87,8 +87,8 @@ impl Log for Batches {
     }
 }
 
-/// How many bytes of `lines` are written at once: whole lines, and no more than a pipe takes without cutting one for
-/// another process that writes to it, unless one line is longer.
+/// Returns how many bytes of `lines` are written at once: whole lines, and no more than a pipe takes in one piece, so
+/// that other processes that write to it cut none; more only if one line is longer.
 fn whole_lines(lines: &[u8]) -> usize {
     /// PIPE_BUF of Linux; POSIX asks for an eighth of it.
     const ATOMIC: usize = 4096;
@@ -100,15 +100,15 @@ fn whole_lines(lines: &[u8]) -> usize {
 
 /// Lines that were logged and not written yet.
 #[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct Batch(Arc<Mutex<Vec<u8>>>);
 
-impl Lines {
+impl Batch {
     fn lock(&self) -> MutexGuard<'_, Vec<u8>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Write for Lines {
+impl Write for Batch {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.lock().write(bytes)
     }

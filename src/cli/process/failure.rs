@@ -2,20 +2,22 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
+
+use hebra::Error;
 
 use super::{DRAINED, FAILED, USAGE, complain};
 
-/// The name has no address, or nobody could be asked for it.
+/// The name has no address, or it cannot be looked up.
 pub(crate) const UNRESOLVED: u8 = 4;
-/// Nobody listens there.
+/// No server listens there.
 pub(crate) const REFUSED: u8 = 5;
 /// No answer came in time.
 pub(crate) const TIMED_OUT: u8 = 6;
 /// The connection broke.
 pub(crate) const RESET: u8 = 7;
 
-/// A failure as it is told.
+/// A failure as it is reported.
 #[derive(Debug)]
 pub(crate) struct Failure {
     /// The exit code.
@@ -25,26 +27,26 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// The failure to do what `attempt` says, such as `cannot connect to 127.0.0.1:1234`.
+    /// A failure to do what `attempt` says, such as `cannot connect to 127.0.0.1:1234`.
     pub(crate) fn new(attempt: impl Display, cause: &io::Error) -> Self {
-        let told = |code, words: &str| Self { code, message: format!("{attempt}: {words}") };
+        let failure = |code, words: &str| Self { code, message: format!("{attempt}: {words}") };
         match cause.kind() {
-            ErrorKind::ConnectionRefused => told(REFUSED, "connection refused"),
+            ErrorKind::ConnectionRefused => failure(REFUSED, "connection refused"),
             // A read timeout is `WouldBlock` on Linux.
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => told(TIMED_OUT, "timed out"),
-            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => told(RESET, "connection reset"),
-            _ => told(FAILED, &cause.to_string()),
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => failure(TIMED_OUT, "timed out"),
+            ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => failure(RESET, "connection reset"),
+            _ => failure(FAILED, &cause.to_string()),
         }
     }
 
-    /// This failure or the one at a later address of the same name: the last that says something of the peer,
-    /// rather than of this machine (which may lack IPv6).
+    /// Returns this failure or the one at a later address of the same name: the last that says something about the
+    /// peer and not about this machine (which may lack IPv6).
     pub(crate) fn or_later(self, later: Self) -> Self {
         if later.code != FAILED || self.code == FAILED { later } else { self }
     }
 }
 
-/// The exit code of a client that has ended like this. A failure is told.
+/// Returns the exit code of a client. A failure is reported.
 pub(crate) fn exit_code(outcome: Result<(), Failure>) -> u8 {
     match outcome {
         Ok(()) => DRAINED,
@@ -55,11 +57,11 @@ pub(crate) fn exit_code(outcome: Result<(), Failure>) -> u8 {
     }
 }
 
-/// What it means that standard output cannot be written to.
+/// Decides what it means that standard output cannot be written to.
 ///
 /// # Errors
 ///
-/// What the system says; but whoever reads our output and closes it has seen enough.
+/// What the system says; but a reader of our output who closes it has seen enough.
 pub(crate) fn not_printed(cause: &io::Error) -> Result<(), Failure> {
     match cause.kind() {
         ErrorKind::BrokenPipe => Ok(()),
@@ -67,26 +69,18 @@ pub(crate) fn not_printed(cause: &io::Error) -> Result<(), Failure> {
     }
 }
 
-/// The addresses of `name` (`HOST:PORT`), each once, in the resolver's order; at least one.
+/// Returns the addresses of `name` (`HOST:PORT`), each once, in the resolver's order; at least one.
 ///
 /// # Errors
 ///
 /// [`UNRESOLVED`]; a name without a port, or with a wrong one, is wrong [`USAGE`].
 pub(crate) fn resolve(name: &str) -> Result<Vec<SocketAddr>, Failure> {
-    let failed = |code, cause: &dyn Display| Failure { code, message: format!("cannot resolve {name:?}: {cause}") };
-    let mut addresses = Vec::new();
-    for address in name.to_socket_addrs().map_err(|cause| match cause.kind() {
-        ErrorKind::InvalidInput => failed(USAGE, &"an address looks like localhost:1234"),
-        _ => failed(UNRESOLVED, &cause),
-    })? {
-        if !addresses.contains(&address) {
-            addresses.push(address);
+    hebra::resolve(name).map_err(|error| match &error {
+        Error::Resolve { cause, .. } if cause.kind() == ErrorKind::InvalidInput => {
+            Failure { code: USAGE, message: error.to_string() }
         }
-    }
-    if addresses.is_empty() {
-        return Err(failed(UNRESOLVED, &"the name has no address"));
-    }
-    Ok(addresses)
+        _ => Failure { code: UNRESOLVED, message: error.to_string() },
+    })
 }
 
 #[cfg(test)]

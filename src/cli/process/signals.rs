@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::{Handle, Signals as Iterator};
 
-use super::{CUT_OFF, thread};
+use super::{CUT_OFF, threads};
 
 const STOP_SIGNALS: [i32; 2] = [SIGINT, SIGTERM];
 
@@ -26,16 +26,16 @@ impl Stop {
     }
 }
 
-/// How long a signal may come again and be the same request: some programs, `timeout` of GNU for one, send it twice in
-/// a row.
+/// How long a signal that comes again is the same request: some programs, such as GNU `timeout`, send it twice in a
+/// row.
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// The signals that stop the server.
 pub(crate) struct Signals {
     handle: Handle,
-    /// Ends when a stop is asked for.
+    /// Disconnected when a stop is asked for.
     waiting: Receiver<()>,
-    /// Whether one more ends the process.
+    /// Whether one more signal ends the process.
     cuts: Arc<AtomicBool>,
 }
 
@@ -52,7 +52,7 @@ impl Signals {
         let handle = iterator.handle();
         let (asking, waiting) = bounded(0);
         let later = Arc::clone(&cuts);
-        thread::spawn("hebra-signals", move || {
+        threads::spawn("hebra-signals", move || {
             let _signal = iterator.forever().next();
             drop(asking);
             sleep(AGAIN);
@@ -61,19 +61,19 @@ impl Signals {
         Ok(Self { handle, waiting, cuts })
     }
 
-    /// Another way to ask for a stop.
+    /// Returns another way to ask for a stop.
     pub(crate) fn stop(&self) -> Stop {
         Stop(self.handle.clone())
     }
 
-    /// Sleeps until the first signal, or until a stop is asked for.
+    /// Blocks until the first signal, or until a stop is asked for.
     pub(crate) fn wait(&self) {
         // Nothing is ever sent.
         let _ = self.waiting.recv();
     }
 
-    /// From now on a signal ends the process at once with exit code [`CUT_OFF`]. Otherwise one does [`AGAIN`] after the
-    /// first.
+    /// Makes a signal from now on end the process at once with exit code [`CUT_OFF`]. Otherwise a signal does so only
+    /// [`AGAIN`] after the first.
     pub(crate) fn cut(&self) {
         self.cuts.store(true, Relaxed);
     }

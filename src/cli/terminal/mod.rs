@@ -6,6 +6,8 @@
 //! Its own way to print from outside writes past the prompt when a line is just begun or ended; here that only
 //! wakes the editor up.
 
+mod lines;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::env;
@@ -22,8 +24,8 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{ColorMode, Config, Editor, ExternalPrinter, Helper};
 
-use super::lines::Lines;
-use super::thread;
+use super::process::threads;
+use lines::Lines;
 
 /// How much text may wait for the prompt to be redrawn, in bytes, before whoever prints has to wait.
 const MAX_WAITING: usize = 256 * 1024;
@@ -205,7 +207,7 @@ impl Printer {
     pub(crate) fn close_in_time(&self) {
         let screen = self.clone();
         // There is nobody to tell if it cannot be given back.
-        if let Ok(closed) = thread::spawn("hebra-screen", move || drop(screen.close())) {
+        if let Ok(closed) = threads::spawn("hebra-screen", move || drop(screen.close())) {
             let _ = closed.recv_timeout(CLOSE_WAIT);
         }
     }

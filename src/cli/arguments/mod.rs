@@ -1,15 +1,20 @@
 //! What was typed: the flags, their environment variables and their defaults.
 //!
-//! The defaults are those of [`ServerConfig`], spelt here for `--help`; a test keeps the two equal.
+//! The defaults are those of [`ServerConfig`], written out here for `--help`; a test keeps them equal. Only
+//! `log_messages` differs: a program's log shows messages, a library's does not.
+
+mod udp;
+mod units;
 
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use hebra::{Framing, Greet, LogMessages, ServerConfig, WhenFull};
+use hebra::{Framing, LogMessages, ServerConfig, WhenFull};
 
-use super::udp::UdpCommand;
-use super::units::{self, Count, Limit};
+pub(super) use udp::{SendArguments, UdpCommand, UdpServeArguments};
+use units::Count;
+pub(super) use units::Limit;
 
 /// A thread-based, blocking TCP message server.
 #[derive(Debug, Parser)]
@@ -74,7 +79,7 @@ pub(crate) struct ServeArguments {
     pub(crate) service: Service,
 
     /// What --service greet answers
-    #[arg(long, env = "HEBRA_GREETING", value_name = "TEXT", default_value = Greet::DEFAULT)]
+    #[arg(long, env = "HEBRA_GREETING", value_name = "TEXT", default_value = "Un saludo crack!")]
     pub(crate) greeting: String,
 
     /// With --service chat: several clients, who hear each other, and not one at a time
@@ -165,7 +170,7 @@ pub(crate) struct ServeArguments {
         env = "HEBRA_STACK_SIZE",
         value_name = "SIZE",
         value_parser = units::size,
-        default_value = "64KiB"
+        default_value = "256KiB"
     )]
     stack_size: usize,
 
@@ -178,45 +183,44 @@ pub(crate) struct ServeArguments {
 }
 
 impl ServeArguments {
-    /// What the flags mean.
+    /// Returns what the flags mean.
     pub(crate) fn config(&self) -> ServerConfig {
         let default = ServerConfig::default();
-        // In a chat it is the rule that one is silent; a greeting is for everyone, `bye` or not; and in a room
-        // lines of many are told apart.
+        // In a chat silence is normal; a greeting is for every client, `bye` or not; and in a room the lines of many
+        // clients must not mix.
         let (idle_timeout, framing) = match self.service {
             Service::Echo => (default.idle_timeout, default.framing),
             Service::Greet => (default.idle_timeout, Framing::Raw),
             Service::Chat if self.room => (None, Framing::Line),
             Service::Chat => (None, default.framing),
         };
-        ServerConfig {
-            listen: self.sockets.listen.clone(),
-            workers: self.workers,
-            max_pending: self.max_pending,
-            when_full: match self.when_full {
+        default
+            .listen(&self.sockets.listen)
+            .workers(self.workers)
+            .max_pending(self.max_pending)
+            .when_full(match self.when_full {
                 WhenFullArgument::Busy => WhenFull::Busy,
                 WhenFullArgument::Wait => WhenFull::Wait,
-            },
-            queue_timeout: self.queue_timeout.0,
-            idle_timeout: self.idle_timeout.map_or(idle_timeout, |limit| limit.0),
-            write_timeout: self.write_timeout.0,
-            yield_after: self.yield_after.0,
-            max_lifetime: self.max_lifetime.0,
-            max_per_ip: self.max_per_ip.0,
-            framing: match self.framing {
+            })
+            .queue_timeout(self.queue_timeout.0)
+            .idle_timeout(self.idle_timeout.map_or(idle_timeout, |limit| limit.0))
+            .write_timeout(self.write_timeout.0)
+            .yield_after(self.yield_after.0)
+            .max_lifetime(self.max_lifetime.0)
+            .max_per_ip(self.max_per_ip.0)
+            .framing(match self.framing {
                 None => framing,
                 Some(FramingArgument::Message) => Framing::Message,
                 Some(FramingArgument::Line) => Framing::Line,
                 Some(FramingArgument::Raw) => Framing::Raw,
-            },
-            max_line: self.max_line,
-            max_outgoing: self.max_outgoing,
-            backlog: self.backlog,
-            stack_size: self.stack_size,
-            busy_poll: self.busy_poll.0,
-            log_messages: self.log.log_messages,
-            stats_interval: self.log.stats_interval.0,
-        }
+            })
+            .max_line(self.max_line)
+            .max_outgoing(self.max_outgoing)
+            .backlog(self.backlog)
+            .stack_size(self.stack_size)
+            .busy_poll(self.busy_poll.0)
+            .log_messages(self.log.log_messages)
+            .stats_interval(self.log.stats_interval.0)
     }
 }
 
@@ -269,15 +273,16 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_library() {
         let arguments = Arguments::try_parse_from(["hebra", "serve"]).expect("every flag has a default");
-        let Command::Serve(arguments) = arguments.command else { panic!("that was typed") };
-        assert_eq!(arguments.config(), ServerConfig::default());
+        let Command::Serve(arguments) = arguments.command else { panic!("serve was typed") };
+        let log_messages = LogMessages::PerSecond(1000);
+        assert_eq!(arguments.config(), ServerConfig::default().log_messages(log_messages));
     }
 
-    /// Asserts it for the flags of a command and of those below it: how many flags there are.
+    /// Asserts it for the flags of a command and of its subcommands. Returns how many flags there are.
     fn assert_environment(command: &clap::Command) -> usize {
         let mut flags = command.get_subcommands().map(assert_environment).sum();
         for argument in command.get_arguments() {
-            // A place on the command line has no variable, and help asks for nothing that one could hold.
+            // A positional argument has no variable, and neither have help and version.
             let ours = |flag: &&str| !["help", "version"].contains(flag);
             let Some(flag) = argument.get_long().filter(ours) else { continue };
             let variable = format!("HEBRA_{}", flag.to_uppercase().replace('-', "_"));

@@ -1,6 +1,7 @@
 //! What was typed after `hebra udp`.
 //!
-//! The defaults are those of [`UdpConfig`], spelt here for `--help`; a test keeps the two equal.
+//! The defaults are those of [`UdpConfig`], written out here for `--help`; a test keeps them equal, but for
+//! `log_messages`.
 
 use std::time::Duration;
 
@@ -8,14 +9,14 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
 use hebra::UdpConfig;
 
-use crate::cli::arguments::{ListenArguments, LogArguments};
-use crate::cli::units::{self, Count};
+use super::units::{self, Count};
+use super::{ListenArguments, LogArguments};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UdpCommand {
     /// Prints each datagram with its sender, and echoes it if asked to.
     #[command(allow_negative_numbers = true)]
-    Serve(ServeArguments),
+    Serve(UdpServeArguments),
     /// Sends one datagram, and can wait for the answer.
     #[command(allow_negative_numbers = true)]
     Send(SendArguments),
@@ -23,7 +24,7 @@ pub(crate) enum UdpCommand {
 
 /// The flags of `hebra udp serve`. Times take units (250ms, 10s, 5m).
 #[derive(Debug, Args)]
-pub(crate) struct ServeArguments {
+pub(crate) struct UdpServeArguments {
     #[command(flatten)]
     sockets: ListenArguments,
 
@@ -39,16 +40,15 @@ pub(crate) struct ServeArguments {
     log: LogArguments,
 }
 
-impl ServeArguments {
-    /// What the flags mean.
-    pub(super) fn config(&self) -> UdpConfig {
-        UdpConfig {
-            listen: self.sockets.listen.clone(),
-            echo: self.echo,
-            rate: self.rate.0,
-            log_messages: self.log.log_messages,
-            stats_interval: self.log.stats_interval.0,
-        }
+impl UdpServeArguments {
+    /// Returns what the flags mean.
+    pub(crate) fn config(&self) -> UdpConfig {
+        UdpConfig::default()
+            .listen(&self.sockets.listen)
+            .echo(self.echo)
+            .rate(self.rate.0)
+            .log_messages(self.log.log_messages)
+            .stats_interval(self.log.stats_interval.0)
     }
 }
 
@@ -57,11 +57,11 @@ impl ServeArguments {
 pub(crate) struct SendArguments {
     /// Where to, HOST:PORT; the addresses of the name are tried until none is refused
     #[arg(value_name = "ADDR")]
-    pub(super) address: String,
+    pub(crate) address: String,
 
     /// What to send: the words, joined by spaces; after -- if one of them begins with -
     #[arg(value_name = "TEXT", required = true)]
-    pub(super) text: Vec<String>,
+    pub(crate) text: Vec<String>,
 
     /// Wait for an answer, 1s or the TIME given, and print it
     #[arg(
@@ -72,12 +72,14 @@ pub(crate) struct SendArguments {
         num_args = 0..=1,
         default_missing_value = "1s"
     )]
-    pub(super) wait: Option<Duration>,
+    pub(crate) wait: Option<Duration>,
 }
 
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+
+    use hebra::LogMessages;
 
     use super::*;
     use crate::cli::arguments::{Arguments, Command};
@@ -86,6 +88,7 @@ mod tests {
     fn the_defaults_are_those_of_the_library() {
         let arguments = Arguments::try_parse_from(["hebra", "udp", "serve"]).expect("every flag has a default");
         let Command::Udp(UdpCommand::Serve(arguments)) = arguments.command else { panic!("that was typed") };
-        assert_eq!(arguments.config(), UdpConfig::default());
+        let log_messages = LogMessages::PerSecond(1000);
+        assert_eq!(arguments.config(), UdpConfig::default().log_messages(log_messages));
     }
 }

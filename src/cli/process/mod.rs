@@ -1,0 +1,25 @@
+//! What every command has in common: exit codes, the line that reports a failure, logging, signals, threads.
+
+pub(super) mod failure;
+pub(super) mod logging;
+pub(super) mod server;
+pub(super) mod signals;
+pub(super) mod threads;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+/// All went well: the server stopped and every session had ended by itself, or the client saw the end.
+pub(super) const DRAINED: u8 = 0;
+/// It could not run; standard error says why.
+pub(super) const FAILED: u8 = 1;
+/// The command line is wrong; standard error says where.
+pub(super) const USAGE: u8 = 2;
+/// The server stopped, and the drain deadline or a second signal cut sessions off.
+pub(super) const CUT_OFF: u8 = 3;
+
+/// Prints the one line of a failure.
+pub(super) fn complain(message: impl Display) {
+    // A closed standard error cannot be reported anywhere.
+    let _ = writeln!(io::stderr(), "hebra: {message}");
+}

@@ -1,0 +1,38 @@
+//! What both servers print, and how they end.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+
+use hebra::Error;
+
+use super::{FAILED, USAGE, complain};
+
+/// Returns the exit code of a server. If it could not run, that is reported in one line.
+pub(in crate::cli) fn exit_code(outcome: Result<u8, Error>) -> u8 {
+    match outcome {
+        Ok(code) => code,
+        Err(Error::Config { field, problem }) => {
+            complain(format_args!("--{} {problem}", field.replace('_', "-")));
+            USAGE
+        }
+        Err(error) => {
+            complain(&error);
+            FAILED
+        }
+    }
+}
+
+/// Prints a line for each socket. The kernel holds clients already, so a program that reads the line can connect.
+pub(in crate::cli) fn announce(addresses: &[SocketAddr]) {
+    let print = || {
+        let mut output = io::stdout().lock();
+        addresses.iter().try_for_each(|address| writeln!(output, "listening on {address}"))?;
+        output.flush()
+    };
+    // A closed standard output is the reader's choice; the server serves all the same.
+    if let Err(cause) = print()
+        && cause.kind() != ErrorKind::BrokenPipe
+    {
+        complain(format_args!("cannot print where it listens: {cause}"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Why a session ends, and what each reason implies: the one table of it.
+
+use std::borrow::Cow;
+use std::{fmt, io};
+
+/// Why a session ended. None of these is an error of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The client said `bye`.
+    Bye,
+    /// The client closed its side of the connection, and everything it had sent was answered.
+    EndOfStream,
+    /// The handler or its [`ClientHandle`](crate::ClientHandle) ended the session.
+    ServiceClosed,
+    /// Nothing was received for longer than [`idle_timeout`](crate::ServerConfig::idle_timeout).
+    IdleTimeout,
+    /// Nothing was received for longer than [`yield_after`](crate::ServerConfig::yield_after), and another client
+    /// waited for a worker.
+    Yielded,
+    /// The session was older than [`max_lifetime`](crate::ServerConfig::max_lifetime).
+    Expired,
+    /// [`RunningServer::disconnect`](crate::RunningServer::disconnect) ended the session.
+    Disconnected,
+    /// The client did not take a reply within [`write_timeout`](crate::ServerConfig::write_timeout).
+    WriteTimeout,
+    /// The client did not read what was pushed to it, and more than
+    /// [`max_outgoing`](crate::ServerConfig::max_outgoing) bytes would have waited.
+    TooSlow,
+    /// A line was longer than [`max_line`](crate::ServerConfig::max_line).
+    LineTooLong,
+    /// The server stopped, and everything it had received was answered.
+    Shutdown,
+    /// The server stopped, and the session had not ended by the drain deadline.
+    CutOff,
+    /// The connection failed. Most often the client reset it.
+    Failed(io::ErrorKind),
+    /// The handler returned an error of its own; [`Event::HandlerFailed`](crate::Event::HandlerFailed) has its text.
+    ServiceFailed(io::ErrorKind),
+    /// The handler panicked.
+    Panicked,
+}
+
+/// How the connection of an ended session is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// At once: nothing is unread, or the client is gone.
+    AtOnce,
+    /// The write side is shut, and input is discarded until the client closes its side too, because the client may
+    /// still be sending.
+    Lingering,
+    /// The write side is shut, and what has arrived is discarded. The read side is shut already, so there is no end
+    /// of stream to wait for.
+    Discarding,
+    /// With a reset: the client takes nothing, and the kernel would keep its replies for minutes.
+    Reset,
+}
+
+/// How long a client that is pushed to may take for what is still queued when its session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// As long as a connection may linger.
+    Linger,
+    /// As long as each write may take.
+    WriteTimeout,
+}
+
+impl CloseReason {
+    /// The table: what the client is told, how long it may take for what is queued, and how its connection is closed.
+    const fn implies(self) -> (Option<&'static str>, Patience, Closing) {
+        match self {
+            Self::Bye | Self::ServiceClosed | Self::ServiceFailed(_) | Self::Panicked => {
+                (None, Patience::WriteTimeout, Closing::Lingering)
+            }
+            Self::LineTooLong => (Some("error: the line is too long"), Patience::WriteTimeout, Closing::Lingering),
+            Self::EndOfStream | Self::Shutdown => (None, Patience::WriteTimeout, Closing::AtOnce),
+            Self::IdleTimeout => {
+                (Some("idle: nothing was received for too long"), Patience::Linger, Closing::Discarding)
+            }
+            Self::Yielded => {
+                (Some("idle: the worker is needed for another client"), Patience::Linger, Closing::Discarding)
+            }
+            Self::Expired => {
+                (Some("error: the session has lasted too long"), Patience::Linger, Closing::Discarding)
+            }
+            Self::Disconnected => {
+                (Some("error: disconnected by the operator"), Patience::Linger, Closing::Discarding)
+            }
+            Self::CutOff => (None, Patience::None, Closing::Discarding),
+            Self::Failed(_) => (None, Patience::None, Closing::AtOnce),
+            Self::WriteTimeout | Self::TooSlow => (None, Patience::None, Closing::Reset),
+        }
+    }
+
+    /// Returns the line, without its end, that tells the client why its session ends, if the client cannot know.
+    /// `max_line` is the limit that the line of [`LineTooLong`](Self::LineTooLong) names.
+    #[must_use]
+    pub(crate) fn farewell(self, max_line: usize) -> Option<Cow<'static, str>> {
+        match self {
+            Self::LineTooLong => Some(format!("error: a line may have {max_line} bytes").into()),
+            _ => self.implies().0.map(Cow::Borrowed),
+        }
+    }
+
+    pub(crate) fn patience(self) -> Patience {
+        self.implies().1
+    }
+
+    pub(crate) fn closing(self) -> Closing {
+        self.implies().2
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bye => f.write_str("bye"),
+            Self::EndOfStream => f.write_str("end of stream"),
+            Self::ServiceClosed => f.write_str("closed by the service"),
+            Self::IdleTimeout => f.write_str("idle timeout"),
+            Self::Yielded => f.write_str("silent, and its worker was needed"),
+            Self::Expired => f.write_str("lifetime over"),
+            Self::Disconnected => f.write_str("disconnected by the operator"),
+            Self::WriteTimeout => f.write_str("write timeout"),
+            Self::TooSlow => f.write_str("reads too slowly"),
+            Self::LineTooLong => f.write_str("line too long"),
+            Self::Shutdown => f.write_str("server shutdown"),
+            Self::CutOff => f.write_str("cut off at the drain deadline"),
+            Self::Failed(kind) => write!(f, "{kind}"),
+            Self::ServiceFailed(kind) => write!(f, "the service failed: {kind}"),
+            Self::Panicked => f.write_str("the handler panicked"),
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The decoder: from what reads return to messages, for every framing.
+
+use std::mem;
+
+use super::bye::ByeDetector;
+use super::line::LineDecoder;
+use super::telnet;
+
+/// What a message is, and whether anything in the stream is special.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Framing {
+    /// A message is what one read returned. `bye` ends the session. Telnet commands are passed on with the
+    /// message, but the search for `bye` ignores them.
+    #[default]
+    Message,
+    /// A message is a line, including its line feed. `bye` ends the session. Telnet commands are removed and
+    /// options are refused. A line longer than [`max_line`](crate::ServerConfig::max_line) ends the session.
+    Line,
+    /// A message is a line, including its line feed, and nothing else is special: for line protocols with their
+    /// own commands. A line longer than [`max_line`](crate::ServerConfig::max_line) ends the session.
+    PlainLine,
+    /// A message is what one read returned, and nothing is special (RFC 862).
+    Raw,
+}
+
+impl Framing {
+    /// Returns whether one read can hold many messages, so that their replies are worth gathering.
+    pub(crate) fn gathers_replies(self) -> bool {
+        matches!(self, Self::Line | Self::PlainLine)
+    }
+
+    /// Appends `reply` to `out` in the form in which a client of this framing must receive it.
+    ///
+    /// In [`Framing::Line`] the client may speak telnet, so each byte of value 255 is doubled (RFC 854).
+    pub fn encode(self, reply: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Line => telnet::escape_into(reply, out),
+            Self::Message | Self::PlainLine | Self::Raw => out.extend_from_slice(reply),
+        }
+    }
+}
+
+/// What a [`Decoder`] found in its input.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decoded<'a> {
+    /// A message for the handler. A line includes its line feed, and no telnet commands.
+    Message(&'a [u8]),
+    /// A telnet answer that the client must receive now.
+    Reply([u8; 3]),
+    /// The client said `bye`. The decoder must not be fed again.
+    Bye,
+    /// The line has grown longer than the limit. The decoder must not be fed again.
+    TooLong,
+}
+
+/// Turns reads into messages.
+///
+/// The line framings gather a line in memory, which grows with the longest line and is at most twice the limit.
+///
+/// ```
+/// use hebra::protocol::{Decoded, Decoder};
+/// use hebra::Framing;
+///
+/// let mut decoder = Decoder::new(Framing::Line, 80);
+/// let mut input: &[u8] = b"one\r\ntwo\nbye\nnot decoded";
+/// assert_eq!(decoder.next(&mut input), Some(Decoded::Message(b"one\r\n")));
+/// assert_eq!(decoder.next(&mut input), Some(Decoded::Message(b"two\n")));
+/// assert_eq!(decoder.next(&mut input), Some(Decoded::Bye));
+///
+/// // Typed letter by letter, `bye` is found at the end of its line.
+/// let mut decoder = Decoder::new(Framing::Message, 80);
+/// for mut piece in [b"b".as_slice(), b"ye"] {
+///     assert!(matches!(decoder.next(&mut piece), Some(Decoded::Message(_))));
+/// }
+/// assert_eq!(decoder.next(&mut b"\r\n".as_slice()), Some(Decoded::Bye));
+/// ```
+#[derive(Debug)]
+pub struct Decoder(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Message {
+        bye: ByeDetector,
+        /// `bye` was found, and what came before it was handed out.
+        said: bool,
+    },
+    Line(LineDecoder),
+    Raw,
+}
+
+impl Decoder {
+    /// A decoder at the beginning of a stream. `max_line` limits the length of a line in bytes, without its line
+    /// feed; the other framings ignore it.
+    #[must_use]
+    pub fn new(framing: Framing, max_line: usize) -> Self {
+        Self(match framing {
+            Framing::Message => Kind::Message { bye: ByeDetector::default(), said: false },
+            Framing::Line => Kind::Line(LineDecoder::new(max_line, true)),
+            Framing::PlainLine => Kind::Line(LineDecoder::new(max_line, false)),
+            Framing::Raw => Kind::Raw,
+        })
+    }
+
+    /// Takes bytes from the front of `input`, which is what one read returned, until something is found.
+    /// Returns `None` once `input` is empty.
+    #[inline(always)]
+    pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Decoded<'a>> {
+        let before = match &mut self.0 {
+            Kind::Line(lines) => return lines.next(input),
+            _ if input.is_empty() => return None,
+            Kind::Message { said: true, .. } => Some(0),
+            Kind::Message { bye, said } => {
+                let before = bye.feed(input);
+                *said = before.is_some();
+                before
+            }
+            Kind::Raw => None,
+        };
+        match before {
+            None => Some(Decoded::Message(mem::take(input))),
+            Some(0) => {
+                *input = &[];
+                Some(Decoded::Bye)
+            }
+            Some(before) => {
+                let (message, rest) = input.split_at(before);
+                *input = rest;
+                Some(Decoded::Message(message))
+            }
+        }
+    }
+
+    /// Ends the stream: returns the line that was begun and has no line feed, if there is one.
+    pub fn finish(&mut self) -> Option<Decoded<'_>> {
+        match &mut self.0 {
+            Kind::Line(lines) => lines.finish(),
+            Kind::Message { .. } | Kind::Raw => None,
+        }
+    }
+
+    /// Returns the longest line in bytes, without its line feed; 0 in the framings that have no lines.
+    #[must_use]
+    pub fn max_line(&self) -> usize {
+        match &self.0 {
+            Kind::Line(lines) => lines.max_line(),
+            Kind::Message { .. } | Kind::Raw => 0,
+        }
+    }
+
+    /// Returns the bytes of memory that the decoder holds on the heap.
+    pub(crate) fn memory(&self) -> usize {
+        match &self.0 {
+            Kind::Line(lines) => lines.memory(),
+            Kind::Message { .. } | Kind::Raw => 0,
+        }
+    }
+
+    /// Frees the memory that the line begun so far does not need.
+    pub(crate) fn release_memory(&mut self) {
+        if let Kind::Line(lines) = &mut self.0 {
+            lines.release_memory();
+        }
+    }
+}
