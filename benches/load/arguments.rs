@@ -122,6 +122,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME", requires = "suite", value_parser = PossibleValuesParser::new(peers::names()))]
     pub(crate) peer: Vec<String>,
 
+    /// --suite: compare hebra with this hebra program alone, such as the one of the commit before
+    #[arg(long, value_name = "PROGRAM", requires = "suite", conflicts_with = "peer")]
+    pub(crate) before: Option<PathBuf>,
+
     /// Measure rate, latency and memory against the number of connections, and draw growth.svg (make growth)
     #[arg(long, conflicts_with_all = ["suite", "addr", "json", "plots", "baseline", "save_baseline"])]
     pub(crate) growth: bool,

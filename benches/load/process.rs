@@ -102,9 +102,14 @@ impl Drop for Process {
     }
 }
 
-/// Starts a hebra with `clients` workers and additional `flags`.
+/// Starts the hebra of this build with `clients` workers and additional `flags`.
 pub(crate) fn hebra(clients: usize, flags: &[&str], log: &Path) -> io::Result<Process> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hebra"));
+    hebra_at(Path::new(env!("CARGO_BIN_EXE_hebra")), clients, flags, log)
+}
+
+/// Starts a hebra program with `clients` workers and additional `flags`.
+pub(crate) fn hebra_at(program: &Path, clients: usize, flags: &[&str], log: &Path) -> io::Result<Process> {
+    let mut command = Command::new(program);
     command.args(["serve", "--listen", "127.0.0.1:0", "--max-pending", "4096"]);
     command.args(["--backlog", &BACKLOG.to_string(), "--workers", &clients.to_string()]);
     command.args(flags).env_remove("RUST_LOG");

@@ -83,7 +83,10 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
     // Servers inherit the limit.
     rlimit::increase_nofile_limit(2 * MAX_CONNECTIONS as u64)?;
     let wants = |list: &[String], name: &str| list.is_empty() || list.iter().any(|wanted| wanted == name);
-    let (peers, missing) = peers::start_all(&directory, |name| name == REFERENCE || wants(&arguments.peer, name))?;
+    let (peers, missing) = match &arguments.before {
+        Some(program) => (peers::with_before(&directory, program)?, Vec::new()),
+        None => peers::start_all(&directory, |name| name == REFERENCE || wants(&arguments.peer, name))?,
+    };
     let is_requested = |scenario: &Scenario| {
         arguments.only.is_empty() || arguments.only.iter().any(|text| scenario.name.contains(text))
     };
@@ -112,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
         }
         rounds += 1;
     }
-    let is_whole = arguments.only.is_empty() && arguments.peer.is_empty();
+    let is_whole = arguments.only.is_empty() && arguments.peer.is_empty() && arguments.before.is_none();
     let details = if is_whole { measure_details(&peers)? } else { Vec::new() };
     draw(&directory, &details)?;
     let names = peers.iter().map(|peer| peer.name).collect();

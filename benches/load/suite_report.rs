@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use super::peers::REFERENCE;
 use super::report::microseconds;
 use super::suite::{Cell, Comparison, Detail};
 
@@ -20,9 +19,10 @@ pub(crate) fn tables(comparison: &Comparison) -> String {
 }
 
 fn write_tables(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
-    writeln!(text, "\nRate as a multiple of {REFERENCE}'s in the same round: median (minimum to maximum).\n")?;
+    let reference = comparison.names.first().copied().unwrap_or_default();
+    writeln!(text, "\nRate as a multiple of {reference}'s in the same round: median (minimum to maximum).\n")?;
     write_ratios(text, comparison, "answers/s", |cell| &cell.rates)?;
-    writeln!(text, "\n99th percentile of the latency as a multiple of {REFERENCE}'s.\n")?;
+    writeln!(text, "\n99th percentile of the latency as a multiple of {reference}'s.\n")?;
     write_ratios(text, comparison, "us", |cell| &cell.p99_us)?;
     writeln!(
         text,
@@ -40,12 +40,13 @@ fn write_ratios(
     unit: &str,
     figures: impl Fn(&Cell) -> &Vec<f64>,
 ) -> std::fmt::Result {
-    let reference = comparison.names.iter().position(|name| *name == REFERENCE).unwrap_or(0);
-    let mut table = vec![vec!["connections x size".to_owned(), format!("{REFERENCE}, {unit}")]];
-    let others = || (0..comparison.names.len()).filter(|column| *column != reference);
+    // The reference is started first.
+    let Some(reference) = comparison.names.first() else { return Ok(()) };
+    let mut table = vec![vec!["connections x size".to_owned(), format!("{reference}, {unit}")]];
+    let others = || 1..comparison.names.len();
     table[0].extend(others().map(|column| comparison.names[column].to_owned()));
     for (scenario, cells) in &comparison.rows {
-        let Some(divisor) = &cells[reference] else { continue };
+        let Some(divisor) = &cells[0] else { continue };
         let marks = |cell: &Cell| {
             let limited = if median(&cell.client_busy) > BUSY { "*" } else { "" };
             let failed = if cell.failures > 0 { "!" } else { "" };

@@ -77,6 +77,15 @@ pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::
     Ok((peers, missing))
 }
 
+/// Starts another hebra program, which is the reference, and the hebra of this build.
+pub(crate) fn with_before(directory: &Path, program: &Path) -> io::Result<Vec<Peer>> {
+    let clients = MAX_CONNECTIONS + 100;
+    let before = process::hebra_at(program, clients, &[], &log(directory, "before"))?;
+    let now = process::hebra(clients, &[], &log(directory, "hebra"))?;
+    let peer = |name, server| Peer { name, limit: MAX_CONNECTIONS, server };
+    Ok(vec![peer("before", before), peer("hebra", now)])
+}
+
 /// Starts a built-in peer for this number of clients.
 pub(crate) fn start(directory: &Path, name: &str, clients: usize) -> io::Result<Process> {
     let log = log(directory, name);
