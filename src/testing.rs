@@ -28,8 +28,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::sync::Arc;
 
 use crate::client::Client;
-use crate::config::ServerConfig;
-use crate::events::{CloseReason, EventSink};
+use crate::config::{LogMessages, ServerConfig};
+use crate::events::{CloseReason, EventLog};
 use crate::service::Handler;
 use crate::session::{ClientThread, Session};
 use crate::shutdown::ShutdownToken;
@@ -104,7 +104,7 @@ impl Script {
         let session = session(1);
         let handler = factory(&session);
         let thread = ClientThread::new(&mut self, handler, config);
-        let reason = thread.run_in(&session, &EventSink::disconnected(), &ShutdownToken::default());
+        let reason = thread.run_in(&session, &EventLog::new(LogMessages::Off).0, &ShutdownToken::default());
         Outcome { reason, written: self.written(), pushed: pushed(&session) }
     }
 

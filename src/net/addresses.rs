@@ -24,17 +24,17 @@ impl<S> Sockets<S> {
     }
 }
 
-/// Opens a socket bound to an address, and returns the address that it really has. With `true` the socket leaves IPv4
-/// to another one.
-pub(crate) type Open<'a, S> = &'a dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>;
-
-/// Binds a socket to every address that every one of `names` (`HOST:PORT`) resolves to.
+/// Binds a socket to every address that every one of `names` (`HOST:PORT`) resolves to. `open` opens a socket bound to an
+/// address, and returns the address that it really has; with `true` the socket leaves IPv4 to another one.
 ///
 /// # Errors
 ///
 /// A name that cannot be resolved, or an address that cannot be listened on or is not a single host's. An address that
 /// this machine does not have (`::1` without IPv6) is skipped as long as its name has another.
-pub(crate) fn bind<S>(names: &[String], open: Open<'_, S>) -> Result<Sockets<S>, Error> {
+pub(crate) fn bind<S>(
+    names: &[String],
+    open: &dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>,
+) -> Result<Sockets<S>, Error> {
     let mut resolved = Vec::new();
     for name in names {
         resolved.push((name, resolve(name)?));
@@ -91,7 +91,7 @@ fn bind_name<S>(
     name: &str,
     addresses: &[SocketAddr],
     all: &[SocketAddr],
-    open: Open<'_, S>,
+    open: &dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>,
 ) -> Result<Sockets<S>, Error> {
     let failed = |address: &SocketAddr, cause| Error::Listen { address: address.to_string(), cause };
     for address in addresses {
@@ -121,7 +121,7 @@ fn bind_name<S>(
 fn bind_once<S>(
     addresses: &[SocketAddr],
     all: &[SocketAddr],
-    open: Open<'_, S>,
+    open: &dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>,
 ) -> Result<Sockets<S>, (SocketAddr, io::Error)> {
     let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
     for address in addresses {

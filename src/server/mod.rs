@@ -26,17 +26,17 @@ use threadpool::ThreadPool;
 use self::admission::Admission;
 use self::registry::Registry;
 use self::semaphore::Semaphore;
-use self::worker::{Core, HandlerFactory};
+use self::worker::Core;
 use crate::client::Client;
 use crate::config::ServerConfig;
 use crate::error::Error;
-use crate::events::{Event, EventLog, EventSink, RefuseReason, Stats, Subscribers, Subscription};
+use crate::events::{Event, EventLog, RefuseReason, Stats, Subscribers, Subscription};
 use crate::net::addresses::Sockets;
 use crate::net::per_peer::PeerLimit;
 use crate::net::threads::{LAST_WAIT, LimitedThread, join, spawn};
 use crate::net::{limits, listener};
 use crate::service::Handler;
-use crate::session::{BusyPoll, LINGER, Linger, Session, Writers, linger};
+use crate::session::{BusyPoll, LINGER, Linger, Session, linger, spare_threads};
 use crate::shutdown::ShutdownToken;
 
 /// How long the sessions of a stopping server have to read what has arrived, before those that wait for their clients
@@ -46,7 +46,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// A server that listens and does not accept yet: the kernel holds the clients that connect.
 pub struct Server {
     config: ServerConfig,
-    factory: Box<HandlerFactory>,
+    factory: Box<dyn Fn(&Session) -> Box<dyn Handler> + Send + Sync>,
     listeners: Sockets<TcpListener>,
     addresses: Vec<SocketAddr>,
     pool: ThreadPool,
@@ -111,7 +111,7 @@ impl Server {
         let Self { config, factory, listeners, addresses, pool } = self;
         let sleep = Semaphore::new()
             .map_err(|cause| Error::Workers { workers: config.workers, cause: cause.to_string() })?;
-        let (sink, events) = EventSink::new(config.log_messages);
+        let (sink, log) = EventLog::new(config.log_messages);
         let (lingering, leaving) = Linger::new();
         let core = Arc::new(Core {
             admission: Arc::new(Admission::new(config.workers, config.max_pending, sleep)),
@@ -119,7 +119,7 @@ impl Server {
             registry: Arc::new(Registry::new(config.max_outgoing)),
             token: ShutdownToken::default(),
             busy_poll: config.busy_poll.map(BusyPoll::new),
-            writers: Writers::new(config.workers),
+            spare_threads: spare_threads(config.workers),
             factory,
             config,
             linger: lingering,
@@ -132,20 +132,19 @@ impl Server {
             core.sink.send(Event::AddressSkipped { address, cause });
         }
 
-        let subscribers = Subscribers::new(core.sink.counts());
-        let counts = Arc::clone(core.sink.counts());
+        let subscribers = log.subscribers();
+        let stats_interval = core.config.stats_interval;
         // No sink goes into this closure: the logging thread ends when the last sink is gone.
         let totals = {
             let (registry, admission) = (Arc::clone(&core.registry), Arc::clone(&core.admission));
-            let counts = Arc::clone(&counts);
+            let counts = Arc::clone(core.sink.counts());
             move || worker::stats(&registry, &admission, &counts)
         };
-        let log = EventLog::new(events, counts, subscribers.clone(), core.config.stats_interval, totals);
         let mut threads = Threads {
             acceptors: Vec::new(),
             reaper: None,
             linger: spawn("hebra-linger", move || linger(&leaving))?,
-            log: LimitedThread::start("hebra-log", move || log.run())?,
+            log: LimitedThread::start("hebra-log", move || log.run(stats_interval, totals))?,
             core,
             pool,
         };

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
-use crate::events::{CloseReason, Stats, Totals};
+use crate::events::{CloseReason, Stats};
 use crate::session::{Session, nanos};
 
 /// All sessions that are on a worker, and the totals of those that have ended.
@@ -26,9 +26,8 @@ pub(crate) struct Registry {
 struct Sessions {
     /// By start and number: the oldest comes first.
     live: BTreeMap<(u64, u64), Arc<Session>>,
-    finished: u64,
-    finished_silent: u64,
-    finished_totals: Totals,
+    /// The totals of the sessions that have ended.
+    ended: Stats,
 }
 
 impl Registry {
@@ -158,22 +157,15 @@ impl Registry {
     /// Returns what the registry knows of the server's totals.
     pub(crate) fn stats(&self) -> Stats {
         let sessions = self.lock();
-        let mut totals = sessions.finished_totals;
-        for session in sessions.live.values() {
-            totals += session.counters.totals();
-        }
-        Stats {
+        let mut stats = Stats {
             accepted: self.accepted.load(Relaxed),
             refused: self.refused.load(Relaxed),
             panicked: self.panicked.load(Relaxed),
             live: sessions.live.len(),
-            finished: sessions.finished,
-            silent: sessions.finished_silent,
-            messages: totals.messages,
-            bytes_in: totals.bytes_in,
-            bytes_out: totals.bytes_out,
-            ..Stats::default()
-        }
+            ..sessions.ended
+        };
+        sessions.live.values().for_each(|session| session.counters.add_to(&mut stats));
+        stats
     }
 
     /// The lock is never held while anything can panic, so a poisoned one is as good as any.
@@ -202,12 +194,12 @@ impl Registered<'_> {
 
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
-        let totals = self.session.counters.totals();
+        let is_silent = self.session.counters.totals().bytes_in == 0;
         let mut sessions = self.registry.lock();
         sessions.live.remove(&(self.start, self.session.client().id));
-        sessions.finished += 1;
-        sessions.finished_silent += u64::from(totals.bytes_in == 0);
-        sessions.finished_totals += totals;
+        sessions.ended.finished += 1;
+        sessions.ended.silent += u64::from(is_silent);
+        self.session.counters.add_to(&mut sessions.ended);
     }
 }
 

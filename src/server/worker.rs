@@ -17,12 +17,9 @@ use crate::events::{CloseReason, Closing, Event, EventSink, Excerpt, LogCounts, 
 use crate::net::per_peer::{PeerLimit, PeerPlace};
 use crate::service::Handler;
 use crate::session::{
-    BusyPoll, ClientThread, Linger, PolledStream, Session, SocketStream, Writers, close, linger_here,
+    BusyPoll, ClientThread, Linger, PolledStream, Session, Slots, SocketStream, close, linger_here, run_with_writer,
 };
 use crate::shutdown::ShutdownToken;
-
-/// Makes a client's handler.
-pub(super) type HandlerFactory = dyn Fn(&Session) -> Box<dyn Handler> + Send + Sync;
 
 /// An accepted connection that was let in and waits for a worker. It holds its peer's place from here to its end.
 ///
@@ -36,7 +33,8 @@ pub(crate) struct Arrival {
 /// What acceptors, workers and the reaper share.
 pub(crate) struct Core {
     pub(crate) config: ServerConfig,
-    pub(crate) factory: Box<HandlerFactory>,
+    /// Makes a session's handler.
+    pub(crate) factory: Box<dyn Fn(&Session) -> Box<dyn Handler> + Send + Sync>,
     pub(crate) admission: Arc<Admission<Arrival>>,
     /// `None` if a peer may have any number of connections.
     pub(crate) peers: Option<Arc<PeerLimit>>,
@@ -45,7 +43,8 @@ pub(crate) struct Core {
     pub(crate) linger: Linger,
     pub(crate) sink: EventSink<Event>,
     pub(crate) busy_poll: Option<BusyPoll>,
-    pub(crate) writers: Writers,
+    /// How many writers may be started.
+    pub(crate) spare_threads: Slots,
 }
 
 impl Core {
@@ -135,7 +134,8 @@ impl Core {
         // would start and stop a timer at each read, and the reaper ends sessions that are idle for too long.
         let handler = (self.factory)(session);
         if let Some(outbox) = session.outbox() {
-            return self.writers.run((session, outbox), handler, &self.config, &self.sink, &self.token);
+            let slot = self.spare_threads.take();
+            return run_with_writer((session, outbox), slot, handler, &self.config, &self.sink, &self.token);
         }
         match (SocketStream::new(session), &self.busy_poll) {
             (Some(socket), Some(busy_poll)) => self.run(PolledStream::new(socket, busy_poll), handler, session),

@@ -11,8 +11,8 @@ use super::Session;
 use super::read_buffer::ReadBuffer;
 use super::replies::{Replies, is_timeout};
 use crate::client::Client;
-use crate::config::ServerConfig;
-use crate::events::{CloseReason, Event, EventSink};
+use crate::config::{LogMessages, ServerConfig};
+use crate::events::{CloseReason, Event, EventLog, EventSink};
 use crate::protocol::{Decoder, Framing};
 use crate::service::Handler;
 use crate::shutdown::ShutdownToken;
@@ -43,9 +43,6 @@ pub struct ClientThread<S, H> {
     write_timeout: Option<Duration>,
 }
 
-/// `Ok` continues a session; the error is the reason for its end.
-pub(crate) type Step = Result<(), CloseReason>;
-
 impl<S: Read + Write, H: Handler> ClientThread<S, H> {
     /// A session on `stream`. It uses the framing, the longest line and the write timeout of `config`.
     ///
@@ -61,7 +58,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
     /// Runs the session to its end, outside any server. A panic of the handler is passed on.
     pub fn run(self) -> CloseReason {
         let session = Session::detached(Client::new(0, ([0; 4], 0).into()));
-        self.run_in(&session, &EventSink::disconnected(), &ShutdownToken::default())
+        self.run_in(&session, &EventLog::new(LogMessages::Off).0, &ShutdownToken::default())
     }
 
     /// Runs the session to its end.
@@ -133,7 +130,7 @@ fn take<S: Write>(
     decoder: &mut Decoder,
     replies: &mut Replies<'_, S>,
     handler: &mut impl Handler,
-) -> Step {
+) -> Result<(), CloseReason> {
     while let Some(decoded) = decoder.next(&mut read) {
         replies.handle(decoded, handler)?;
     }
@@ -145,7 +142,7 @@ fn end_of_stream<S: Write>(
     decoder: &mut Decoder,
     replies: &mut Replies<'_, S>,
     handler: &mut impl Handler,
-) -> Step {
+) -> Result<(), CloseReason> {
     if replies.token.is_cutting() {
         return Err(CloseReason::CutOff);
     }
@@ -160,7 +157,7 @@ fn end_of_stream<S: Write>(
 
 /// Decides whether a session of a stopping server, which has just answered a read of `count` bytes, continues: it
 /// does until it has answered everything that had arrived before the stop.
-fn drain(session: &Session, unread: &mut Option<usize>, count: usize, is_full: bool) -> Step {
+fn drain(session: &Session, unread: &mut Option<usize>, count: usize, is_full: bool) -> Result<(), CloseReason> {
     match unread {
         // This read may be from before the stop, and more may have been there then.
         None => {
@@ -207,7 +204,7 @@ mod tests {
         let session = Session::detached(Client::new(1, ([127, 0, 0, 1], 1).into()));
         let mut stream = Interrupted(&session, Vec::new());
         let thread = ClientThread::new(&mut stream, Echo, &ServerConfig::default());
-        let reason = thread.run_in(&session, &EventSink::disconnected(), &ShutdownToken::default());
+        let reason = thread.run_in(&session, &EventLog::new(LogMessages::Off).0, &ShutdownToken::default());
         assert_eq!(reason, CloseReason::EndOfStream);
         assert!(matches!(stream.1[..], [first, second] if first == second), "{:?}", stream.1);
     }

@@ -30,10 +30,11 @@ pub use client_thread::ClientThread;
 pub(crate) use closing::{LINGER, Linger, close, linger, linger_here};
 pub use handle::{ClientHandle, PushError};
 pub(crate) use outbox::Outbox;
+pub(crate) use slots::Slots;
 use state::State;
 pub(crate) use state::nanos;
 pub(crate) use transport::SocketStream;
-pub(crate) use writer::Writers;
+pub(crate) use writer::{run_with_writer, spare_threads};
 
 /// The send buffer of a session that is being ended or pushed to, in bytes.
 ///

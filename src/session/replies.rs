@@ -5,7 +5,6 @@ use std::time::Duration;
 use std::{fmt, mem, thread};
 
 use super::Session;
-use super::client_thread::Step;
 use crate::events::{CloseReason, Event, EventSink, Excerpt, Patience};
 use crate::protocol::{Decoded, Framing};
 use crate::service::{Handler, Next};
@@ -61,14 +60,14 @@ impl<'a, S: Write> Replies<'a, S> {
     }
 
     /// Lets the handler begin the session.
-    pub(crate) fn open(&mut self, handler: &mut impl Handler) -> Step {
+    pub(crate) fn open(&mut self, handler: &mut impl Handler) -> Result<(), CloseReason> {
         let next = handler.open(self);
         self.after(next)
     }
 
     /// Handles what the decoder found.
     #[inline(always)]
-    pub(crate) fn handle(&mut self, decoded: Decoded<'_>, handler: &mut impl Handler) -> Step {
+    pub(crate) fn handle(&mut self, decoded: Decoded<'_>, handler: &mut impl Handler) -> Result<(), CloseReason> {
         match decoded {
             Decoded::Message(message) => self.answer(message, handler),
             Decoded::Reply(reply) => self.gather(|gathered| gathered.extend(reply)),
@@ -79,7 +78,7 @@ impl<'a, S: Write> Replies<'a, S> {
 
     /// Lets the handler answer one message.
     #[inline(always)]
-    fn answer(&mut self, message: &[u8], handler: &mut impl Handler) -> Step {
+    fn answer(&mut self, message: &[u8], handler: &mut impl Handler) -> Result<(), CloseReason> {
         let client = self.session.client();
         self.sink.sample(|| Event::Message { client, excerpt: Excerpt::new(message) });
         // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
@@ -90,7 +89,7 @@ impl<'a, S: Write> Replies<'a, S> {
     }
 
     /// Translates what the handler returned.
-    fn after(&self, next: io::Result<Next>) -> Step {
+    fn after(&self, next: io::Result<Next>) -> Result<(), CloseReason> {
         match (self.failure, next) {
             (Some(reason), _) => Err(reason),
             (None, Ok(Next::Continue)) => Ok(()),
@@ -109,7 +108,7 @@ impl<'a, S: Write> Replies<'a, S> {
     }
 
     /// Sends all of `bytes`.
-    fn send(&mut self, bytes: &[u8]) -> Step {
+    fn send(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
         if let Some(reason) = self.failure {
             return Err(reason);
         }
@@ -143,14 +142,14 @@ impl<'a, S: Write> Replies<'a, S> {
 
     /// Appends to the gathered replies, and sends them if they have become many.
     #[inline(never)]
-    fn gather(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Step {
+    fn gather(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<(), CloseReason> {
         let gathered = self.gathered.get_or_insert_default();
         append(gathered);
         if gathered.len() < MAX_GATHERED { Ok(()) } else { self.send_gathered() }
     }
 
     /// Sends the gathered replies.
-    pub(crate) fn send_gathered(&mut self) -> Step {
+    pub(crate) fn send_gathered(&mut self) -> Result<(), CloseReason> {
         let mut gathered = match &mut self.gathered {
             Some(gathered) if !gathered.is_empty() => mem::take(gathered),
             _ => return Ok(()),
@@ -187,7 +186,7 @@ impl<'a, S: Write> Replies<'a, S> {
             // A client that has not read its replies is not waited for, because its worker may be needed. If it
             // cannot be told, the reason stays the same.
             self.session.write_what_fits();
-            let _: Step = self.send(format!("{line}\r\n").as_bytes());
+            let _: Result<(), CloseReason> = self.send(format!("{line}\r\n").as_bytes());
         }
     }
 }
@@ -199,7 +198,7 @@ impl<S: Write> Drop for Replies<'_, S> {
             && let Some(gathered) = &mut self.gathered
         {
             gathered.truncate(self.answered);
-            let _: Step = self.send_gathered();
+            let _: Result<(), CloseReason> = self.send_gathered();
         }
     }
 }
