@@ -26,7 +26,7 @@ use threadpool::ThreadPool;
 use self::admission::Admission;
 use self::registry::Registry;
 use self::semaphore::Semaphore;
-use self::worker::Core;
+use self::worker::{Core, HandlerFactory};
 use crate::client::Client;
 use crate::config::ServerConfig;
 use crate::error::Error;
@@ -46,7 +46,7 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// A server that listens and does not accept yet: the kernel holds the clients that connect.
 pub struct Server {
     config: ServerConfig,
-    factory: Box<dyn Fn(&Session) -> Box<dyn Handler> + Send + Sync>,
+    factory: Box<HandlerFactory>,
     listeners: Sockets<TcpListener>,
     addresses: Vec<SocketAddr>,
     pool: ThreadPool,

@@ -21,6 +21,9 @@ use crate::session::{
 };
 use crate::shutdown::ShutdownToken;
 
+/// Makes a session's handler.
+pub(super) type HandlerFactory = dyn Fn(&Session) -> Box<dyn Handler> + Send + Sync;
+
 /// An accepted connection that was let in and waits for a worker. It holds its peer's place from here to its end.
 ///
 /// Its session is made by the worker, which also drops it: memory that another thread frees stays with that thread.
@@ -33,8 +36,7 @@ pub(crate) struct Arrival {
 /// What acceptors, workers and the reaper share.
 pub(crate) struct Core {
     pub(crate) config: ServerConfig,
-    /// Makes a session's handler.
-    pub(crate) factory: Box<dyn Fn(&Session) -> Box<dyn Handler> + Send + Sync>,
+    pub(crate) factory: Box<HandlerFactory>,
     pub(crate) admission: Arc<Admission<Arrival>>,
     /// `None` if a peer may have any number of connections.
     pub(crate) peers: Option<Arc<PeerLimit>>,
