@@ -76,6 +76,10 @@ pub(crate) fn adopt(
 fn set_options(socket: &Socket, write_timeout: Option<Duration>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL))?;
+    // The kernel keeps nothing for longer than that for a client that takes nothing, even when its session is over
+    // (RFC 5482).
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(write_timeout)?;
     socket.set_write_timeout(write_timeout)
 }
 
@@ -104,5 +108,7 @@ mod tests {
         assert!(accepted.nodelay().expect("readable"));
         assert!(SockRef::from(&accepted).keepalive().expect("readable"));
         assert_eq!(accepted.write_timeout().expect("readable"), limit);
+        #[cfg(target_os = "linux")]
+        assert_eq!(SockRef::from(&accepted).tcp_user_timeout().expect("readable"), limit);
     }
 }

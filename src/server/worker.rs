@@ -13,12 +13,10 @@ use super::admission::{Admission, Admitted, Permit};
 use super::registry::{Registered, Registry};
 use crate::client::Client;
 use crate::config::{ServerConfig, WhenFull};
-use crate::events::{CloseReason, Closing, Event, EventSink, Excerpt, LogCounts, RefuseReason, Stats};
+use crate::events::{CloseReason, Event, EventSink, Excerpt, LogCounts, RefuseReason, Stats};
 use crate::net::per_peer::{PeerLimit, PeerPlace};
 use crate::service::Handler;
-use crate::session::{
-    BusyPoll, ClientThread, Linger, PolledStream, Session, Slots, SocketStream, close, linger_here, run_with_writer,
-};
+use crate::session::{BusyPoll, ClientThread, Linger, PolledStream, Session, Slots, SocketStream, run_with_writer};
 use crate::shutdown::ShutdownToken;
 
 /// Makes a session's handler.
@@ -42,7 +40,7 @@ pub(crate) struct Core {
     pub(crate) peers: Option<Arc<PeerLimit>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) token: ShutdownToken,
-    pub(crate) linger: Linger,
+    pub(crate) linger: Arc<Linger>,
     pub(crate) sink: EventSink<Event>,
     pub(crate) busy_poll: Option<BusyPoll>,
     /// How many writers may be started.
@@ -74,14 +72,11 @@ impl Core {
         }
     }
 
-    /// Refuses a client with one line and a clean close. Never blocks: nothing was sent on this connection before, so
-    /// the line fits the socket's buffer.
+    /// Refuses a client with one line and a clean close. Never blocks.
     pub(crate) fn refuse(&self, Arrival { client, stream, place: _place }: Arrival, reason: RefuseReason) {
         self.registry.count_refused();
         self.sink.send(Event::Refused { client, reason });
-        // If the client is gone already, the line is not missed.
-        let _: io::Result<()> = (&stream).write_all(format!("busy: {reason}\r\n").as_bytes());
-        close(self.registry.session(client, stream), Closing::Lingering, &self.linger);
+        self.linger.refuse(self.registry.session(client, stream), &format!("busy: {reason}\r\n"));
     }
 
     /// A worker: serves one client after the other until admission closes.
@@ -168,9 +163,8 @@ impl Core {
             bytes_out: totals.bytes_out,
             duration,
         });
-        linger_here(&session, reason);
         drop(places);
-        close(session, reason.closing(), &self.linger);
+        self.linger.close(session, reason.closing());
     }
 
     pub(crate) fn stats(&self) -> Stats {

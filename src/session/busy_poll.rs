@@ -165,7 +165,7 @@ mod tests {
     fn read(stream: &mut PolledStream<'_>, mut client: &TcpStream, count: u32) {
         for _ in 0..count {
             client.write_all(b"x").expect("it is sent");
-            let since = stream.socket.session().state.begin_wait();
+            let since = stream.socket.session().state.begin_wait().expect("no reason was given");
             assert_eq!(stream.read(&mut [0; 8]).expect("it arrived"), 1);
             assert_eq!(stream.socket.session().state.end_wait(since), Ok(()));
         }

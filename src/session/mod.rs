@@ -15,19 +15,21 @@ mod closing;
 mod slots;
 
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
 use crate::client::Client;
 use crate::events::{CloseReason, SessionCounters};
+use crate::net::outgoing::Outgoing;
 
 pub(crate) use busy_poll::{BusyPoll, PolledStream};
 pub use client_thread::ClientThread;
-pub(crate) use closing::{LINGER, Linger, close, linger, linger_here};
+pub(crate) use closing::{LINGER, Linger, is_delivered};
 pub use handle::{ClientHandle, PushError};
 pub(crate) use outbox::Outbox;
 pub(crate) use slots::Slots;
@@ -61,6 +63,9 @@ pub struct Session {
     /// What is pushed to the client, if its service pushes.
     outbox: OnceLock<Arc<Outbox>>,
     max_outgoing: usize,
+    /// What the conversation could not send without waiting: the end of a farewell line.
+    unsent: Mutex<Vec<u8>>,
+    is_read_shut: AtomicBool,
     this: Weak<Session>,
 }
 
@@ -83,6 +88,8 @@ impl Session {
             client,
             outbox: OnceLock::new(),
             max_outgoing,
+            unsent: Mutex::default(),
+            is_read_shut: AtomicBool::new(false),
             this: Weak::clone(this),
         })
     }
@@ -147,11 +154,13 @@ impl Session {
     }
 
     /// Ends the session of a stopping server if it is idle, by telling the client the end: the client closes its side
-    /// in turn, which ends the worker's read. Returns whether the session owes its client nothing.
+    /// in turn, which ends the worker's read. A line that was begun is answered first. Returns whether the session owes
+    /// its client nothing.
     pub(crate) fn half_close_if_idle(&self) -> bool {
         if !self.has_unread() && self.state.end_if_idle(CloseReason::Shutdown) {
             match self.outbox() {
                 Some(outbox) => outbox.close(),
+                None if self.state.owes_rest() => self.shut(Shutdown::Read),
                 None => self.shut(Shutdown::Write),
             }
         }
@@ -160,19 +169,23 @@ impl Session {
 
     /// Asks the session to end: after its current message, or now if its worker waits for the client.
     pub(crate) fn end(&self, reason: CloseReason) {
-        self.state.end(reason);
-        self.shut(Shutdown::Read);
+        if self.state.end(reason) {
+            self.shut(Shutdown::Read);
+        }
     }
 
     /// Ends the session at once: neither its worker nor its writer waits for the client any more.
     pub(crate) fn break_off(&self, reason: CloseReason) {
-        self.state.end(reason);
+        self.state.give_reason(reason);
         self.shut(Shutdown::Both);
     }
 
-    /// Ends the session of a stopping server whose drain is over. Returns whether it still owed its client something.
-    pub(crate) fn cut(&self) -> bool {
-        let owes = !self.half_close_if_idle() || self.outbox().is_some_and(|outbox| !outbox.is_sent());
+    /// Ends the session of a stopping server whose drain is over. Returns whether its client had not received
+    /// everything, as far as `outgoing` tells.
+    pub(crate) fn cut(&self, outgoing: &Outgoing) -> bool {
+        let owes = !self.half_close_if_idle()
+            || self.outbox().is_some_and(|outbox| !outbox.is_sent())
+            || !is_delivered(self, outgoing);
         self.shut(if owes { Shutdown::Both } else { Shutdown::Read });
         owes
     }
@@ -213,8 +226,24 @@ impl Session {
         }
     }
 
+    /// Keeps bytes that are sent when the connection is closed.
+    fn keep_unsent(&self, bytes: &[u8]) {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+    }
+
+    fn take_unsent(&self) -> Vec<u8> {
+        mem::take(&mut self.unsent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_read_shut(&self) -> bool {
+        self.is_read_shut.load(Relaxed)
+    }
+
     /// Shuts one or both directions. A connection that the peer has reset cannot be shut, and need not be.
     pub(crate) fn shut(&self, how: Shutdown) {
+        if how != Shutdown::Write {
+            self.is_read_shut.store(true, Relaxed);
+        }
         if let Some(socket) = self.socket() {
             let _: io::Result<()> = socket.shutdown(how);
         }

@@ -15,6 +15,7 @@ mod embedding;
 mod events;
 mod pushing;
 mod shutdown;
+mod closing;
 mod crowd;
 mod program;
 mod greet;
