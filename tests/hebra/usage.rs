@@ -1,9 +1,11 @@
-//! Bad input: one line that names it, a documented exit code, no panic and no backtrace.
+//! Wrong arguments: the program prints one line that names the mistake, and exits with the documented code. It does
+//! not panic, and prints no backtrace.
 
 use std::process::{Command, Output};
 
 use crate::support::{Program, config, start};
 
+/// Runs `hebra serve`, which must refuse `flags` in one line. Returns the exit code and the line.
 fn refused(flags: &[&str]) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } =
         Program::command().args(flags).env("RUST_BACKTRACE", "1").output().expect("it is built");
@@ -42,15 +44,15 @@ fn a_wrong_flag_is_named_with_exit_code_2() {
 }
 
 #[test]
-fn a_missing_or_wrong_command_is_told() {
-    for (arguments, told) in
+fn a_missing_or_unknown_command_is_reported() {
+    for (arguments, line) in
         [(&[][..], "hebra: a command is missing"), (&["sing"], "hebra: unrecognized subcommand 'sing'")]
     {
         let hebra = Program::command();
         let output = Command::new(hebra.get_program()).args(arguments).output().expect("it is built");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
-        assert!(stderr.starts_with(told), "{stderr}");
+        assert!(stderr.starts_with(line), "{stderr}");
     }
 }
 
@@ -73,7 +75,7 @@ fn an_address_that_cannot_be_used_is_named_with_exit_code_1() {
         ("127.0.0.1:65536", "cannot resolve \"127.0.0.1:65536\": ".to_owned()),
         ("no-such-name.invalid:1234", "cannot resolve \"no-such-name.invalid:1234\": ".to_owned()),
         ("\u{1b}[2J:1", "cannot resolve \"\\u{1b}[2J:1\": ".to_owned()),
-        // For documentation (RFC 3849), so nobody has it.
+        // An address for documentation (RFC 3849), which no host has.
         ("[2001:db8::1]:1234", "cannot listen on [2001:db8::1]:1234: ".to_owned()),
         ("224.0.0.1:0", "cannot listen on 224.0.0.1:0: a multicast address, not a host's".to_owned()),
         ("127.255.255.255:0", "cannot listen on 127.255.255.255:0: a broadcast address, not a host's".to_owned()),
@@ -85,7 +87,7 @@ fn an_address_that_cannot_be_used_is_named_with_exit_code_1() {
 }
 
 #[test]
-fn more_workers_than_the_system_allows_are_named() {
+fn more_workers_than_the_system_allows_are_an_error() {
     let (code, line) = refused(&["--listen", "127.0.0.1:0", "--workers", "100000000"]);
     assert_eq!(code, Some(1));
     assert!(line.contains("cannot start 100000000 workers: "), "{line}");
