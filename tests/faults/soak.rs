@@ -1,4 +1,5 @@
-//! Long and large runs: minutes, or thousands of descriptors. `make stress` runs them.
+//! Long and large runs, which take minutes or thousands of descriptors. `make stress` runs them, and `make test-interop`
+//! the one with 10,000 sessions.
 #![expect(clippy::print_stdout, reason = "these runs are also measurements, which make stress shows")]
 
 use std::fs;
@@ -112,7 +113,7 @@ fn a_minute_of_churn_bulk_and_hostile_clients_leaves_nothing_behind() {
 }
 
 #[test]
-#[ignore = "needs 10,000 descriptors in each of two processes: make stress runs it"]
+#[ignore = "needs 10,500 descriptors in each of two processes: make test-interop and make stress run it"]
 fn ten_thousand_sessions_at_once_are_all_echoed() {
     const SESSIONS: usize = 10_000;
     let limit = rlimit::increase_nofile_limit(SESSIONS as u64 + 500).expect("the soft limit can be raised");
