@@ -1,7 +1,8 @@
-//! The way of an event to the logging thread: a bounded channel of boxes that are recycled.
+//! The channel that carries events to the logging thread: it is bounded, and its boxes are recycled.
 //!
 //! An event is larger than most frames of a session's stack, and a channel copies what it carries from frame to
-//! frame. A box is one word. Boxes are recycled: only a new maximum of events in flight allocates.
+//! frame. A box is one word (ARCHITECTURE.md, *The stack page*). Boxes are recycled: only a new maximum of events in
+//! flight allocates.
 
 use std::time::Instant;
 
@@ -54,7 +55,7 @@ impl<E> EventReceiver<E> {
                 None => self.arriving.recv()?,
             };
             if let Some(event) = carrier.take() {
-                // It always fits: all boxes in flight came out of this channel or are new.
+                // A box for which there is no room is freed.
                 let _ = self.returning.try_send(carrier);
                 return Ok(event);
             }

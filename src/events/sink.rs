@@ -42,7 +42,7 @@ impl<E> EventSink<E> {
         (Self { sender, counts: Arc::new(counts) }, receiver)
     }
 
-    /// A sink whose events nothing reads.
+    /// A sink whose events are never read.
     pub(crate) fn disconnected() -> Self {
         Self::new(LogMessages::Off).0
     }

@@ -39,8 +39,8 @@ use crate::service::Handler;
 use crate::session::{BusyPoll, LINGER, Linger, Session, Writers, linger};
 use crate::shutdown::ShutdownToken;
 
-/// How long the sessions of a stopping server have to read what has arrived, before those that wait for their clients
-/// count as idle; and how often that is checked.
+/// How often a stop looks for idle sessions. It first does so after this time, because until then a session that waits
+/// for its client may not have read yet what has arrived.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// A server that listens and does not accept yet: the kernel holds the clients that connect.
@@ -134,7 +134,7 @@ impl Server {
 
         let subscribers = Subscribers::new(core.sink.counts());
         let counts = Arc::clone(core.sink.counts());
-        // No sink goes into this closure: the logging thread ends when the last sink is gone.
+        // This closure must hold no sink, because the logging thread ends when the last sink is gone.
         let totals = {
             let (registry, admission) = (Arc::clone(&core.registry), Arc::clone(&core.admission));
             let counts = Arc::clone(&counts);
@@ -307,7 +307,8 @@ impl Threads {
     /// The stop order. Each step needs the ones before it.
     fn stop(self, grace: Duration) -> ShutdownReport {
         let Self { core, pool, acceptors, reaper, linger, log } = self;
-        // 1. Every thread can see it, no client is admitted, and an acceptor that waits for a place is woken.
+        // 1. Every thread can see that the server stops. No client is admitted any more, and an acceptor that waits for
+        // a place is woken.
         core.token.trigger();
         let waiting = core.admission.close();
         // 2. The acceptors end and the listeners close.
@@ -321,8 +322,8 @@ impl Threads {
         for arrival in waiting {
             core.refuse(arrival, RefuseReason::Shutdown);
         }
-        // 3. Busy sessions answer what has arrived and end. Clients that are idle once that has settled are told the
-        // end; they close, or their sessions are ended.
+        // 3. Busy sessions answer what has arrived and end. Idle clients receive the end of the stream: their sessions
+        // end when the clients close, or are ended a little later.
         let sessions = core.registry.begin_drain();
         core.sink.send(Event::Draining { sessions });
         let began = Instant::now();

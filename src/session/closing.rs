@@ -21,14 +21,14 @@ use crate::events::{CloseReason, Closing};
 /// should take less than a second.
 pub(crate) const LINGER: Duration = Duration::from_millis(500);
 
-/// Reads at most from a client that does not stop sending when it is due.
+/// The last reads that discard input, if a client still sends when its connection is due to be closed.
 const LAST_READS: usize = 64;
 
-/// Bytes that one read discards at most. They are not on the stack: inlined into a worker's, they made each session
-/// touch two more pages.
+/// Bytes that one read discards at most. The buffer is on the heap, because on a worker's stack it made each session
+/// touch two more pages (ARCHITECTURE.md, *The stack page*).
 const DISCARDED: usize = 8 * 1024;
 
-/// The way to the lingering thread: sessions, and when each is closed at the latest.
+/// The channel to the lingering thread: sessions, and when each is closed at the latest.
 #[derive(Debug)]
 pub(crate) struct Linger(Sender<(Arc<Session>, Instant)>);
 
@@ -74,8 +74,8 @@ pub(crate) fn linger_here(session: &Session, reason: CloseReason) {
     }
 }
 
-/// The lingering thread. All connections linger equally long, so the first to come is the first that is due, and
-/// while the thread waits for one the time of the others runs too: none is held for longer than [`LINGER`].
+/// The lingering thread. All connections linger equally long, so the first to come is the first that is due. While the
+/// thread waits for one, the time of the others runs too, so none is held for longer than [`LINGER`].
 pub(crate) fn linger(leaving: &Receiver<(Arc<Session>, Instant)>) {
     for (session, due) in leaving {
         if let Some(socket) = session.socket() {

@@ -31,9 +31,10 @@ impl Writers {
         Self { free: Slots::new(most.saturating_sub(workers as u64)) }
     }
 
-    /// Runs a session with a writer, which has ended when this returns.
+    /// Runs a session whose answers and pushes a writer sends. The writer has ended when this returns.
     ///
-    /// It is not inlined: sessions without a writer would keep its frame too (ARCHITECTURE.md, *The stack page*).
+    /// It is not inlined, because sessions without a writer would keep its frame too (ARCHITECTURE.md, *The stack
+    /// page*).
     #[inline(never)]
     pub(crate) fn run(
         &self,
@@ -90,7 +91,7 @@ fn send_queued(session: &Session, outbox: &Outbox, write_timeout: Option<Duratio
     match sent {
         Ok(true) => {
             session.shut(Shutdown::Write);
-            // A client that closes ends its session by that. If the read side were shut at once, what the client
+            // The client closes in turn, which ends the session. If the read side were shut at once, what the client
             // still sends would reset the connection, and destroy what was sent to it last.
             if !outbox.wait_ended(LINGER) {
                 session.shut(Shutdown::Read);

@@ -78,7 +78,8 @@ impl Shared {
         if self.held.load(Relaxed) + datagram.len() <= MAX_HELD {
             self.sink.sample(|| UdpEvent::Datagram { peer, payload: Payload::new(datagram, &self.held) });
         }
-        // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
+        // Counted after the event is sent: when the logging thread sees the count, the event is in the channel or was
+        // dropped.
         self.counters.datagrams.fetch_add(1, Release);
         count(&self.counters.bytes_in, datagram.len());
         let Some(echo) = &self.echo else { return };
