@@ -1,4 +1,4 @@
-//! Why a session ends, and what each reason implies: the one table of it.
+//! Why a session ends, and the table of what each reason implies.
 
 use std::borrow::Cow;
 use std::{fmt, io};
@@ -64,7 +64,8 @@ pub(crate) enum Patience {
 }
 
 impl CloseReason {
-    /// The table: what the client is told, how long it may take for what is queued, and how its connection is closed.
+    /// The table: the line that the client reads, how long it may take for what is queued, and how its connection is
+    /// closed.
     const fn implies(self) -> (Option<&'static str>, Patience, Closing) {
         use Closing::{AtOnce, Lingering, Reset};
         use Patience::{None as NoPatience, Short, WriteTimeout};

@@ -28,7 +28,7 @@ pub(crate) fn bind(
     addresses::bind(names, &|address, only_v6| listen(address, only_v6, backlog, write_timeout))
 }
 
-/// One listening socket, and the address it really has.
+/// Opens a listening socket. Returns it with the address that it really has.
 fn listen(
     address: SocketAddr,
     only_v6: bool,
@@ -72,7 +72,7 @@ pub(crate) fn adopt(
     Ok(sockets)
 }
 
-/// Sets what accepted sockets inherit, which saves as many system calls for each connection.
+/// Sets the options that accepted sockets inherit, so that they need not be set for each connection.
 fn set_options(socket: &Socket, write_timeout: Option<Duration>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL))?;

@@ -25,8 +25,8 @@ pub(super) struct LineDecoder {
 }
 
 impl LineDecoder {
-    /// Lines of up to `max_line` bytes, without the line feed. `is_special`: telnet commands and `bye` mean
-    /// something.
+    /// Lines of up to `max_line` bytes, without the line feed. With `is_special`, telnet commands are removed and `bye`
+    /// is found.
     pub(super) fn new(max_line: usize, is_special: bool) -> Self {
         Self {
             is_special,

@@ -40,8 +40,8 @@ use crate::service::Handler;
 use crate::session::{BusyPoll, LINGER, Linger, Session, spare_threads};
 use crate::shutdown::ShutdownToken;
 
-/// How long the sessions of a stopping server have to read what has arrived, before those that wait for their clients
-/// count as idle; and how often that is checked.
+/// How often a stop looks for idle sessions. It first does so after this time, because until then a session that waits
+/// for its client may not have read yet what has arrived.
 const SETTLE: Duration = Duration::from_millis(100);
 
 /// How long the acknowledgement of what has arrived may take: 40 ms on Linux.
@@ -311,7 +311,8 @@ impl Threads {
     /// The stop order. Each step needs the ones before it.
     fn stop(self, grace: Duration) -> ShutdownReport {
         let Self { core, pool, acceptors, reaper, linger, log } = self;
-        // 1. Every thread can see it, no client is admitted, and an acceptor that waits for a place is woken.
+        // 1. Every thread can see that the server stops. No client is admitted any more, and an acceptor that waits for
+        // a place is woken.
         core.token.trigger();
         let waiting = core.admission.close();
         // 2. The acceptors end and the listeners close.
@@ -325,8 +326,8 @@ impl Threads {
         for arrival in waiting {
             core.refuse(arrival, RefuseReason::Shutdown);
         }
-        // 3. Busy sessions answer what has arrived and end. Clients that are idle once that has settled are told the
-        // end; they close, or their sessions are ended.
+        // 3. Busy sessions answer what has arrived and end. Idle clients receive the end of the stream: their sessions
+        // end when the clients close, or are ended a little later.
         let sessions = core.registry.begin_drain();
         core.sink.send(Event::Draining { sessions });
         let began = Instant::now();

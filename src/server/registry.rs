@@ -1,4 +1,4 @@
-//! The sessions of a server, and the counts of all that ever were.
+//! The live sessions of a server, and the totals of all that it ever had.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -14,7 +14,7 @@ use crate::session::{Session, is_delivered, nanos};
 /// All sessions that are on a worker, and the totals of those that have ended.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    /// Where the times of this server begin. They are nanoseconds since then.
+    /// The times of this server are nanoseconds since then.
     epoch: Instant,
     max_outgoing: usize,
     sessions: Mutex<Sessions>,
@@ -93,13 +93,13 @@ impl Registry {
                 earliest = earliest.min(since);
                 break;
             }
-            // One whose message waits for its worker is not idle.
+            // A session whose message has arrived is not idle, even if its worker does not run yet.
             ended += usize::from(session.end_if_idle(reason));
         }
         (ended, self.epoch + Duration::from_nanos(earliest) + limit)
     }
 
-    /// Asks all sessions that are older than `limit` to end. Returns when the next one will be.
+    /// Asks all sessions that are older than `limit` to end. Returns the time at which the next one will be that old.
     pub(crate) fn end_expired(&self, limit: Duration) -> Instant {
         let sessions = self.lock();
         let old = self.now().saturating_sub(nanos(limit));
@@ -136,7 +136,7 @@ impl Registry {
         sessions.live.len()
     }
 
-    /// Tells the end to clients to which nothing is owed: they close, and their sessions end.
+    /// Sends the end of the stream to the clients that are owed nothing. When they close, their sessions end.
     pub(crate) fn half_close_idle(&self) {
         for session in self.lock().live.values() {
             session.half_close_if_idle();

@@ -48,8 +48,8 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Admits or refuses an accepted connection. Runs on an acceptor. Blocks only if arrivals are to wait in the
-    /// kernel.
+    /// Admits or refuses an accepted connection. Runs on an acceptor. Blocks only with [`WhenFull::Wait`], until there
+    /// is a place.
     pub(crate) fn arrive(&self, stream: TcpStream, peer: SocketAddr) {
         let client = self.registry.number(peer);
         let mut arrival = Arrival { client, stream, place: None };
@@ -81,15 +81,16 @@ impl Core {
 
     /// A worker: serves one client after the other until admission closes.
     ///
-    /// What is done before and after the conversation is not inlined here, see [`converse`](Self::converse).
+    /// What comes before and after the conversation is not inlined here, for the reason that
+    /// [`converse`](Self::converse) gives.
     pub(crate) fn work(&self) {
         while let Some((registered, place, permit)) = self.take_up() {
             let serve = || {
                 let reason = self.serve(registered.session());
                 self.end(registered, (place, permit), reason);
             };
-            // A panic is caught where it costs its session only, unless dropping what it carries panics again. Then it
-            // gets here and is not dropped a third time: no client can take a worker away.
+            // `serve` catches a panic. If dropping what that panic carries panics too, the second panic ends here, and
+            // what it carries is leaked, because dropping that could end the worker.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(serve)) {
                 mem::forget(panic);
             }
@@ -122,13 +123,13 @@ impl Core {
 
     /// Runs the conversation.
     ///
-    /// Its frames and those above it are all that thousands of sessions keep of their stacks: with the read buffer and
-    /// what a message needs they fit a page of 4 KiB, and seldom calls are kept out of them (ARCHITECTURE.md, *The stack
-    /// page*).
+    /// While thousands of sessions wait for their clients, each keeps these frames and those above them on its stack.
+    /// With the read buffer and the calls of a message they fit a page of 4 KiB, because rare calls are kept out of
+    /// them (ARCHITECTURE.md, *The stack page*).
     #[inline(never)]
     fn converse(&self, session: &Session) -> CloseReason {
-        // The write timeout is inherited from the listener. Reads have no timeout, except after a flood: the kernel
-        // would start and stop a timer at each read, and the reaper ends sessions that are idle for too long.
+        // The write timeout is inherited from the listener. Reads have no timeout, because the kernel would start and
+        // stop a timer at each read, and the reaper ends idle sessions. Only a session that holds much memory sets one.
         let handler = (self.factory)(session);
         if let Some(outbox) = session.outbox() {
             let slot = self.spare_threads.take();

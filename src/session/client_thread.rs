@@ -97,7 +97,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                 match replies.stream.read(buffer.bytes()) {
                     // The client is as idle as before.
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    // While the server stops, the timeout is another.
+                    // While the server stops, a timeout means that nothing more has arrived.
                     Err(error) if releases_memory && unread_at_stop.is_none() && is_timeout(&error) => {
                         buffer.release_memory();
                         decoder.release_memory();
@@ -173,12 +173,12 @@ fn end_of_stream<S: Write>(
 /// does until it has answered everything that had arrived before the stop.
 fn drain(session: &Session, unread: &mut Option<usize>, count: usize, is_full: bool) -> Result<(), CloseReason> {
     match unread {
-        // This read may be from before the stop, and more may have been there then.
+        // This read may have begun before the stop, and may have left something unread.
         None => {
             *unread = Some(session.read_what_has_arrived());
             Ok(())
         }
-        // A read that was not full has left nothing behind.
+        // A read that did not fill its buffer has left nothing behind.
         Some(left) if is_full && *left > count => {
             *left -= count;
             Ok(())

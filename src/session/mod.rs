@@ -40,8 +40,8 @@ pub(crate) use writer::{run_with_writer, spare_threads};
 
 /// The send buffer of a session that is being ended or pushed to, in bytes.
 ///
-/// It holds more than one full segment of the loopback device, which is 64 KiB: from a smaller one the receiver gets
-/// less, waits 40 ms before it acknowledges that, and the sender waits as long.
+/// It holds more than one full segment of the loopback device, which is 64 KiB. From a smaller buffer the receiver gets
+/// less than a segment, delays its acknowledgement by 40 ms, and the sender waits that long.
 const SMALL_SEND_BUFFER: usize = 64 * 1024;
 
 /// How long a client that has sent much may be idle before the memory for it is released.
@@ -51,7 +51,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 ///
 /// All threads share this one value, and so the one descriptor of the connection.
 ///
-/// What each message touches comes first, within 64 bytes.
+/// The fields that each message touches come first, within 64 bytes.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Session {
@@ -102,10 +102,10 @@ impl Session {
 
     /// Returns a handle with which any thread can push to the client.
     ///
-    /// A session that was asked for one has a second thread, which sends what is pushed to the client and what its
-    /// handler answers, in the order of the calls; but a push may come between the parts of a long answer, and in the
-    /// line framings before the answers to other lines that arrived with the last one. Ask only if the service pushes,
-    /// and before the factory returns: later the second thread is not started any more.
+    /// A session with a handle has a second thread. It sends pushes and answers in the order of the calls, except that
+    /// a push may come between the parts of a long answer, and in the line framings before the answers to other lines
+    /// of the same read. Call this only if the service pushes, and before the factory returns: that is when the second
+    /// thread is started.
     #[must_use]
     pub fn handle(&self) -> ClientHandle {
         let outbox = self.outbox.get_or_init(|| {
@@ -130,7 +130,7 @@ impl Session {
         self.socket().map(SockRef::from)
     }
 
-    /// Returns whether something has arrived that was not read, as far as the system tells without waiting.
+    /// Returns whether something has arrived and was not read yet, as far as the system tells without waiting.
     fn has_unread(&self) -> bool {
         const MSG_PEEK: i32 = 0x2;
         const MSG_DONTWAIT: i32 = 0x40;
@@ -145,7 +145,7 @@ impl Session {
 
     /// Ends the session if its worker waits for the client and nothing has arrived. Returns whether it did.
     pub(crate) fn end_if_idle(&self, reason: CloseReason) -> bool {
-        // A worker that waits although something has arrived has not come to run yet.
+        // If something has arrived, the worker is about to run, although it still counts as waiting.
         let ended = !self.has_unread() && self.state.end_if_idle(reason);
         if ended {
             self.shut(Shutdown::Read);
@@ -190,7 +190,7 @@ impl Session {
         owes
     }
 
-    /// Lets little wait in the kernel: for a session that sends its last replies, or that is pushed to.
+    /// Lets only a little wait in the kernel, for a session that sends its last replies or that is pushed to.
     ///
     /// With megabytes of send buffer, replies to a slow reader would count as sent and could be lost with the
     /// connection. With a small one a write waits until what was sent before has arrived.
@@ -200,8 +200,8 @@ impl Session {
         }
     }
 
-    /// Makes a read time out when the client has been idle for a while, so that its worker can release memory; or
-    /// makes it wait as long as it takes. Returns whether reads time out.
+    /// Sets a read timeout of [`SILENCE`], so that the worker can release memory, or removes it. Returns whether reads
+    /// time out.
     fn limit_silence(&self, limited: bool) -> bool {
         let limit = limited.then_some(SILENCE);
         self.socket().is_some_and(|socket| socket.set_read_timeout(limit).is_ok() == limited)
@@ -251,7 +251,7 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Handles may outlive the session, even one that ended before its writer was started.
+    /// Closes the queue, because handles may outlive the session, even if its writer was never started.
     fn drop(&mut self) {
         if let Some(outbox) = self.outbox() {
             outbox.end();

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::PushError;
 
-/// How long the writer gathers pushes after it has sent. A client that receives little receives it at once; one in a
-/// busy room gets many lines with one system call, without which two cores send a tenth as many.
+/// How long the writer gathers pushes after it has sent. A client that receives little gets it at once. One in a busy
+/// room gets many lines with one system call: with a call for each, two cores send a tenth as many.
 const GATHERING: Duration = Duration::from_millis(10);
 
 /// Bytes of memory that the writer keeps from one batch to the next: one burst must not cost its memory for the rest

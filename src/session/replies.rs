@@ -81,7 +81,8 @@ impl<'a, S: Write> Replies<'a, S> {
     fn answer(&mut self, message: &[u8], handler: &mut impl Handler) -> Result<(), CloseReason> {
         let client = self.session.client();
         self.sink.sample(|| Event::Message { client, excerpt: Excerpt::new(message) });
-        // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
+        // Counted after the event is sent: when the logging thread sees the count, the event is in the channel or was
+        // dropped.
         self.session.counters.add_message();
         self.answered = self.gathered.as_ref().map_or(0, Vec::len);
         let next = handler.message(message, self);
@@ -236,8 +237,8 @@ impl<S: Write> Write for Replies<'_, S> {
     }
 }
 
-/// What a socket's timeout looks like. The library knows it only here: it is `WouldBlock` on Unix, where `TimedOut`
-/// is a connection whose peer has stopped answering, and `TimedOut` on Windows.
+/// The kind of error by which a socket reports its timeout, which only this file knows. On Windows it is `TimedOut`; on
+/// Unix it is `WouldBlock`, and `TimedOut` means that the peer has stopped answering.
 const TIMEOUT: ErrorKind = if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock };
 
 /// Returns whether a socket's timeout has ended a read or a write.

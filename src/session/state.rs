@@ -13,7 +13,7 @@ use crate::events::CloseReason;
 /// session while its worker waits.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// Where the times of this server begin. They are nanoseconds since then.
+    /// The times of this server are nanoseconds since then.
     epoch: Instant,
     /// When the worker began to wait for the client, while it does; else [`BUSY`] or [`ENDED`].
     idle_since: AtomicU64,
@@ -37,8 +37,8 @@ impl State {
 
     /// Returns the time.
     ///
-    /// A message costs two looks at the clock. They are no system calls where the kernel maps the clock into the
-    /// process, as Linux does.
+    /// A message reads the clock twice. That is no system call where the kernel maps the clock into the process, as
+    /// Linux does.
     pub(crate) fn now(&self) -> u64 {
         nanos(self.epoch.elapsed())
     }
@@ -66,10 +66,10 @@ impl State {
     /// The worker, which began to wait at `time`, stops waiting. Fails with the reason if the session was ended
     /// meanwhile.
     pub(crate) fn end_wait(&self, time: u64) -> Result<(), CloseReason> {
-        // One step, so that a session which has begun to answer cannot be ended.
+        // One atomic step, so that a session which has begun to answer cannot be ended.
         match self.idle_since.compare_exchange(time, BUSY, AcqRel, Acquire) {
             Ok(_) => Ok(()),
-            // Whichever thread ended it is about to store the reason, if it has not yet.
+            // The thread that ended it stores the reason next, if it has not yet.
             Err(_) => Err(*self.reason.wait()),
         }
     }
@@ -88,7 +88,7 @@ impl State {
         self.idle_since.load(Acquire) == ENDED
     }
 
-    /// Returns since when the worker has been waiting for the client: not before `now` if it does not.
+    /// Returns the time since which the worker has been waiting for the client, or `now` if it is not waiting.
     pub(crate) fn idle_since(&self, now: u64) -> u64 {
         self.idle_since.load(Relaxed).min(now)
     }
