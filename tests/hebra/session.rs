@@ -96,12 +96,12 @@ fn bye_ends_with_cr_nul_and_may_be_padded_with_nul() {
             assert_eq!(read_to_end(&mut client), b"one\r\0", "{framing:?}");
         }
         let server = start(framed(framing));
-        let mut events = server.subscribe();
+        let events = server.subscribe();
         let mut client = connect(address(&server));
         for byte in b"x\r\0bye\r\0" {
             client.write_all(&[*byte]).expect("the server reads");
         }
-        assert_eq!(next_reason(&mut events), CloseReason::Bye, "{framing:?}");
+        assert_eq!(next_reason(&events), CloseReason::Bye, "{framing:?}");
     }
 }
 
@@ -141,10 +141,10 @@ fn urgent_data_stays_in_the_stream() {
 fn a_subnegotiation_without_an_end_does_not_hide_bye() {
     for framing in [Framing::Message, Framing::Text, Framing::Line] {
         let server = start(framed(framing));
-        let mut events = server.subscribe();
+        let events = server.subscribe();
         let mut client = connect(address(&server));
         client.write_all(&[b"\xff\xfa\x18".as_slice(), &[b'x'; 200], b"\nbye\n"].concat()).expect("it reads");
-        assert_eq!(next_reason(&mut events), CloseReason::Bye, "{framing:?}");
+        assert_eq!(next_reason(&events), CloseReason::Bye, "{framing:?}");
     }
 }
 
