@@ -1,10 +1,11 @@
-//! Names to listen on resolved to addresses, and sockets bound to all of them.
+//! Sockets bound to all the addresses of the names to listen on.
 //!
 //! The caller opens each socket, so this serves TCP and UDP.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use super::resolve::resolve;
 use crate::error::Error;
 
 /// How many free ports are tried for one that is free on every address of a name.
@@ -54,36 +55,6 @@ pub(crate) fn bind<S>(
         sockets.skipped.extend(skipped);
     }
     Ok(sockets)
-}
-
-/// Returns the addresses of `name` (`HOST:PORT`), each once, in the resolver's order; at least one. Spaces around the
-/// name are ignored.
-///
-/// # Errors
-///
-/// [`Error::Resolve`] with [`ErrorKind::InvalidInput`] if `name` is malformed, and with another kind if it has no
-/// address or cannot be looked up.
-pub fn resolve(name: &str) -> Result<Vec<SocketAddr>, Error> {
-    let failed = |cause| Error::Resolve { address: name.to_owned(), cause };
-    let resolved = match name.trim() {
-        // The system would look for a host without a name.
-        name if name.starts_with(':') => Err(ErrorKind::InvalidInput.into()),
-        name => name.to_socket_addrs(),
-    };
-    let resolved = resolved.map_err(|cause| match cause.kind() {
-        kind @ ErrorKind::InvalidInput => io::Error::new(kind, "an address looks like localhost:1234"),
-        _ => cause,
-    });
-    let mut addresses = Vec::new();
-    for address in resolved.map_err(failed)? {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(failed(io::Error::new(ErrorKind::NotFound, "the name has no address")));
-    }
-    Ok(addresses)
 }
 
 /// Binds sockets to the addresses of one name.
