@@ -17,10 +17,12 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use arguments::{Arguments, Command, UdpCommand};
-use process::{DRAINED, USAGE, complain};
+use process::{DRAINED, USAGE, complain, signals};
 
 /// Runs the command that the process was started with.
 pub(crate) fn run() -> ExitCode {
+    // Without the handler the limit ends the process, as it does with most programs.
+    let _ = signals::survive_file_size_limit();
     let code = match Arguments::try_parse() {
         Ok(Arguments { command }) => match command {
             Command::Serve(arguments) => serve::run(&arguments),

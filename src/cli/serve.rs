@@ -1,5 +1,7 @@
 //! `hebra serve`: bind, print where, accept, wait for a signal, drain.
 
+use std::iter;
+
 use hebra::{Echo, Error, Server};
 use log::LevelFilter;
 
@@ -43,15 +45,14 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     server::announce(bound.local_addrs());
     let running = bound.start()?;
     let operator = match chat {
-        Some((room, notices)) => Some(Operator::start(room, notices, signals.stop())?),
+        Some((room, notices)) => Some(Operator::start(room, notices, &signals)?),
         None => None,
     };
-    signals.wait();
-    // Without a client the stop is soon over, and a signal that comes twice would only lose its last lines.
-    let stats = running.stats();
-    if stats.live + stats.waiting > 0 {
-        signals.cut();
-    }
+    signals.wait(|| {
+        let totals = format!("totals: {}", running.stats());
+        let clients = running.clients();
+        iter::once(totals).chain(clients.iter().map(|client| format!("{client} is connected"))).collect()
+    });
     let report = running.shutdown(arguments.drain_timeout);
     if let Some(operator) = operator {
         operator.end();
