@@ -22,9 +22,6 @@ pub(super) fn run(arguments: &ServeArguments) -> u8 {
 }
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
-    if arguments.room && arguments.service != Service::Chat {
-        return Err(Error::Config { field: "room", problem: "is for --service chat" });
-    }
     // Before anything is printed: a program that waits for the first line may answer it with a signal.
     let signals = Signals::install()?;
     let config = arguments.config();
