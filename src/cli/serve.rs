@@ -1,5 +1,7 @@
 //! `hebra serve`: bind, print where, accept, wait for a signal, drain.
 
+use std::iter;
+
 use hebra::{Echo, Error, Server};
 use log::LevelFilter;
 
@@ -20,9 +22,6 @@ pub(super) fn run(arguments: &ServeArguments) -> u8 {
 }
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
-    if arguments.room && arguments.service != Service::Chat {
-        return Err(Error::Config { field: "room", problem: "is for --service chat" });
-    }
     // Before anything is printed: a program that waits for the first line may answer it with a signal.
     let signals = Signals::install()?;
     let config = arguments.config();
@@ -43,15 +42,14 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     server::announce(bound.local_addrs());
     let running = bound.start()?;
     let operator = match chat {
-        Some((room, notices)) => Some(Operator::start(room, notices, signals.stop())?),
+        Some((room, notices)) => Some(Operator::start(room, notices, &signals)?),
         None => None,
     };
-    signals.wait();
-    // Without a client the stop is soon over, and a signal that comes twice would only lose its last lines.
-    let stats = running.stats();
-    if stats.live + stats.waiting > 0 {
-        signals.cut();
-    }
+    signals.wait(|| {
+        let totals = format!("totals: {}", running.stats());
+        let clients = running.clients();
+        iter::once(totals).chain(clients.iter().map(|client| format!("{client} is connected"))).collect()
+    });
     let report = running.shutdown(arguments.drain_timeout);
     if let Some(operator) = operator {
         operator.end();

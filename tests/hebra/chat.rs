@@ -182,13 +182,6 @@ fn what_a_script_says_is_for_whoever_comes_first() {
 }
 
 #[test]
-fn a_room_is_for_a_chat() {
-    let output = Program::command().arg("--room").output().expect("it is built");
-    assert_eq!(output.status.code(), Some(2));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "hebra: --room is for --service chat\n");
-}
-
-#[test]
 fn a_client_that_does_not_read_is_dropped_and_the_others_miss_nothing() {
     let program = chat(&["--room", "--max-outgoing", "32KiB"]);
     let mut speaker = Guest::join(&program, 1);

@@ -129,12 +129,12 @@ fn a_name_of_nobody_is_exit_code_4_and_an_address_without_a_port_2() {
     let (code, told) = failure(&["nowhere.invalid:1"]);
     assert_eq!(code, Some(4), "{told}");
     assert!(told.starts_with("hebra: cannot resolve \"nowhere.invalid:1\": "), "{told}");
-    let told = "hebra: cannot resolve \"\\u{1b}[2J\": an address looks like localhost:1234".to_owned();
-    assert_eq!(failure(&["\u{1b}[2J"]), (Some(2), told));
+    let told = "hebra: ADDR: \"\\u{1b}[2J\" lacks its port; an address looks like localhost:1234";
+    assert_eq!(failure(&["\u{1b}[2J"]), (Some(2), format!("{told} (see hebra connect --help)")));
     for wrong in ["0s", "-1"] {
         let (code, told) = failure(&["--timeout", wrong]);
         assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains(&format!("'{wrong}' for '--timeout <TIME>'")), "{told}");
+        assert!(told.contains(&format!("--timeout: \"{wrong}\" is ")), "{told}");
     }
 }
 

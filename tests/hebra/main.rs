@@ -17,6 +17,7 @@ mod pushing;
 mod shutdown;
 mod crowd;
 mod program;
+mod signals;
 mod greet;
 mod chat;
 mod connect;

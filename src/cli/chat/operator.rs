@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use hebra::Error;
 
 use super::room::{Notice, Room, WeakRoom};
-use crate::cli::process::signals::Stop;
+use crate::cli::process::signals::Signals;
 use crate::cli::process::threads::spawn;
 use crate::cli::terminal::{self, LineReader, NOT_TEXT, Printer};
 
@@ -25,10 +25,13 @@ pub(in crate::cli) struct Operator {
 }
 
 impl Operator {
-    /// Starts both. When the operator leaves, `stop` is asked for.
-    pub(in crate::cli) fn start(room: Room, notices: Receiver<Notice>, stop: Stop) -> Result<Self, Error> {
+    /// Starts both. When the operator leaves, the server is asked to stop.
+    pub(in crate::cli) fn start(room: Room, notices: Receiver<Notice>, signals: &Signals) -> Result<Self, Error> {
         let failed = |cause| Error::Thread { name: "hebra-screen".to_owned(), cause };
         let (lines, screen) = terminal::open("> ").map_err(failed)?;
+        let last = screen.clone();
+        signals.before_cut(move || last.close_in_time());
+        let stop = signals.stop();
         let (nobody, somebody) = bounded(0);
         let (shown, answers) = (screen.clone(), screen.clone());
         let ended = spawn("hebra-screen", move || show(&notices, &shown, nobody))?;

@@ -10,15 +10,19 @@ use log::{LevelFilter, Log, Metadata, Record};
 /// The target of the server's events. Their thread flushes when no more of them wait.
 const EVENTS: &str = "hebra";
 
+/// The target of a report that was asked for. It is shown even where events are not.
+pub(super) const REPORTS: &str = "hebra::status";
+
 /// Bytes of lines that wait to be written at most, give or take a line.
 const BATCH: usize = 64 * 1024;
 
-/// Sets both up, once. Without `RUST_LOG`, what is below `level` is not logged.
+/// Sets both up, once. Without `RUST_LOG`, events below `level` are not logged.
 pub(crate) fn init(level: LevelFilter) {
-    let mut builder = Builder::from_env(Env::default().default_filter_or(level.as_str()));
+    let filter = format!("{level},{REPORTS}=info");
+    let mut builder = Builder::from_env(Env::default().default_filter_or(filter.as_str()));
     // Treats an empty `RUST_LOG` as unset, because container settings pass empty ones.
     if env::var_os("RUST_LOG").is_some_and(|filter| filter.is_empty()) {
-        builder.parse_filters(level.as_str());
+        builder.parse_filters(&filter);
     }
     if io::stderr().is_terminal() {
         builder.init();
@@ -67,8 +71,8 @@ impl Log for Batches {
 
     fn log(&self, record: &Record<'_>) {
         self.logger.log(record);
-        // Only the events' thread flushes.
-        if record.target() != EVENTS || self.batch.lock().len() >= BATCH {
+        // The threads of the events and of a report flush when they have logged all there is.
+        if ![EVENTS, REPORTS].contains(&record.target()) || self.batch.lock().len() >= BATCH {
             self.flush();
         }
     }

@@ -2,6 +2,7 @@
 
 pub(super) mod failure;
 pub(super) mod logging;
+mod report;
 pub(super) mod server;
 pub(super) mod signals;
 pub(super) mod threads;
@@ -15,7 +16,7 @@ pub(super) const DRAINED: u8 = 0;
 pub(super) const FAILED: u8 = 1;
 /// The command line is wrong; standard error says where.
 pub(super) const USAGE: u8 = 2;
-/// The server stopped, and the drain deadline or a second signal cut sessions off.
+/// The server stopped, and the drain deadline or a later signal cut sessions off.
 pub(super) const CUT_OFF: u8 = 3;
 
 /// Prints the one line of a failure.

@@ -5,16 +5,12 @@ use std::net::SocketAddr;
 
 use hebra::Error;
 
-use super::{FAILED, USAGE, complain};
+use super::{FAILED, complain};
 
 /// Returns the exit code of a server. If it could not run, that is reported in one line.
 pub(in crate::cli) fn exit_code(outcome: Result<u8, Error>) -> u8 {
     match outcome {
         Ok(code) => code,
-        Err(Error::Config { field, problem }) => {
-            complain(format_args!("--{} {problem}", field.replace('_', "-")));
-            USAGE
-        }
         Err(error) => {
             complain(&error);
             FAILED

@@ -18,7 +18,7 @@ fn serve(arguments: &UdpServeArguments) -> Result<u8, Error> {
     let bound = UdpServer::bind(arguments.config())?;
     server::announce(bound.local_addrs());
     let running = bound.start()?;
-    signals.wait();
+    signals.wait(|| vec![format!("totals: {}", running.stats())]);
     running.shutdown();
     Ok(DRAINED)
 }
