@@ -8,8 +8,9 @@ use log::LevelFilter;
 use super::arguments::{ServeArguments, Service};
 use super::chat::{Operator, Room, Seats};
 use super::greet::Greet;
-use super::process::signals::Signals;
+use super::process::signals::{self, Signals};
 use super::process::{CUT_OFF, DRAINED, logging, server};
+use super::terminal;
 
 /// Serves until a signal. Returns the exit code.
 pub(super) fn run(arguments: &ServeArguments) -> u8 {
@@ -22,6 +23,11 @@ pub(super) fn run(arguments: &ServeArguments) -> u8 {
 }
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
+    if arguments.service == Service::Chat {
+        // Before any thread is started.
+        let failed = |cause| Error::Thread { name: "hebra-terminal".to_owned(), cause };
+        terminal::guard(&signals::HANDLED).map_err(failed)?;
+    }
     // Before anything is printed: a program that waits for the first line may answer it with a signal.
     let signals = Signals::install()?;
     let config = arguments.config();

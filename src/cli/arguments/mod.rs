@@ -7,6 +7,7 @@ mod units;
 mod parse;
 mod problem;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use hebra::LogMessages;
 
@@ -73,15 +74,19 @@ pub(crate) struct LogArguments {
 
 /// The argument and the flag of `hebra connect`.
 #[derive(Debug, Args)]
-#[command(after_help = "--timeout has an environment variable, HEBRA_TIMEOUT.")]
+#[command(after_help = "Each flag has an environment variable: --timeout is HEBRA_TIMEOUT, and so on.")]
 pub(crate) struct ConnectArguments {
     /// Server to connect to, HOST:PORT; all addresses of the name are tried
     #[arg(value_name = "ADDR", value_parser = address::address, default_value = "localhost:1234")]
     pub(crate) address: String,
 
-    /// How long each address may take (250ms, 10s), or off
+    /// How long connecting may take, with the lookup of the name (250ms, 10s), or off
     #[arg(long, env = "HEBRA_TIMEOUT", value_name = "TIME", value_parser = units::timeout, default_value = "10s")]
     pub(crate) timeout: Limit,
+
+    /// End lines with CR LF on the wire, as most text protocols want them
+    #[arg(long, env = "HEBRA_CRLF", value_parser = BoolishValueParser::new())]
+    pub(crate) crlf: bool,
 }
 
 #[cfg(test)]

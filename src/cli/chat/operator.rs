@@ -10,7 +10,7 @@ use hebra::Error;
 use super::room::{Notice, Room, WeakRoom};
 use crate::cli::process::signals::Signals;
 use crate::cli::process::threads::spawn;
-use crate::cli::terminal::{self, LineReader, NOT_TEXT, Printer};
+use crate::cli::terminal::{self, GiveBack, LineReader, NOT_TEXT, Printer};
 
 /// How long a screen that shows nothing any more is waited for: a terminal can be paused.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -22,6 +22,7 @@ const HELP: &str = "* TEXT says it to all, @2 TEXT to client 2; //x says /x, @@x
 pub(in crate::cli) struct Operator {
     screen: Printer,
     ended: Receiver<()>,
+    _give_back: GiveBack,
 }
 
 impl Operator {
@@ -29,8 +30,7 @@ impl Operator {
     pub(in crate::cli) fn start(room: Room, notices: Receiver<Notice>, signals: &Signals) -> Result<Self, Error> {
         let failed = |cause| Error::Thread { name: "hebra-screen".to_owned(), cause };
         let (lines, screen) = terminal::open("> ").map_err(failed)?;
-        let last = screen.clone();
-        signals.before_cut(move || last.close_in_time());
+        signals.before_cut(terminal::restore);
         let stop = signals.stop();
         let (nobody, somebody) = bounded(0);
         let (shown, answers) = (screen.clone(), screen.clone());
@@ -42,7 +42,7 @@ impl Operator {
             listen(lines, &room, &answers, &somebody);
             stop.ask();
         })?;
-        Ok(Self { screen, ended })
+        Ok(Self { screen, ended, _give_back: GiveBack })
     }
 
     /// Waits until everything is shown. The room is to be empty and dropped.

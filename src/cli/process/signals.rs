@@ -23,7 +23,7 @@ use super::report::Reporter;
 use super::{CUT_OFF, threads};
 
 /// The signals of a server. SIGUSR2 means nothing here, and must not end the sessions either.
-const HANDLED: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
+pub(crate) const HANDLED: [i32; 5] = [SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2];
 
 /// How long a stop signal that comes again is part of the same request: GNU `timeout` signals the process and then its
 /// group, and some supervisors do the same.
@@ -113,8 +113,7 @@ impl Signals {
 ///
 /// If the system refuses a handler.
 pub(crate) fn take_over(signals: &[i32]) -> io::Result<Incoming> {
-    let ignored = ignored();
-    let handled: Vec<i32> = signals.iter().copied().filter(|signal| ignored & bit(*signal) == 0).collect();
+    let handled = not_ignored(signals);
     let incoming = Incoming::new(&handled)?;
     // Only now, so that a signal that was pending is handled.
     let handled: SigSet = handled.into_iter().filter_map(|signal| Signal::try_from(signal).ok()).collect();
@@ -132,16 +131,13 @@ pub(crate) fn survive_file_size_limit() -> io::Result<()> {
     flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
 }
 
-/// Returns the signals that the process ignores, one bit for each. Only Linux says so without unsafe code; elsewhere no
+/// Returns those of `signals` that the process does not ignore. Only Linux says so without unsafe code; elsewhere no
 /// signal counts as ignored.
-fn ignored() -> u64 {
+pub(crate) fn not_ignored(signals: &[i32]) -> Vec<i32> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
-}
-
-fn bit(signal: i32) -> u64 {
-    1 << (signal - 1)
+    let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    signals.iter().copied().filter(|signal| ignored >> (signal - 1) & 1 == 0).collect()
 }
 
 /// Receives signals until one of them ends the process.
