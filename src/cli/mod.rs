@@ -10,6 +10,7 @@ mod udp;
 mod arguments;
 mod terminal;
 mod process;
+mod stdio;
 
 use std::env;
 use std::process::ExitCode;

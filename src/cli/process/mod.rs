@@ -8,7 +8,9 @@ pub(super) mod signals;
 pub(super) mod threads;
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::Write;
+
+use super::stdio;
 
 /// All went well: the server stopped and every session had ended by itself, or the client saw the end.
 pub(super) const DRAINED: u8 = 0;
@@ -22,5 +24,5 @@ pub(super) const CUT_OFF: u8 = 3;
 /// Prints the one line of a failure.
 pub(super) fn complain(message: impl Display) {
     // A closed standard error cannot be reported anywhere.
-    let _ = writeln!(io::stderr(), "hebra: {message}");
+    let _ = stdio::error().write_all(format!("hebra: {message}\n").as_bytes());
 }
