@@ -30,6 +30,13 @@ pub(super) fn error() -> Waiting<StderrLock<'static>> {
 #[derive(Debug)]
 pub(super) struct Waiting<F>(F);
 
+impl<F: AsFd> Waiting<F> {
+    /// Blocks until there is room for a write.
+    pub(super) fn wait_for_room(&self) -> io::Result<()> {
+        wait(self.0.as_fd(), PollFlags::POLLOUT)
+    }
+}
+
 impl<F: AsFd> Read for Waiting<F> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         when_ready(&self.0, PollFlags::POLLIN, |file| unistd::read(file, buffer))
