@@ -40,7 +40,8 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
             (Server::bind(config, move |_| greet.clone())?, None)
         }
         Service::Chat => {
-            let (room, notices) = Room::new(if arguments.room { Seats::Many } else { Seats::One });
+            let seats = if arguments.room { Seats::Many } else { Seats::One };
+            let (room, notices) = Room::new(seats, arguments.max_outgoing);
             let entrance = room.clone();
             (Server::bind(config, move |session| entrance.enter(session))?, Some((room, notices)))
         }

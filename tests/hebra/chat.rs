@@ -1,13 +1,14 @@
 //! The chat service: with an operator who types into a pipe, and as a room without one.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::Stdio;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use rexpect::session::spawn_command;
+use rexpect::session::{PtySession, spawn_command};
 
 use crate::support::{FUSE, Program, connect, read_to_end};
 
@@ -16,6 +17,16 @@ fn chat(flags: &[&str]) -> Program {
     let mut command = Program::command();
     command.args(["--listen", "127.0.0.1:0", "--service", "chat"]).args(flags);
     Program::spawn(command.stdin(Stdio::piped()), 1)
+}
+
+/// A room whose operator types on a terminal, and where it listens.
+fn chat_on_terminal() -> (PtySession, SocketAddr) {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]);
+    command.env("TERM", "xterm").stdin(Stdio::inherit());
+    let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
+    let (_, address) = terminal.exp_regex(r"127\.0\.0\.1:\d+\r").expect("it listens");
+    (terminal, address.trim_end().parse().expect("an address"))
 }
 
 /// A client that reads lines.
@@ -158,6 +169,110 @@ fn one_who_says_much_drops_nobody_who_reads() {
 }
 
 #[test]
+fn speakers_who_all_speak_at_once_drop_nobody_who_reads() {
+    const MEMBERS: u32 = 16;
+    const LINES: usize = 40;
+    // Twelve times as much as may wait for a client.
+    let program = chat(&["--room", "--max-outgoing", "64KiB"]);
+    let guests: Vec<Guest> = (1..=MEMBERS).map(|id| Guest::join(&program, id)).collect();
+    let text = format!("{}\n", "x".repeat(1000)).repeat(LINES);
+    thread::scope(|scope| {
+        for mut guest in guests {
+            let mut speaker = guest.0.get_ref().try_clone().expect("a descriptor is free");
+            let text = text.as_bytes();
+            scope.spawn(move || speaker.write_all(text).expect("it is sent"));
+            scope.spawn(move || {
+                let mut line = String::new();
+                for _ in 0..(MEMBERS as usize - 1) * LINES {
+                    line.clear();
+                    guest.0.read_line(&mut line).expect("it is told something");
+                    assert!(line.ends_with("xxx\r\n"), "{line}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_room_without_an_operator_serves_until_a_signal() {
+    let empty = std::env::temp_dir().join(format!("hebra-empty-{}", std::process::id()));
+    File::create(&empty).expect("it can be written to");
+    for input in ["/dev/null", empty.to_str().expect("text"), "/", "-"] {
+        let hebra = Program::command();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec \"$@\" <{input}").replace("<-", "<&-"), "sh"]).arg(hebra.get_program());
+        command.args(hebra.get_args()).args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]);
+        let program = Program::spawn(&mut command, 1);
+        let notice = program.next_shown();
+        assert!(notice.starts_with("* no operator: standard input "), "{input}: {notice}");
+        let mut first = Guest::join(&program, 1);
+        first.say("bye\n");
+        first.hears_the_end();
+        assert_eq!(program.next_shown(), "* <1> left: bye");
+        let (mut second, mut third) = (Guest::join(&program, 2), Guest::join(&program, 3));
+        second.say("¿hay alguien?\n");
+        third.hears("<2> ¿hay alguien?");
+        program.signal(Signal::SIGTERM);
+        second.hears_the_end();
+        assert_eq!(program.finish().0, Some(0), "{input}");
+    }
+    std::fs::remove_file(empty).expect("it is ours");
+}
+
+#[test]
+fn a_character_that_comes_in_two_pieces_is_shown_as_one() {
+    let program = chat(&[]);
+    let mut guest = Guest::join(&program, 1);
+    guest.0.get_mut().write_all(b"se\xc3").expect("it is sent");
+    // The rest is a message of its own.
+    assert_eq!(program.next_shown(), "<1> se");
+    guest.0.get_mut().write_all(b"\xb1or\n").expect("it is sent");
+    assert_eq!(program.next_shown(), "<1> ñor");
+    guest.0.get_mut().write_all(b"and \xf0\x9f").expect("it is sent");
+    assert_eq!(program.next_shown(), "<1> and");
+    guest.0.get_mut().shutdown(Shutdown::Write).expect("it is open");
+    // The end of the stream leaves half a character.
+    assert_eq!(program.next_shown(), "<1> \\xf0\\x9f");
+    assert_eq!(program.next_shown(), "* <1> left: end of stream");
+}
+
+#[test]
+fn a_command_of_a_client_is_neither_obeyed_nor_heard() {
+    let told = "* only the operator has commands; //TEXT says /TEXT, and @@2 TEXT says @2 TEXT";
+    let program = chat(&["--room"]);
+    let (mut guest, mut other) = (Guest::join(&program, 1), Guest::join(&program, 2));
+    for command in ["@2 a secret", "/who", "/kick 2"] {
+        guest.say(&format!("{command}\n"));
+        guest.hears(told);
+    }
+    guest.say("//who is here?\n@@2 is a name\n@ana is another\n");
+    for said in ["<1> /who is here?", "<1> @2 is a name", "<1> @ana is another"] {
+        assert_eq!(program.next_shown(), said);
+        other.hears(said);
+    }
+    let program = chat(&[]);
+    let mut guest = Guest::join(&program, 1);
+    guest.say("/who\n");
+    guest.hears(told);
+}
+
+#[test]
+fn no_row_of_the_screen_begins_with_what_a_client_chose() {
+    let mut terminal = chat_on_terminal();
+    let mut guest = Guest::new(terminal.1);
+    terminal.0.exp_string("* <1> joined").expect("the guest is there");
+    // The screen has 80 columns, as far as the system knows.
+    for filler in ["x", "漢"] {
+        let row = filler.repeat(if filler == "x" { 75 } else { 37 });
+        guest.say(&format!("{row}{filler}* <2> joined from 10.0.0.7:50220\n"));
+        terminal.0.exp_string(&format!("<1> {row}")).expect("it is shown");
+        let next = terminal.0.exp_string("* <2> joined").expect("it is shown");
+        let indent = next.rsplit('\n').next().expect("a row");
+        assert_eq!(indent, format!("    {filler}"), "{next:?}");
+    }
+}
+
+#[test]
 fn a_signal_ends_the_chat_although_the_operator_may_still_type() {
     let program = chat(&["--room"]);
     let guest = Guest::join(&program, 1);
@@ -214,12 +329,8 @@ fn an_odd_byte_of_the_operators_ends_nothing() {
 
 #[test]
 fn an_odd_byte_typed_on_a_terminal_ends_nothing() {
-    let mut command = Program::command();
-    command.args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]);
-    command.env("TERM", "xterm").stdin(Stdio::inherit());
-    let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
-    let (_, address) = terminal.exp_regex(r"127\.0\.0\.1:\d+\r").expect("it listens");
-    let mut guest = Guest::new(address.trim_end().parse().expect("an address"));
+    let (mut terminal, address) = chat_on_terminal();
+    let mut guest = Guest::new(address);
     terminal.exp_string("* <1> joined").expect("the guest is there");
     let mut keys = terminal.process().get_file_handle().expect("a terminal");
     keys.write_all(b"still \xff").expect("it runs");

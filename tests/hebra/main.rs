@@ -18,6 +18,7 @@ mod shutdown;
 mod crowd;
 mod program;
 mod signals;
+mod log;
 mod greet;
 mod chat;
 mod connect;

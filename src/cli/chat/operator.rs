@@ -1,4 +1,7 @@
-//! The operator of `hebra serve --service chat`: shows what happens in the room, and says what is typed.
+//! The operator of a chat: shows what happens in the room, and says what is typed.
+//!
+//! The operator is a person at a terminal or a script in a pipe. Service managers and containers start a program with
+//! neither; then the room serves without an operator.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
@@ -7,7 +10,10 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hebra::Error;
 
-use super::room::{Notice, Room, WeakRoom};
+use super::notice::Notice;
+use super::order::Order;
+use super::room::{Room, WeakRoom};
+use super::rows;
 use crate::cli::process::signals::Signals;
 use crate::cli::process::threads::spawn;
 use crate::cli::terminal::{self, GiveBack, LineReader, NOT_TEXT, Printer};
@@ -15,10 +21,10 @@ use crate::cli::terminal::{self, GiveBack, LineReader, NOT_TEXT, Printer};
 /// How long a screen that shows nothing any more is waited for: a terminal can be paused.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// What the operator may type, for whoever typed something else.
+/// What the operator may type.
 const HELP: &str = "* TEXT says it to all, @2 TEXT to client 2; //x says /x, @@x says @x; /who, /kick 2, bye";
 
-/// The operator's two threads: one shows, the other listens to what is typed.
+/// The operator's two threads: one shows notices, the other reads what is typed.
 pub(in crate::cli) struct Operator {
     screen: Printer,
     ended: Receiver<()>,
@@ -35,32 +41,35 @@ impl Operator {
         let (nobody, somebody) = bounded(0);
         let (shown, answers) = (screen.clone(), screen.clone());
         let ended = spawn("hebra-screen", move || show(&notices, &shown, nobody))?;
-        // It may wait for what is typed when everything else has ended, so it keeps nothing alive, and ends
-        // with the process.
+        // This thread may wait for input when everything else has ended, so it keeps nothing alive, and ends with the
+        // process.
         let room = room.downgrade();
+        // A script has to say something to be an operator; a person is there.
+        let is_there = io::stdin().is_terminal();
         spawn("hebra-operator", move || {
-            listen(lines, &room, &answers, &somebody);
-            stop.ask();
+            if listen(lines, is_there, &room, &answers, &somebody) == End::Left {
+                stop.ask();
+            }
         })?;
         Ok(Self { screen, ended, _give_back: GiveBack })
     }
 
-    /// Waits until everything is shown. The room is to be empty and dropped.
+    /// Waits until everything is shown. The room must be empty and dropped.
     pub(in crate::cli) fn end(self) {
-        // Nobody sends: it ends with the thread, or the time.
+        // Nothing is sent: the wait ends with the thread, or with the time.
         let _ = self.ended.recv_timeout(LAST_WAIT);
         self.screen.close_in_time();
     }
 }
 
-/// Shows what happens until nothing can happen any more. `nobody` is dropped when the first client comes.
+/// Shows what happens until nothing can happen any more. `nobody` is dropped when the first client joins.
 fn show(notices: &Receiver<Notice>, screen: &Printer, nobody: Sender<()>) {
     let mut nobody = Some(nobody);
     for notice in notices {
         if let Notice::Joined(_) = notice {
             nobody = None;
         }
-        print(screen, &notice);
+        print(screen, notice.rows(rows::columns()));
     }
     drop(nobody);
 }
@@ -70,15 +79,36 @@ fn print(screen: &Printer, line: impl Display) {
     let _ = screen.print(&format!("{line}\n"));
 }
 
-/// Does what is typed until the operator leaves: by `bye`, or at the end of the input.
-fn listen(mut lines: LineReader, room: &WeakRoom, answers: &Printer, somebody: &Receiver<()>) {
-    if !io::stdin().is_terminal() {
-        // What a script says is for whoever comes first.
-        let _ = somebody.recv();
-    }
+/// Why nothing more is read.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// The operator left: by `bye`, or at the end of the input.
+    Left,
+    /// There never was an operator, or the room is gone.
+    Absent,
+}
+
+/// Does what is typed until the operator leaves. `is_there` is whether there is an operator before anything is typed.
+fn listen(
+    mut lines: LineReader,
+    mut is_there: bool,
+    room: &WeakRoom,
+    answers: &Printer,
+    somebody: &Receiver<()>,
+) -> End {
     loop {
         let line = lines.read();
-        let Some(room) = room.upgrade() else { return };
+        if !is_there {
+            if !matches!(line, Ok(Some(_))) {
+                let why = line.err().map_or("is empty".to_owned(), |error| format!("cannot be read: {error}"));
+                print(answers, format_args!("* no operator: standard input {why}"));
+                return End::Absent;
+            }
+            // What a script says is for the first client. Nothing is sent: the wait ends when the client has joined.
+            let _ = somebody.recv();
+            is_there = true;
+        }
+        let Some(room) = room.upgrade() else { return End::Absent };
         let order = match &line {
             Ok(Some(line)) => Order::from(line.trim()),
             Ok(None) => Order::Leave,
@@ -109,79 +139,8 @@ fn listen(mut lines: LineReader, room: &WeakRoom, answers: &Printer, somebody: &
             Order::Unknown => print(answers, HELP),
             Order::Leave => {
                 room.say("bye");
-                return;
+                return End::Left;
             }
-        }
-    }
-}
-
-/// What the operator wants.
-#[derive(Debug, PartialEq, Eq)]
-enum Order<'a> {
-    Nothing,
-    Say(&'a str),
-    SayTo(u64, &'a str),
-    Who,
-    Kick(u64),
-    Leave,
-    Unknown,
-}
-
-impl<'a> From<&'a str> for Order<'a> {
-    fn from(line: &'a str) -> Self {
-        let id = |text: &str| text.parse().ok();
-        if line.is_empty() {
-            Self::Nothing
-        } else if line == "bye" {
-            Self::Leave
-        } else if line == "/who" {
-            Self::Who
-        } else if line.starts_with("//") || line.starts_with("@@") {
-            Self::Say(&line[1..])
-        } else if let Some(addressed) = line.strip_prefix('@') {
-            let (name, text) = addressed.split_once(char::is_whitespace).unwrap_or((addressed, ""));
-            match (id(name), text.trim()) {
-                (Some(id), text) if !text.is_empty() => Self::SayTo(id, text),
-                _ => Self::Unknown,
-            }
-        } else if let Some(command) = line.strip_prefix('/') {
-            let kicked = command.strip_prefix("kick").and_then(|name| id(name.trim()));
-            kicked.map_or(Self::Unknown, Self::Kick)
-        } else {
-            Self::Say(line)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_typed_is_said_unless_it_is_an_order() {
-        let cases = [
-            ("", Order::Nothing),
-            ("hello, all", Order::Say("hello, all")),
-            ("goodbye", Order::Say("goodbye")),
-            ("@2 hello", Order::SayTo(2, "hello")),
-            ("@2   hello  there", Order::SayTo(2, "hello  there")),
-            ("@2", Order::Unknown),
-            ("@two hello", Order::Unknown),
-            ("//who", Order::Say("/who")),
-            ("///", Order::Say("//")),
-            ("@@2 hello", Order::Say("@2 hello")),
-            ("/@2", Order::Unknown),
-            ("@/who", Order::Unknown),
-            ("@2 //who", Order::SayTo(2, "//who")),
-            ("/who", Order::Who),
-            ("/kick 2", Order::Kick(2)),
-            ("/kick", Order::Unknown),
-            ("/kick two", Order::Unknown),
-            ("/dance", Order::Unknown),
-            ("bye", Order::Leave),
-        ];
-        for (line, order) in cases {
-            assert_eq!(Order::from(line), order, "{line}");
         }
     }
 }

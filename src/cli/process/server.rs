@@ -21,12 +21,9 @@ pub(in crate::cli) fn exit_code(outcome: Result<u8, Error>) -> u8 {
 
 /// Prints a line for each socket. The kernel holds clients already, so a program that reads the line can connect.
 pub(in crate::cli) fn announce(addresses: &[SocketAddr]) {
-    let print = || {
-        let lines: String = addresses.iter().map(|address| format!("listening on {address}\n")).collect();
-        stdio::output().write_all(lines.as_bytes())
-    };
+    let lines: String = addresses.iter().map(|address| format!("listening on {address}\n")).collect();
     // A closed standard output is the reader's choice; the server serves all the same.
-    if let Err(cause) = print()
+    if let Err(cause) = stdio::output().write_all(lines.as_bytes())
         && cause.kind() != ErrorKind::BrokenPipe
     {
         complain(format_args!("cannot print where it listens: {cause}"));
