@@ -11,7 +11,8 @@ use crate::error::Error;
 /// Returns the addresses of `name` (`HOST:PORT`), each once; at least one. Spaces around the name are ignored.
 ///
 /// - An IPv6 address stands in brackets. It may name its zone, by the interface or by its number: `[fe80::1%eth0]:1234`,
-///   `[fe80::1%2]:1234` (RFC 4007, section 11.2).
+///   `[fe80::1%2]:1234` (RFC 4007, section 11.2). One that holds an IPv4 address, `[::ffff:127.0.0.1]:1234`, means that
+///   address.
 /// - `localhost` is `127.0.0.1` and `::1`, whatever the system's tables say (RFC 6761, section 6.3). So is a name that
 ///   ends in `.localhost`, if the system does not know it.
 /// - The addresses of any other name are in the resolver's order.
@@ -66,7 +67,8 @@ fn look_up(host: Host<'_>, port: u16) -> io::Result<Vec<SocketAddr>> {
     let name = match host {
         Host::V6(address, zone) => {
             let scope = zone.map_or(Ok(0), scope)?;
-            return Ok(vec![SocketAddrV6::new(address, port, 0, scope).into()]);
+            let mapped = address.to_ipv4_mapped().map(|address| (address, port).into());
+            return Ok(vec![mapped.unwrap_or_else(|| SocketAddrV6::new(address, port, 0, scope).into())]);
         }
         Host::Name(name) => name,
     };
@@ -120,7 +122,7 @@ mod tests {
     fn literal_addresses_are_taken_as_they_are() {
         assert_eq!(addresses("127.0.0.1:80"), ["127.0.0.1:80"]);
         assert_eq!(addresses(" [::1]:0 "), ["[::1]:0"]);
-        assert_eq!(addresses("[::ffff:127.0.0.1]:1"), ["[::ffff:127.0.0.1]:1"]);
+        assert_eq!(addresses("[::ffff:127.0.0.1]:1"), ["127.0.0.1:1"]);
     }
 
     #[test]
