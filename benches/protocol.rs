@@ -25,7 +25,6 @@ mod config {
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Instant;
 
 use divan::counter::{BytesCount, ItemsCount};
@@ -37,7 +36,7 @@ use log::LevelFilter;
 
 use client::Client;
 use config::LogMessages;
-use events::{Event, EventLog, EventSink, Excerpt, Stats, Subscribers};
+use events::{Event, EventLog, EventSink, Excerpt, Stats};
 
 const SIZES: [usize; 3] = [16, 512, 16 * 1024];
 
@@ -134,7 +133,7 @@ mod event {
     /// Logging of messages is off.
     #[divan::bench]
     fn disabled(bencher: Bencher<'_, '_>) {
-        send(bencher, &EventSink::disconnected(), || ());
+        send(bencher, &EventLog::new(LogMessages::Off).0, || ());
     }
 
     /// The budget of lines for this second is used up.
@@ -150,7 +149,7 @@ mod event {
     }
 
     fn send_too_many(bencher: Bencher<'_, '_>, messages: LogMessages) {
-        let (sink, _events) = EventSink::new(messages);
+        let (sink, _log) = EventLog::new(messages);
         sink.counts().renew_budget();
         (0..10 * EVENTS).for_each(|_| send_message(&sink, b"one of the first"));
         send(bencher, &sink, || ());
@@ -159,24 +158,22 @@ mod event {
     /// The message is copied into the channel. No thread waits on the channel, so the cost of a wake is not included.
     #[divan::bench(sample_size = EVENTS)]
     fn sent(bencher: Bencher<'_, '_>) {
-        let (sink, events) = EventSink::new(LogMessages::All);
+        let (sink, log) = EventLog::new(LogMessages::All);
         sink.counts().renew_budget();
         // divan makes all inputs of a sample before the sample runs, so the channel is emptied between samples.
-        send(bencher, &sink, || while events.next(Some(Instant::now())).is_ok() {});
+        send(bencher, &sink, || while log.next(Some(Instant::now())).is_ok() {});
     }
 
     fn log(bencher: Bencher<'_, '_>, message: &[u8]) {
         let waiting = || {
-            let (sink, events) = EventSink::new(LogMessages::All);
-            let counts = sink.counts();
-            let subscribers = Subscribers::new(counts);
-            let log = EventLog::new(events, Arc::clone(counts), subscribers, None, Stats::default);
+            let (sink, log) = EventLog::new(LogMessages::All);
             for _ in 0..EVENTS {
                 send_message(&sink, message);
             }
             log
         };
-        bencher.counter(ItemsCount::new(EVENTS)).with_inputs(waiting).bench_local_values(EventLog::run);
+        let run = |log: EventLog<Event>| log.run(None, Stats::default);
+        bencher.counter(ItemsCount::new(EVENTS)).with_inputs(waiting).bench_local_values(run);
     }
 
     /// The logging thread takes a thousand events off the channel and formats their lines. Writing the lines is not

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use log::Level;
 
-use super::{EventReceiver, LogCounts, Subscribers};
+use super::sink::QUEUE;
+use super::{EventSink, LogCounts, Subscribers};
+use crate::config::LogMessages;
 
 /// The target of every line: the crate, so that `RUST_LOG=hebra=warn` means all of it.
 const TARGET: &str = "hebra";
@@ -18,8 +20,8 @@ const TARGET: &str = "hebra";
 /// How long a budget of messages lasts.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// How long the thread rests after it has logged everything: a thread that sends an event meanwhile need not wake
-/// it, which is a system call, and the lines of all are written at once.
+/// How long the thread rests after it has logged everything. A thread that sends an event meanwhile need not wake it,
+/// which would be a system call, and the lines of all these events are written at once.
 const REST: Duration = Duration::from_millis(1);
 
 /// How long a client may be silent before its arrival is logged. Health probes connect and leave well within
@@ -55,8 +57,7 @@ pub(crate) trait Loggable: Clone + fmt::Display {
         false
     }
 
-    /// The messages so far, logged or not. Those that are to be logged are in the channel, or were, when they are
-    /// counted.
+    /// The messages so far, logged or not. A message that is to be logged enters the channel before it is counted.
     fn messages(totals: &Self::Totals) -> u64;
 
     /// The event that reports the totals.
@@ -69,14 +70,12 @@ pub(crate) trait Loggable: Clone + fmt::Display {
     fn dropped(events: u64) -> Self;
 }
 
-/// The state of the logging thread. `totals` returns the exact totals.
-pub(crate) struct EventLog<E, F> {
-    events: EventReceiver<E>,
+/// The receiving end of the event channel, and the state of the logging thread.
+pub(crate) struct EventLog<E> {
+    arriving: Receiver<Box<Option<E>>>,
+    returning: Sender<Box<Option<E>>>,
     counts: Arc<LogCounts>,
     subscribers: Subscribers<E>,
-    totals: F,
-    stats_interval: Option<Duration>,
-    next_stats: Option<Instant>,
     /// Arrivals that are not logged yet, by client.
     arrivals: HashMap<u64, E>,
     /// When to log each of those at the latest. Some were logged before, or their clients have left.
@@ -88,54 +87,78 @@ pub(crate) struct EventLog<E, F> {
     dropped_reported: u64,
 }
 
-impl<E: Loggable, F: Fn() -> E::Totals> EventLog<E, F> {
-    pub(crate) fn new(
-        events: EventReceiver<E>,
-        counts: Arc<LogCounts>,
-        subscribers: Subscribers<E>,
-        stats_interval: Option<Duration>,
-        totals: F,
-    ) -> Self {
+impl<E: Loggable> EventLog<E> {
+    /// Both ends of a channel: the sink, and the log that [`run`](Self::run) makes the logging thread.
+    pub(crate) fn new(messages: LogMessages) -> (EventSink<E>, Self) {
+        let (full, arriving) = bounded(QUEUE);
+        let (returning, empty) = bounded(QUEUE);
+        let counts = Arc::new(LogCounts::new(messages));
         // Below level info no message is logged, so none is sent: the level is read once, here.
         if log::log_enabled!(target: TARGET, Level::Info) {
             counts.renew_budget();
         }
-        Self {
-            events,
-            counts,
-            subscribers,
-            totals,
-            stats_interval,
-            next_stats: stats_interval.map(|interval| Instant::now() + interval),
+        let log = Self {
+            arriving,
+            returning,
+            subscribers: Subscribers::new(&counts),
+            counts: Arc::clone(&counts),
             arrivals: HashMap::new(),
             arrivals_due: VecDeque::new(),
             window_end: None,
             messages_logged: 0,
             missing_reported: 0,
             dropped_reported: 0,
-        }
+        };
+        (EventSink { full, empty, counts }, log)
     }
 
-    /// Runs until every sink is gone and the channel is empty.
-    pub(crate) fn run(mut self) {
+    /// Returns the subscribers, for a server that lets others subscribe.
+    pub(crate) fn subscribers(&self) -> Subscribers<E> {
+        self.subscribers.clone()
+    }
+
+    /// Runs until every sink is gone and the channel is empty. `totals` returns the exact totals, which are logged every
+    /// `stats_interval` and at the end.
+    pub(crate) fn run(mut self, stats_interval: Option<Duration>, totals: impl Fn() -> E::Totals) {
+        let mut next_stats = stats_interval.map(|interval| Instant::now() + interval);
         loop {
             let next_arrival = self.arrivals_due.front().map(|(due, _)| *due);
-            let next_deadline = [self.window_end, self.next_stats, next_arrival].into_iter().flatten().min();
-            match self.events.next(next_deadline) {
+            let next_deadline = [self.window_end, next_stats, next_arrival].into_iter().flatten().min();
+            match self.next(next_deadline) {
                 Ok(event) => self.record(event),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.keep_time(Instant::now());
-            if self.events.len() == 0 {
+            let now = Instant::now();
+            self.keep_time(now, &totals);
+            if let Some(interval) = stats_interval.filter(|_| next_stats.is_some_and(|next| next <= now)) {
+                next_stats = Some(now + interval);
+                self.report(E::totals(totals()));
+            }
+            if self.arriving.is_empty() {
                 log::logger().flush();
                 thread::sleep(REST);
             }
         }
-        self.report_missing_messages();
+        self.report_missing_messages(&totals);
         self.report_dropped();
-        self.report(E::totals((self.totals)()));
+        self.report(E::totals(totals()));
         log::logger().flush();
+    }
+
+    /// Blocks until there is an event, `deadline` passes, or every sink is gone.
+    pub(crate) fn next(&self, deadline: Option<Instant>) -> Result<E, RecvTimeoutError> {
+        loop {
+            let mut carrier = match deadline {
+                Some(deadline) => self.arriving.recv_deadline(deadline)?,
+                None => self.arriving.recv()?,
+            };
+            if let Some(event) = carrier.take() {
+                // It always fits: all boxes in flight came out of this channel or are new.
+                let _ = self.returning.try_send(carrier);
+                return Ok(event);
+            }
+        }
     }
 
     fn record(&mut self, event: E) {
@@ -169,10 +192,10 @@ impl<E: Loggable, F: Fn() -> E::Totals> EventLog<E, F> {
         self.subscribers.publish(&event);
     }
 
-    fn keep_time(&mut self, now: Instant) {
+    fn keep_time(&mut self, now: Instant, totals: impl Fn() -> E::Totals) {
         if self.window_end.is_some_and(|end| end <= now) {
             self.window_end = None;
-            self.report_missing_messages();
+            self.report_missing_messages(totals);
             self.counts.renew_budget();
         }
         while let Some((due, client)) = self.arrivals_due.front()
@@ -185,22 +208,16 @@ impl<E: Loggable, F: Fn() -> E::Totals> EventLog<E, F> {
                 self.arrivals_due.shrink_to(KEPT_ARRIVALS);
             }
         }
-        if let (Some(next), Some(interval)) = (self.next_stats, self.stats_interval)
-            && next <= now
-        {
-            self.next_stats = Some(now + interval);
-            self.report(E::totals((self.totals)()));
-        }
     }
 
     /// Reports how many messages were not logged, each once. Every event in the channel is taken for a message; if
     /// it is none, the next report makes up for it.
-    fn report_missing_messages(&mut self) {
+    fn report_missing_messages(&mut self, totals: impl Fn() -> E::Totals) {
         if !self.counts.logs_messages() {
             return;
         }
-        let messages = E::messages(&(self.totals)());
-        let missing = messages.saturating_sub(self.messages_logged + self.events.len() as u64);
+        let messages = E::messages(&totals());
+        let missing = messages.saturating_sub(self.messages_logged + self.arriving.len() as u64);
         if missing > self.missing_reported {
             let messages = missing - self.missing_reported;
             self.missing_reported = missing;
@@ -226,19 +243,16 @@ fn log(event: &impl Loggable) {
 mod tests {
     use std::cell::Cell;
 
-    use super::super::{Event, EventSink, Excerpt, Stats};
+    use super::super::{Event, Excerpt, Stats};
     use super::*;
     use crate::client::Client;
-    use crate::config::LogMessages;
 
     #[test]
     fn a_message_that_waits_for_its_line_is_not_reported_as_missing() {
-        let (sink, events) = EventSink::new(LogMessages::All);
-        let subscribers = Subscribers::new(sink.counts());
-        let seen = subscribers.subscribe();
+        let (sink, mut log) = EventLog::new(LogMessages::All);
+        let seen = log.subscribers().subscribe();
         let total = Cell::new(0);
         let stats = || Stats { messages: total.get(), ..Stats::default() };
-        let mut log = EventLog::new(events, Arc::clone(sink.counts()), subscribers, None, stats);
         let client = Client::new(1, ([127, 0, 0, 1], 1).into());
         // Ten are in the channel when the window ends, and five found no place there.
         for _ in 0..10 {
@@ -247,9 +261,9 @@ mod tests {
         sink.send(Event::Connected { client });
         total.set(15);
         log.window_end = Some(Instant::now());
-        log.keep_time(Instant::now());
+        log.keep_time(Instant::now(), stats);
         drop(sink);
-        log.run();
+        log.run(None, stats);
         let (mut lines, mut missing) = (0, 0);
         for event in seen {
             match event {

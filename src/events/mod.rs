@@ -1,4 +1,4 @@
-//! What happens in a server, from the threads that see it to the one thread that logs it.
+//! Reports of what happens in a server, from the threads that see it to the one thread that logs it.
 //!
 //! [`Event`] is the vocabulary of the TCP server, `EventSink` the end that workers and acceptors hold (it never
 //! blocks), and `EventLog` the logging thread: the only code in the library that calls the `log` crate. The last
@@ -7,7 +7,6 @@
 mod event;
 mod close_reason;
 mod excerpt;
-mod channel;
 mod sink;
 mod log;
 mod subscribers;
@@ -19,9 +18,8 @@ pub use excerpt::Excerpt;
 pub use stats::Stats;
 pub use subscribers::Subscription;
 
-pub(crate) use channel::EventReceiver;
 pub(crate) use close_reason::{Closing, Patience};
 pub(crate) use log::{EventLog, Loggable};
 pub(crate) use sink::{EventSink, LogCounts};
-pub(crate) use stats::{SessionCounters, Totals};
+pub(crate) use stats::SessionCounters;
 pub(crate) use subscribers::Subscribers;

@@ -1,13 +1,18 @@
 //! The end of the event channel that workers and acceptors hold. It never blocks.
+//!
+//! The channel is bounded and carries boxes. An event is larger than most frames of a session's stack, and a channel
+//! copies what it carries from frame to frame; a box is one word. Boxes are recycled through a second channel: only a new
+//! maximum of events in flight allocates.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use super::channel::{EventReceiver, EventSender, channel};
+use crossbeam_channel::{Receiver, Sender};
+
 use crate::config::LogMessages;
 
 /// Events that may wait for the logging thread. At about 130 bytes each they take half a megabyte.
-const QUEUE: usize = 4096;
+pub(super) const QUEUE: usize = 4096;
 
 /// Sends events without ever blocking: what does not fit is dropped and counted.
 ///
@@ -15,8 +20,9 @@ const QUEUE: usize = 4096;
 /// that is half full, so that a flood of messages cannot push out a disconnect.
 #[derive(Debug)]
 pub(crate) struct EventSink<E> {
-    sender: EventSender<E>,
-    counts: Arc<LogCounts>,
+    pub(super) full: Sender<Box<Option<E>>>,
+    pub(super) empty: Receiver<Box<Option<E>>>,
+    pub(super) counts: Arc<LogCounts>,
 }
 
 /// What the sinks and the logging thread share beside the channel.
@@ -30,26 +36,9 @@ pub(crate) struct LogCounts {
 }
 
 impl<E> EventSink<E> {
-    /// A sink and the end that the logging thread reads.
-    pub(crate) fn new(messages: LogMessages) -> (Self, EventReceiver<E>) {
-        let (sender, receiver) = channel(QUEUE);
-        let full_budget = match messages {
-            LogMessages::All => i64::MAX,
-            LogMessages::PerSecond(lines) => lines.into(),
-            LogMessages::Off => 0,
-        };
-        let counts = LogCounts { full_budget, budget: AtomicI64::new(0), dropped: AtomicU64::new(0) };
-        (Self { sender, counts: Arc::new(counts) }, receiver)
-    }
-
-    /// A sink whose events nothing reads.
-    pub(crate) fn disconnected() -> Self {
-        Self::new(LogMessages::Off).0
-    }
-
     /// Sends an event of a connection's or the server's life.
     pub(crate) fn send(&self, event: E) {
-        if !self.sender.try_send(|| event) {
+        if !self.try_send(|| event) {
             self.counts.dropped.fetch_add(1, Relaxed);
         }
     }
@@ -66,13 +55,23 @@ impl<E> EventSink<E> {
 
     #[cold]
     fn send_sampled(&self, make: impl FnOnce() -> E) {
-        if self.sender.len() >= QUEUE / 2 || self.counts.budget.fetch_sub(1, Relaxed) <= 0 {
+        if self.full.len() >= QUEUE / 2 || self.counts.budget.fetch_sub(1, Relaxed) <= 0 {
             return;
         }
-        if !self.sender.try_send(make) {
+        if !self.try_send(make) {
             // Lines that are not logged must not use the budget up: the log renews it only after a line.
             self.counts.budget.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Sends the event that `make` makes, unless the channel is full. Returns whether it was sent.
+    fn try_send(&self, make: impl FnOnce() -> E) -> bool {
+        if self.full.is_full() {
+            return false;
+        }
+        let mut carrier = self.empty.try_recv().unwrap_or_default();
+        *carrier = Some(make());
+        self.full.try_send(carrier).is_ok()
     }
 
     pub(crate) fn counts(&self) -> &Arc<LogCounts> {
@@ -81,8 +80,17 @@ impl<E> EventSink<E> {
 }
 
 impl LogCounts {
+    pub(super) fn new(messages: LogMessages) -> Self {
+        let full_budget = match messages {
+            LogMessages::All => i64::MAX,
+            LogMessages::PerSecond(lines) => lines.into(),
+            LogMessages::Off => 0,
+        };
+        Self { full_budget, budget: AtomicI64::new(0), dropped: AtomicU64::new(0) }
+    }
+
     /// Returns whether messages are to be logged at all.
-    pub(crate) fn logs_messages(&self) -> bool {
+    pub(super) fn logs_messages(&self) -> bool {
         self.full_budget > 0
     }
 
@@ -99,9 +107,16 @@ impl LogCounts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Event, Excerpt};
+    use super::super::{Event, EventLog, Excerpt};
     use super::*;
     use crate::client::Client;
+
+    fn sink_and_log(messages: LogMessages) -> (EventSink<Event>, EventLog<Event>) {
+        let (sink, log) = EventLog::new(messages);
+        // Whatever the level of the log of this process is.
+        sink.counts().budget.store(0, Relaxed);
+        (sink, log)
+    }
 
     fn client() -> Client {
         Client::new(1, ([127, 0, 0, 1], 1).into())
@@ -113,39 +128,39 @@ mod tests {
 
     #[test]
     fn messages_stop_at_their_budget_and_lifecycle_events_do_not() {
-        let (sink, _events) = EventSink::new(LogMessages::PerSecond(3));
+        let (sink, _log) = sink_and_log(LogMessages::PerSecond(3));
         message(&sink);
-        assert_eq!(sink.sender.len(), 0, "no message was asked for yet");
+        assert_eq!(sink.full.len(), 0, "no message was asked for yet");
         sink.counts().renew_budget();
         for _ in 0..10 {
             message(&sink);
         }
-        assert_eq!(sink.sender.len(), 3);
+        assert_eq!(sink.full.len(), 3);
         for _ in 0..10 {
             sink.send(Event::Connected { client: client() });
         }
-        assert_eq!(sink.sender.len(), 13);
+        assert_eq!(sink.full.len(), 13);
         assert_eq!(sink.counts().dropped(), 0);
     }
 
     #[test]
     fn messages_take_half_the_queue_at_most_and_what_does_not_fit_is_counted() {
-        let (sink, _events) = EventSink::new(LogMessages::All);
+        let (sink, _log) = sink_and_log(LogMessages::All);
         sink.counts().renew_budget();
         for _ in 0..2 * QUEUE {
             message(&sink);
         }
-        assert_eq!(sink.sender.len(), QUEUE / 2);
+        assert_eq!(sink.full.len(), QUEUE / 2);
         for _ in 0..QUEUE {
             sink.send(Event::Connected { client: client() });
         }
-        assert_eq!(sink.sender.len(), QUEUE);
+        assert_eq!(sink.full.len(), QUEUE);
         assert_eq!(sink.counts().dropped(), QUEUE as u64 / 2);
     }
 
     #[test]
     fn messages_that_find_no_room_leave_the_budget_as_it_is() {
-        let (sink, _events) = EventSink::new(LogMessages::PerSecond(3));
+        let (sink, _log) = sink_and_log(LogMessages::PerSecond(3));
         sink.counts().renew_budget();
         for _ in 0..QUEUE {
             sink.send(Event::Connected { client: client() });

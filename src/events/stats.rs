@@ -1,11 +1,10 @@
 //! Counters: exact, whatever the log leaves out.
 
 use std::fmt;
-use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
-/// The counters of one session. Only its worker writes them (its writer, if it has one, those of what is sent), so
-/// an increment is a load and a store and not a locked instruction. Any thread may read.
+/// The counters of one session. Each has one thread that writes it: the worker, or for sent bytes the writer if there
+/// is one. So an increment is a load and a store and not a locked instruction. Any thread may read.
 #[derive(Debug, Default)]
 pub(crate) struct SessionCounters {
     messages: AtomicU64,
@@ -14,7 +13,7 @@ pub(crate) struct SessionCounters {
 }
 
 impl SessionCounters {
-    /// Counts a message. A thread that sees it in [`totals`](Self::totals) also sees what the worker did before.
+    /// Counts a message. A thread that sees it in [`add_to`](Self::add_to) also sees what the worker did before.
     pub(crate) fn add_message(&self) {
         self.messages.store(self.messages.load(Relaxed) + 1, Release);
     }
@@ -31,28 +30,18 @@ impl SessionCounters {
         counter.store(counter.load(Relaxed) + count as u64, Relaxed);
     }
 
-    pub(crate) fn totals(&self) -> Totals {
-        Totals {
-            messages: self.messages.load(Acquire),
-            bytes_in: self.bytes_in.load(Relaxed),
-            bytes_out: self.bytes_out.load(Relaxed),
-        }
+    /// Adds them to the totals.
+    pub(crate) fn add_to(&self, stats: &mut Stats) {
+        stats.messages += self.messages.load(Acquire);
+        stats.bytes_in += self.bytes_in.load(Relaxed);
+        stats.bytes_out += self.bytes_out.load(Relaxed);
     }
-}
 
-/// Sums over sessions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) messages: u64,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
-}
-
-impl AddAssign for Totals {
-    fn add_assign(&mut self, other: Self) {
-        self.messages += other.messages;
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
+    /// Returns them as the totals of one session.
+    pub(crate) fn totals(&self) -> Stats {
+        let mut stats = Stats::default();
+        self.add_to(&mut stats);
+        stats
     }
 }
 

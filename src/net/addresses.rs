@@ -10,7 +10,7 @@ use crate::error::Error;
 /// How many free ports are tried for one that is free on every address of a name.
 const PORT_ATTEMPTS: usize = 16;
 
-/// Sockets with the addresses they really have, and the addresses that do not exist here.
+/// Sockets with the addresses that they really have, and the addresses that this machine lacks.
 #[derive(Debug)]
 pub(crate) struct Sockets<S> {
     pub(crate) bound: Vec<(SocketAddr, S)>,
@@ -24,17 +24,17 @@ impl<S> Sockets<S> {
     }
 }
 
-/// Opens a socket bound to an address, and returns the address that it really has. With `true` the socket leaves IPv4
-/// to another one.
-pub(crate) type Open<'a, S> = &'a dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>;
-
-/// Binds a socket to every address that every one of `names` (`HOST:PORT`) resolves to.
+/// Binds a socket to every address that every one of `names` (`HOST:PORT`) resolves to. `open` opens a socket bound to an
+/// address, and returns the address that it really has; with `true` the socket leaves IPv4 to another one.
 ///
 /// # Errors
 ///
 /// A name that cannot be resolved, or an address that cannot be listened on or is not a single host's. An address that
 /// this machine does not have (`::1` without IPv6) is skipped as long as its name has another.
-pub(crate) fn bind<S>(names: &[String], open: Open<'_, S>) -> Result<Sockets<S>, Error> {
+pub(crate) fn bind<S>(
+    names: &[String],
+    open: &dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>,
+) -> Result<Sockets<S>, Error> {
     let mut resolved = Vec::new();
     for name in names {
         resolved.push((name, resolve(name)?));
@@ -43,7 +43,7 @@ pub(crate) fn bind<S>(names: &[String], open: Open<'_, S>) -> Result<Sockets<S>,
     let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
     let mut seen = Vec::new();
     for (name, mut addresses) in resolved {
-        // `127.0.0.1:1234` and `localhost:1234` have an address in common. A free port is never the same.
+        // `127.0.0.1:1234` and `localhost:1234` have an address in common. Port 0 is another port each time.
         addresses.retain(|address| address.port() == 0 || !seen.contains(address));
         seen.extend(&addresses);
         if addresses.is_empty() {
@@ -91,7 +91,7 @@ fn bind_name<S>(
     name: &str,
     addresses: &[SocketAddr],
     all: &[SocketAddr],
-    open: Open<'_, S>,
+    open: &dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>,
 ) -> Result<Sockets<S>, Error> {
     let failed = |address: &SocketAddr, cause| Error::Listen { address: address.to_string(), cause };
     for address in addresses {
@@ -121,7 +121,7 @@ fn bind_name<S>(
 fn bind_once<S>(
     addresses: &[SocketAddr],
     all: &[SocketAddr],
-    open: Open<'_, S>,
+    open: &dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>,
 ) -> Result<Sockets<S>, (SocketAddr, io::Error)> {
     let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
     for address in addresses {
@@ -157,7 +157,7 @@ fn require_one_host(address: SocketAddr) -> io::Result<()> {
     Err(io::Error::new(ErrorKind::InvalidInput, problem))
 }
 
-/// Returns whether `address` is the one of all hosts of a network. The system knows the networks: it lets a socket
+/// Returns whether `address` is a broadcast address of a network. The system knows the networks: it lets a socket
 /// connect to such an address only if broadcasting was asked for. A connect sends nothing.
 fn is_broadcast(address: SocketAddr) -> bool {
     let is_refused_without_broadcast = || {

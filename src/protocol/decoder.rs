@@ -140,6 +140,11 @@ impl Decoder {
         }
     }
 
+    /// Returns whether [`finish`](Self::finish) would return something.
+    pub(crate) fn has_rest(&self) -> bool {
+        matches!(&self.0, Kind::Line(lines) if lines.has_rest())
+    }
+
     /// Returns the longest line in bytes, without its line feed; 0 in the framings that have no lines.
     #[must_use]
     pub fn max_line(&self) -> usize {

@@ -25,8 +25,8 @@ pub(super) struct LineDecoder {
 }
 
 impl LineDecoder {
-    /// Lines of up to `max_line` bytes, without the line feed. `is_special`: telnet commands and `bye` mean
-    /// something.
+    /// Lines of up to `max_line` bytes, without the line feed. With `is_special`, telnet commands are removed and `bye`
+    /// is found.
     pub(super) fn new(max_line: usize, is_special: bool) -> Self {
         Self {
             is_special,
@@ -97,9 +97,14 @@ impl LineDecoder {
         None
     }
 
+    /// Returns whether a line was begun and has no line feed yet.
+    pub(super) fn has_rest(&self) -> bool {
+        !self.handed_out && !self.line.is_empty()
+    }
+
     /// Returns what is left without a line feed at the end of the stream.
     pub(super) fn finish(&mut self) -> Option<Decoded<'_>> {
-        (!self.handed_out && !self.line.is_empty()).then(|| self.hand_out())
+        self.has_rest().then(|| self.hand_out())
     }
 
     fn hand_out(&mut self) -> Decoded<'_> {

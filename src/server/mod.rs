@@ -18,7 +18,7 @@ mod sync;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use threadpool::ThreadPool;
@@ -30,18 +30,22 @@ use self::worker::{Core, HandlerFactory};
 use crate::client::Client;
 use crate::config::ServerConfig;
 use crate::error::Error;
-use crate::events::{Event, EventLog, EventSink, RefuseReason, Stats, Subscribers, Subscription};
+use crate::events::{Event, EventLog, RefuseReason, Stats, Subscribers, Subscription};
 use crate::net::addresses::Sockets;
+use crate::net::outgoing::Outgoing;
 use crate::net::per_peer::PeerLimit;
 use crate::net::threads::{LAST_WAIT, LimitedThread, join, spawn};
 use crate::net::{limits, listener};
 use crate::service::Handler;
-use crate::session::{BusyPoll, LINGER, Linger, Session, Writers, linger};
+use crate::session::{BusyPoll, LINGER, Linger, Session, spare_threads};
 use crate::shutdown::ShutdownToken;
 
-/// How long the sessions of a stopping server have to read what has arrived, before those that wait for their clients
-/// count as idle; and how often that is checked.
+/// How often a stop looks for idle sessions. It first does so after this time, because until then a session that waits
+/// for its client may not have read yet what has arrived.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// How long the acknowledgement of what has arrived may take: 40 ms on Linux.
+const DELAYED_ACKNOWLEDGEMENT: Duration = Duration::from_millis(50);
 
 /// A server that listens and does not accept yet: the kernel holds the clients that connect.
 pub struct Server {
@@ -111,18 +115,19 @@ impl Server {
         let Self { config, factory, listeners, addresses, pool } = self;
         let sleep = Semaphore::new()
             .map_err(|cause| Error::Workers { workers: config.workers, cause: cause.to_string() })?;
-        let (sink, events) = EventSink::new(config.log_messages);
-        let (lingering, leaving) = Linger::new();
+        let (sink, log) = EventLog::new(config.log_messages);
+        let linger = Arc::new(Linger::new(config.write_timeout));
+        let lingering = Arc::clone(&linger);
         let core = Arc::new(Core {
             admission: Arc::new(Admission::new(config.workers, config.max_pending, sleep)),
             peers: config.max_per_ip.map(|limit| Arc::new(PeerLimit::new(limit))),
             registry: Arc::new(Registry::new(config.max_outgoing)),
             token: ShutdownToken::default(),
             busy_poll: config.busy_poll.map(BusyPoll::new),
-            writers: Writers::new(config.workers),
+            spare_threads: spare_threads(config.workers),
             factory,
             config,
-            linger: lingering,
+            linger,
             sink,
         });
         for warning in limits::warnings(&core.config) {
@@ -132,20 +137,19 @@ impl Server {
             core.sink.send(Event::AddressSkipped { address, cause });
         }
 
-        let subscribers = Subscribers::new(core.sink.counts());
-        let counts = Arc::clone(core.sink.counts());
+        let subscribers = log.subscribers();
+        let stats_interval = core.config.stats_interval;
         // No sink goes into this closure: the logging thread ends when the last sink is gone.
         let totals = {
             let (registry, admission) = (Arc::clone(&core.registry), Arc::clone(&core.admission));
-            let counts = Arc::clone(&counts);
+            let counts = Arc::clone(core.sink.counts());
             move || worker::stats(&registry, &admission, &counts)
         };
-        let log = EventLog::new(events, counts, subscribers.clone(), core.config.stats_interval, totals);
         let mut threads = Threads {
             acceptors: Vec::new(),
             reaper: None,
-            linger: spawn("hebra-linger", move || linger(&leaving))?,
-            log: LimitedThread::start("hebra-log", move || log.run())?,
+            linger: spawn("hebra-linger", move || lingering.run())?,
+            log: LimitedThread::start("hebra-log", move || log.run(stats_interval, totals))?,
             core,
             pool,
         };
@@ -307,7 +311,8 @@ impl Threads {
     /// The stop order. Each step needs the ones before it.
     fn stop(self, grace: Duration) -> ShutdownReport {
         let Self { core, pool, acceptors, reaper, linger, log } = self;
-        // 1. Every thread can see it, no client is admitted, and an acceptor that waits for a place is woken.
+        // 1. Every thread can see that the server stops. No client is admitted any more, and an acceptor that waits for
+        // a place is woken.
         core.token.trigger();
         let waiting = core.admission.close();
         // 2. The acceptors end and the listeners close.
@@ -321,27 +326,40 @@ impl Threads {
         for arrival in waiting {
             core.refuse(arrival, RefuseReason::Shutdown);
         }
-        // 3. Busy sessions answer what has arrived and end. Clients that are idle once that has settled are told the
-        // end; they close, or their sessions are ended.
+        // 3. Busy sessions answer what has arrived and end. Idle clients receive the end of the stream: their sessions
+        // end when the clients close, or are ended a little later.
         let sessions = core.registry.begin_drain();
         core.sink.send(Event::Draining { sessions });
         let began = Instant::now();
+        let undelivered_before = core.linger.undelivered();
+        let mut outgoing = Outgoing::default();
+        let left = || grace.saturating_sub(began.elapsed());
         let mut idle = false;
-        while !idle && began.elapsed() < grace {
-            idle = core.admission.wait_idle(SETTLE.min(grace.saturating_sub(began.elapsed())));
+        while !idle && !left().is_zero() {
+            idle = core.admission.wait_idle(SETTLE.min(left()));
             core.registry.half_close_idle();
             if began.elapsed() > SETTLE + LINGER {
-                core.registry.end_half_closed();
+                outgoing.refresh();
+                core.registry.end_half_closed(&outgoing);
             }
         }
-        // 4. The other sessions are cut off.
+        // What was sent by sessions that have ended is on its way to their clients.
+        core.linger.wait_empty(left());
+        // 4. The other sessions are cut off, and what lingers is closed.
         let mut cut_off = 0;
         if !idle {
             core.token.cut();
-            cut_off = core.registry.cut();
-            if cut_off > 0 {
-                core.sink.send(Event::CutOff { sessions: cut_off });
-            }
+            thread::sleep(DELAYED_ACKNOWLEDGEMENT);
+            outgoing.read();
+            cut_off = core.registry.cut(&outgoing);
+        }
+        core.linger.finish();
+        join(linger);
+        cut_off += core.linger.undelivered() - undelivered_before;
+        if cut_off > 0 {
+            core.sink.send(Event::CutOff { sessions: cut_off });
+        }
+        if !idle {
             idle = core.admission.wait_idle(LAST_WAIT);
         }
         let stats = core.stats();
@@ -351,12 +369,9 @@ impl Threads {
             pool.join();
         }
         drop(pool);
-        // 6. The lingering and the logging thread end when their last sender is gone: this one, unless a handler still
-        // runs and holds another.
+        // 6. The logging thread ends when its last sender is gone: this one, unless a handler still runs and holds
+        // another.
         drop(core);
-        if idle {
-            join(linger);
-        }
         log.end();
         report
     }

@@ -11,8 +11,8 @@ use super::Session;
 use super::read_buffer::ReadBuffer;
 use super::replies::{Replies, is_timeout};
 use crate::client::Client;
-use crate::config::ServerConfig;
-use crate::events::{CloseReason, Event, EventSink};
+use crate::config::{LogMessages, ServerConfig};
+use crate::events::{CloseReason, Event, EventLog, EventSink};
 use crate::protocol::{Decoder, Framing};
 use crate::service::Handler;
 use crate::shutdown::ShutdownToken;
@@ -43,9 +43,6 @@ pub struct ClientThread<S, H> {
     write_timeout: Option<Duration>,
 }
 
-/// `Ok` continues a session; the error is the reason for its end.
-pub(crate) type Step = Result<(), CloseReason>;
-
 impl<S: Read + Write, H: Handler> ClientThread<S, H> {
     /// A session on `stream`. It uses the framing, the longest line and the write timeout of `config`.
     ///
@@ -61,7 +58,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
     /// Runs the session to its end, outside any server. A panic of the handler is passed on.
     pub fn run(self) -> CloseReason {
         let session = Session::detached(Client::new(0, ([0; 4], 0).into()));
-        self.run_in(&session, &EventSink::disconnected(), &ShutdownToken::default())
+        self.run_in(&session, &EventLog::new(LogMessages::Off).0, &ShutdownToken::default())
     }
 
     /// Runs the session to its end.
@@ -79,17 +76,28 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
         let mut releases_memory = false;
         let mut step = replies.open(&mut handler);
         loop {
+            if step == Err(CloseReason::Shutdown)
+                && let Some(rest) = decoder.finish()
+            {
+                step = replies.handle(rest, &mut handler).and(step);
+            }
             if let Err(reason) = replies.send_gathered().and(step) {
                 replies.say_farewell(&mut handler, reason, decoder.max_line());
                 handler.closed(reason);
                 return reason;
             }
-            let idle_since = session.state.begin_wait();
+            let idle_since = match session.state.begin_wait() {
+                Ok(time) => time,
+                Err(reason) => {
+                    step = Err(reason);
+                    continue;
+                }
+            };
             let read = loop {
                 match replies.stream.read(buffer.bytes()) {
                     // The client is as idle as before.
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    // While the server stops, the timeout is another.
+                    // While the server stops, a timeout means that nothing more has arrived.
                     Err(error) if releases_memory && unread_at_stop.is_none() && is_timeout(&error) => {
                         buffer.release_memory();
                         decoder.release_memory();
@@ -113,6 +121,9 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                         if token.is_set() { drain(session, &mut unread_at_stop, count, is_full) } else { Ok(()) }
                     });
                     buffer.adapt(count);
+                    if framing.gathers_replies() {
+                        session.state.set_owes_rest(decoder.has_rest());
+                    }
                     let memory = buffer.memory().max(decoder.memory()).max(replies.memory());
                     if (memory > IDLE_MEMORY) != releases_memory && unread_at_stop.is_none() {
                         releases_memory = session.limit_silence(!releases_memory);
@@ -133,11 +144,11 @@ fn take<S: Write>(
     decoder: &mut Decoder,
     replies: &mut Replies<'_, S>,
     handler: &mut impl Handler,
-) -> Step {
+) -> Result<(), CloseReason> {
     while let Some(decoded) = decoder.next(&mut read) {
         replies.handle(decoded, handler)?;
     }
-    replies.session.state.reason().map_or(Ok(()), Err)
+    Ok(())
 }
 
 /// Handles the end of the stream: the client has closed its side, or the read side was shut to end the session.
@@ -145,7 +156,7 @@ fn end_of_stream<S: Write>(
     decoder: &mut Decoder,
     replies: &mut Replies<'_, S>,
     handler: &mut impl Handler,
-) -> Step {
+) -> Result<(), CloseReason> {
     if replies.token.is_cutting() {
         return Err(CloseReason::CutOff);
     }
@@ -160,14 +171,14 @@ fn end_of_stream<S: Write>(
 
 /// Decides whether a session of a stopping server, which has just answered a read of `count` bytes, continues: it
 /// does until it has answered everything that had arrived before the stop.
-fn drain(session: &Session, unread: &mut Option<usize>, count: usize, is_full: bool) -> Step {
+fn drain(session: &Session, unread: &mut Option<usize>, count: usize, is_full: bool) -> Result<(), CloseReason> {
     match unread {
-        // This read may be from before the stop, and more may have been there then.
+        // This read may have begun before the stop, and may have left something unread.
         None => {
             *unread = Some(session.read_what_has_arrived());
             Ok(())
         }
-        // A read that was not full has left nothing behind.
+        // A read that did not fill its buffer has left nothing behind.
         Some(left) if is_full && *left > count => {
             *left -= count;
             Ok(())
@@ -207,7 +218,7 @@ mod tests {
         let session = Session::detached(Client::new(1, ([127, 0, 0, 1], 1).into()));
         let mut stream = Interrupted(&session, Vec::new());
         let thread = ClientThread::new(&mut stream, Echo, &ServerConfig::default());
-        let reason = thread.run_in(&session, &EventSink::disconnected(), &ShutdownToken::default());
+        let reason = thread.run_in(&session, &EventLog::new(LogMessages::Off).0, &ShutdownToken::default());
         assert_eq!(reason, CloseReason::EndOfStream);
         assert!(matches!(stream.1[..], [first, second] if first == second), "{:?}", stream.1);
     }

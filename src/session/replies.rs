@@ -5,7 +5,6 @@ use std::time::Duration;
 use std::{fmt, mem, thread};
 
 use super::Session;
-use super::client_thread::Step;
 use crate::events::{CloseReason, Event, EventSink, Excerpt, Patience};
 use crate::protocol::{Decoded, Framing};
 use crate::service::{Handler, Next};
@@ -61,14 +60,14 @@ impl<'a, S: Write> Replies<'a, S> {
     }
 
     /// Lets the handler begin the session.
-    pub(crate) fn open(&mut self, handler: &mut impl Handler) -> Step {
+    pub(crate) fn open(&mut self, handler: &mut impl Handler) -> Result<(), CloseReason> {
         let next = handler.open(self);
         self.after(next)
     }
 
     /// Handles what the decoder found.
     #[inline(always)]
-    pub(crate) fn handle(&mut self, decoded: Decoded<'_>, handler: &mut impl Handler) -> Step {
+    pub(crate) fn handle(&mut self, decoded: Decoded<'_>, handler: &mut impl Handler) -> Result<(), CloseReason> {
         match decoded {
             Decoded::Message(message) => self.answer(message, handler),
             Decoded::Reply(reply) => self.gather(|gathered| gathered.extend(reply)),
@@ -79,10 +78,11 @@ impl<'a, S: Write> Replies<'a, S> {
 
     /// Lets the handler answer one message.
     #[inline(always)]
-    fn answer(&mut self, message: &[u8], handler: &mut impl Handler) -> Step {
+    fn answer(&mut self, message: &[u8], handler: &mut impl Handler) -> Result<(), CloseReason> {
         let client = self.session.client();
         self.sink.sample(|| Event::Message { client, excerpt: Excerpt::new(message) });
-        // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
+        // Counted after the event is sent: when the logging thread sees the count, the event is in the channel or was
+        // dropped.
         self.session.counters.add_message();
         self.answered = self.gathered.as_ref().map_or(0, Vec::len);
         let next = handler.message(message, self);
@@ -90,7 +90,7 @@ impl<'a, S: Write> Replies<'a, S> {
     }
 
     /// Translates what the handler returned.
-    fn after(&self, next: io::Result<Next>) -> Step {
+    fn after(&self, next: io::Result<Next>) -> Result<(), CloseReason> {
         match (self.failure, next) {
             (Some(reason), _) => Err(reason),
             (None, Ok(Next::Continue)) => Ok(()),
@@ -109,7 +109,7 @@ impl<'a, S: Write> Replies<'a, S> {
     }
 
     /// Sends all of `bytes`.
-    fn send(&mut self, bytes: &[u8]) -> Step {
+    fn send(&mut self, bytes: &[u8]) -> Result<(), CloseReason> {
         if let Some(reason) = self.failure {
             return Err(reason);
         }
@@ -131,6 +131,8 @@ impl<'a, S: Write> Replies<'a, S> {
         match error.kind() {
             _ if self.token.is_cutting() => CloseReason::CutOff,
             _ if is_timeout(error) => timeout,
+            // The kernel has given the client up before the socket's own timeout came.
+            ErrorKind::TimedOut if timeout == CloseReason::WriteTimeout => timeout,
             // The connection may have been shut down on purpose, and this is how the worker notices.
             kind => match self.session.state.reason() {
                 Some(reason @ (CloseReason::TooSlow | CloseReason::WriteTimeout | CloseReason::ServiceClosed)) => {
@@ -143,14 +145,14 @@ impl<'a, S: Write> Replies<'a, S> {
 
     /// Appends to the gathered replies, and sends them if they have become many.
     #[inline(never)]
-    fn gather(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Step {
+    fn gather(&mut self, append: impl FnOnce(&mut Vec<u8>)) -> Result<(), CloseReason> {
         let gathered = self.gathered.get_or_insert_default();
         append(gathered);
         if gathered.len() < MAX_GATHERED { Ok(()) } else { self.send_gathered() }
     }
 
     /// Sends the gathered replies.
-    pub(crate) fn send_gathered(&mut self) -> Step {
+    pub(crate) fn send_gathered(&mut self) -> Result<(), CloseReason> {
         let mut gathered = match &mut self.gathered {
             Some(gathered) if !gathered.is_empty() => mem::take(gathered),
             _ => return Ok(()),
@@ -184,10 +186,13 @@ impl<'a, S: Write> Replies<'a, S> {
             return;
         }
         if let Some(line) = handler.farewell(reason, reason.farewell(max_line)) {
-            // A client that has not read its replies is not waited for, because its worker may be needed. If it
-            // cannot be told, the reason stays the same.
+            // A client that has not read its replies is not waited for, because its worker may be needed: what does not
+            // fit is sent when the connection is closed.
             self.session.write_what_fits();
-            let _: Step = self.send(format!("{line}\r\n").as_bytes());
+            let line = format!("{line}\r\n");
+            let unsent = write_some(&mut self.stream, line.as_bytes());
+            self.session.counters.add_out(unsent.len());
+            self.session.keep_unsent(unsent);
         }
     }
 }
@@ -199,7 +204,7 @@ impl<S: Write> Drop for Replies<'_, S> {
             && let Some(gathered) = &mut self.gathered
         {
             gathered.truncate(self.answered);
-            let _: Step = self.send_gathered();
+            let _: Result<(), CloseReason> = self.send_gathered();
         }
     }
 }
@@ -232,8 +237,8 @@ impl<S: Write> Write for Replies<'_, S> {
     }
 }
 
-/// What a socket's timeout looks like. The library knows it only here: it is `WouldBlock` on Unix, where `TimedOut`
-/// is a connection whose peer has stopped answering, and `TimedOut` on Windows.
+/// The kind of error by which a socket reports its timeout, which only this file knows. On Windows it is `TimedOut`; on
+/// Unix it is `WouldBlock`, and `TimedOut` means that the peer has stopped answering.
 const TIMEOUT: ErrorKind = if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock };
 
 /// Returns whether a socket's timeout has ended a read or a write.
@@ -242,12 +247,25 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 }
 
 /// Writes all of `bytes`, in one system call unless the client is slow. A write that takes only a part is continued
-/// unless it `is_late`, which is reported as a timeout.
+/// unless it `is_late` twice in a row, which is reported as a timeout.
 pub(crate) fn write_whole(stream: &mut impl Write, bytes: &[u8], is_late: impl Fn() -> bool) -> io::Result<()> {
     match stream.write(bytes) {
         Ok(count) if count == bytes.len() => Ok(()),
         begun => write_rest(stream, bytes, begun, is_late),
     }
+}
+
+/// Writes what fits. Returns the rest, or nothing if the stream is broken.
+fn write_some<'a>(stream: &mut impl Write, mut bytes: &'a [u8]) -> &'a [u8] {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(count @ 1..) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => return bytes,
+            Ok(0) | Err(_) => return &[],
+        }
+    }
+    bytes
 }
 
 /// Continues a write that has `begun` and did not take all of `bytes`.
@@ -259,6 +277,7 @@ fn write_rest(
     is_late: impl Fn() -> bool,
 ) -> io::Result<()> {
     let mut written = begun;
+    let mut was_late = false;
     loop {
         match written {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -268,8 +287,8 @@ fn write_rest(
                     return Ok(());
                 }
                 // A write returns short when the socket's timeout ends it, and when the process is stopped and
-                // continued.
-                if is_late() {
+                // continued. After a stop the time is up although the client reads: so it gets one write more.
+                if is_late() && mem::replace(&mut was_late, true) {
                     return Err(TIMEOUT.into());
                 }
             }

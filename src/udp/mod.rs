@@ -1,7 +1,7 @@
 //! UDP: [`UdpServer`] reports each datagram and, if asked to, echoes it (RFC 862).
 //!
-//! It has the shape of [`Server`](crate::Server), and shares its token, logging thread, back-off and names; a thread for
-//! each socket, `hebra-udp`, is all it adds. Only this module starts and ends its threads.
+//! It is built like [`Server`](crate::Server) and of the same parts: shutdown token, logging thread, back-off, and
+//! resolution of names. It adds one thread for each socket, `hebra-udp`. Only this module starts and ends its threads.
 
 mod config;
 mod receiver;
@@ -19,11 +19,11 @@ use std::sync::{Arc, Mutex};
 pub use self::config::UdpConfig;
 pub use self::event::UdpEvent;
 pub use self::payload::Payload;
-use self::receiver::{Echo, Shared};
+use self::receiver::Shared;
 use self::senders::SenderRates;
 pub use self::stats::UdpStats;
 use crate::error::Error;
-use crate::events::{EventLog, EventSink, Subscribers, Subscription};
+use crate::events::{EventLog, Subscribers, Subscription};
 use crate::net::addresses::{self, Sockets};
 use crate::net::threads::LimitedThread;
 use crate::shutdown::ShutdownToken;
@@ -80,12 +80,11 @@ impl UdpServer {
     /// [`Error::Thread`] if a thread cannot be started.
     pub fn start(self) -> Result<RunningUdpServer, Error> {
         let Self { config, sockets, addresses } = self;
-        let (sink, events) = EventSink::new(config.log_messages);
+        let (sink, log) = EventLog::new(config.log_messages);
         let shared = Arc::new(Shared {
-            echo: config.echo.then(|| Echo {
-                own_ports: addresses.iter().map(SocketAddr::port).collect(),
-                rates: config.rate.map(|rate| Mutex::new(SenderRates::new(rate))),
-            }),
+            echo: config.echo,
+            own_ports: addresses.iter().map(SocketAddr::port).collect(),
+            rates: config.rate.map(|rate| Mutex::new(SenderRates::new(rate))),
             token: ShutdownToken::default(),
             counters: Arc::default(),
             sink,
@@ -95,16 +94,17 @@ impl UdpServer {
             shared.sink.send(UdpEvent::AddressSkipped { address, cause });
         }
 
-        let counts = Arc::clone(shared.sink.counts());
-        let subscribers = Subscribers::new(&counts);
+        let subscribers = log.subscribers();
         // No sink goes into this closure: the logging thread ends when the last sink is gone.
         let totals = {
-            let (counters, counts) = (Arc::clone(&shared.counters), Arc::clone(&counts));
+            let (counters, counts) = (Arc::clone(&shared.counters), Arc::clone(shared.sink.counts()));
             move || counters.totals(counts.dropped())
         };
-        let log = EventLog::new(events, counts, subscribers.clone(), config.stats_interval, totals);
-        let mut threads =
-            Threads { receivers: Vec::new(), log: LimitedThread::start("hebra-log", move || log.run())?, shared };
+        let mut threads = Threads {
+            receivers: Vec::new(),
+            log: LimitedThread::start("hebra-log", move || log.run(config.stats_interval, totals))?,
+            shared,
+        };
         match threads.receive_on(sockets.bound) {
             Ok(()) => Ok(RunningUdpServer { addresses, subscribers, threads: Some(threads) }),
             Err(error) => {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use crate::text::quote;
 
 /// Bytes of datagrams that events may hold, in the queue or with subscribers, give or take a datagram for each socket.
-/// As many events as fit the queue could hold 256 MiB.
+/// Without this bound the events that fit the queue could hold 256 MiB.
 pub(super) const MAX_HELD: usize = 4 * 1024 * 1024;
 
 /// The bytes of one datagram, shared by all copies of its event.

@@ -23,19 +23,16 @@ const LONGEST: usize = u16::MAX as usize;
 
 /// What the receivers share.
 pub(super) struct Shared {
-    /// `None` if no datagram is answered.
-    pub(super) echo: Option<Echo>,
+    /// Whether datagrams are answered.
+    pub(super) echo: bool,
+    pub(super) own_ports: Vec<u16>,
+    /// `None` if senders have no limit.
+    pub(super) rates: Option<Mutex<SenderRates>>,
     pub(super) token: ShutdownToken,
     pub(super) counters: Arc<UdpCounters>,
     pub(super) sink: EventSink<UdpEvent>,
     /// Bytes of datagrams that events hold.
     pub(super) held: Arc<AtomicUsize>,
-}
-
-/// Which datagrams are answered.
-pub(super) struct Echo {
-    pub(super) own_ports: Vec<u16>,
-    pub(super) rates: Option<Mutex<SenderRates>>,
 }
 
 /// Receives until the token is set.
@@ -75,16 +72,16 @@ impl Shared {
 
     fn receive(&self, socket: &UdpSocket, sender: SocketAddr, datagram: &[u8], now: Instant) {
         let peer = SocketAddr::new(sender.ip().to_canonical(), sender.port());
-        if self.held.load(Relaxed) + datagram.len() <= MAX_HELD {
-            self.sink.sample(|| UdpEvent::Datagram { peer, payload: Payload::new(datagram, &self.held) });
-        }
+        self.report(peer, datagram);
         // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
         self.counters.datagrams.fetch_add(1, Release);
         count(&self.counters.bytes_in, datagram.len());
-        let Some(echo) = &self.echo else { return };
-        if !may_answer(peer, &echo.own_ports) {
+        if !self.echo {
+            return;
+        }
+        if !may_answer(peer, &self.own_ports) {
             count(&self.counters.withheld, 1);
-        } else if !echo.has_share(peer, now) {
+        } else if !self.is_within_rate(peer, now) {
             count(&self.counters.rate_limited, 1);
         } else if socket.send_to(datagram, sender).is_ok() {
             count(&self.counters.answers, 1);
@@ -93,17 +90,59 @@ impl Shared {
             count(&self.counters.unsent, 1);
         }
     }
-}
 
-impl Echo {
+    /// Reports a datagram if the budget and the memory for them allow.
+    fn report(&self, peer: SocketAddr, datagram: &[u8]) {
+        if self.held.load(Relaxed) + datagram.len() <= MAX_HELD {
+            self.sink.sample(|| UdpEvent::Datagram { peer, payload: Payload::new(datagram, &self.held) });
+        }
+    }
+
     /// Returns whether the sender gets one more answer.
-    fn has_share(&self, peer: SocketAddr, now: Instant) -> bool {
+    fn is_within_rate(&self, peer: SocketAddr, now: Instant) -> bool {
         self.rates
             .as_ref()
-            .is_none_or(|limit| limit.lock().unwrap_or_else(PoisonError::into_inner).take(peer.ip(), now))
+            .is_none_or(|rates| rates.lock().unwrap_or_else(PoisonError::into_inner).take(peer.ip(), now))
     }
 }
 
 fn count(counter: &AtomicU64, number: usize) {
     counter.fetch_add(number as u64, Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+
+    use super::*;
+    use crate::config::LogMessages;
+    use crate::events::EventLog;
+
+    #[test]
+    fn datagrams_hold_no_more_memory_than_they_may_and_give_it_back() {
+        let largest = vec![b'x'; 65_507];
+        let (sink, log) = EventLog::new(LogMessages::All);
+        sink.counts().renew_budget();
+        let shared = Shared {
+            echo: false,
+            own_ports: Vec::new(),
+            rates: None,
+            token: ShutdownToken::default(),
+            counters: Arc::default(),
+            sink,
+            held: Arc::default(),
+        };
+        let fill = || {
+            let peer = ([127, 0, 0, 1], 5000).into();
+            (0..1000).for_each(|_| shared.report(peer, &largest));
+            iter::from_fn(|| log.next(Some(Instant::now())).ok()).collect::<Vec<UdpEvent>>()
+        };
+        let fitting = MAX_HELD / largest.len();
+        let copies = fill();
+        assert_eq!(copies.len(), fitting);
+        // A subscriber that keeps a copy keeps the memory.
+        assert_eq!(fill().len(), 0);
+        drop(copies);
+        assert_eq!(fill().len(), fitting);
+    }
 }

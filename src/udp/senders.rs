@@ -10,7 +10,7 @@ use crate::rate::{Bucket, Rate};
 /// Senders that are remembered at a time.
 const SENDERS: usize = 4096;
 
-/// A bucket holds the answers of so long a time.
+/// A full bucket holds the answers of this time.
 const BURST: Duration = Duration::from_secs(1);
 
 /// The buckets of the senders.

@@ -1,7 +1,7 @@
-//! A plain reference for the protocol core, and what the core itself makes of a stream.
+//! A plain reference for the protocol core, and functions that run the core itself on a stream.
 //!
-//! The reference looks at the whole stream at once: first what each byte means, then the rules. It shares
-//! nothing with the state machines it judges. The property tests and the fuzz targets use it.
+//! The reference looks at the whole stream at once: it finds out what each byte means, and then applies the rules. It
+//! shares no code with the state machines that it checks. The property tests and the fuzz targets use it.
 
 #![allow(dead_code, unreachable_pub, reason = "each program uses its own part of this")]
 
@@ -18,34 +18,34 @@ pub const WONT: u8 = 252;
 pub const DO: u8 = 253;
 pub const DONT: u8 = 254;
 
-/// What separates the reads in an input of the fuzzer. The protocol gives this byte no meaning, so that not
-/// having it in a stream loses nothing, and corpus files can be read: `b|y|e` is typed one by one.
+/// The byte that separates the reads in an input of the fuzzer. A stream cannot contain it, which loses nothing because
+/// it means nothing in the protocol. It is printable, so that a corpus file is readable: `b|y|e` is three reads.
 const CUT: u8 = b'|';
 
-/// Compares the message framing with the reference, on the reads that `input` describes.
+/// Compares the message framing with the reference, on the reads in `input`.
 pub fn check_bye(input: &[u8]) {
     let reads = reads(input);
     assert_eq!(found_bye(&reads), expected_bye(&reads), "{reads:?}");
 }
 
-/// Compares the line framing with the reference, on the limit and the reads that `input` describes.
+/// Compares the line framing with the reference, on the limit and the reads in `input`.
 pub fn check_line(input: &[u8]) {
     let (max_line, reads) = cap_and_reads(input);
     assert_eq!(found_lines(&reads, max_line), expected_lines(&reads, max_line), "{max_line} {reads:?}");
 }
 
-/// An input of the `bye` target: reads.
+/// Splits an input of the `bye` target into reads.
 pub fn reads(input: &[u8]) -> Vec<&[u8]> {
     input.split(|byte| *byte == CUT).collect()
 }
 
-/// An input of the `line` target: a byte that is the cap, then reads.
+/// Splits an input of the `line` target: its first byte is the limit of a line, and the rest are reads.
 pub fn cap_and_reads(input: &[u8]) -> (usize, Vec<&[u8]>) {
     let (max_line, input) = input.split_first().unwrap_or((&0, &[]));
     (usize::from(*max_line), reads(input))
 }
 
-/// What the decoder made of a stream of lines.
+/// What the decoder returns for a stream of lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     Line(Vec<u8>),
@@ -55,7 +55,8 @@ pub enum Output {
     Rest(Vec<u8>),
 }
 
-/// Returns the number of the read that ends the session, and how many of its bytes are answered.
+/// Runs the decoder with message framing. Returns the number of the read that ends the session, and how many of its
+/// bytes are answered.
 pub fn found_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     let mut decoder = Decoder::new(Framing::Message, 0);
     for (number, read) in reads.iter().enumerate() {
@@ -75,6 +76,7 @@ pub fn found_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     None
 }
 
+/// Runs the decoder with line framing, up to the end of the session.
 pub fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
     let mut decoder = Decoder::new(Framing::Line, max_line);
     let mut output = Vec::new();
@@ -98,14 +100,14 @@ pub fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
         Decoded::Bye => Output::Bye,
         other => panic!("{other:?}"),
     }));
-    assert_eq!(decoder.finish(), None, "what was handed out is not left");
+    assert_eq!(decoder.finish(), None, "the rest is returned once");
     output
 }
 
 /// A data byte or a telnet command.
 struct Item {
     meaning: Meaning,
-    /// How much of the stream it takes to know it: it belongs to the read that this is in.
+    /// The offset in the stream after the byte that decides its meaning. The item belongs to the read with that byte.
     end: usize,
 }
 
@@ -116,7 +118,7 @@ enum Meaning {
     Refuse([u8; 3]),
 }
 
-/// What a stream is made of, without a command that is cut short by its end.
+/// Splits a stream into items. Leaves out a command that is cut short by the end of the stream.
 fn items(stream: &[u8]) -> Vec<Item> {
     let mut items = Vec::new();
     let mut at = 0;
@@ -144,8 +146,8 @@ fn items(stream: &[u8]) -> Vec<Item> {
     items
 }
 
-/// The length of a subnegotiation up to and with its IAC SE, if it has one. Inside it IAC makes a pair with
-/// whatever follows.
+/// Returns the length of a subnegotiation including its IAC SE, or nothing if that is missing. Inside of it, an IAC and
+/// the next byte are a pair.
 fn subnegotiation(body: &[u8]) -> Option<usize> {
     match body {
         [IAC, SE, ..] => Some(2),
@@ -155,11 +157,12 @@ fn subnegotiation(body: &[u8]) -> Option<usize> {
     }
 }
 
-/// The data among `items`.
+/// Returns the data bytes of `items`.
 fn text(items: &[Item]) -> Vec<u8> {
     items.iter().filter_map(|item| if let Meaning::Data(byte) = item.meaning { Some(byte) } else { None }).collect()
 }
 
+/// Returns what [`found_bye`] should return.
 pub fn expected_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     let items = &items(&reads.concat())[..];
     let is_feed = |item: &Item| item.meaning == Meaning::Data(b'\n');
@@ -184,6 +187,7 @@ pub fn expected_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     None
 }
 
+/// Returns what [`found_lines`] should return.
 pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
     let mut output = Vec::new();
     let mut line = Vec::new();
