@@ -1,18 +1,18 @@
 # hebra: run, test, measure. `make help` lists the targets.
 
 CARGO ?= cargo
-# Passed on by run, bench, growth, load and bench-protocol: make run ARGS="--workers 4"
+# Flags that run, bench, growth, load and bench-protocol pass on: make run ARGS="--workers 4"
 ARGS ?=
-# make load: the server, HOST:PORT. Without it, one is started.
+# make load: the server to load, HOST:PORT. Without it a server is started.
 ADDR ?=
-# make stress: how often, and which tests (all of them by default).
+# make stress: how often the tests run, and which of them (by default all).
 RUNS ?= 20
 TESTS ?=
 # make fuzz: how long each target runs.
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: run test bench growth bench-protocol load lint fmt doc check test-interop interop-tools fuzz fuzz-tools stress help
+.PHONY: run test bench growth bench-protocol load lint fmt doc check test-interop interop-tools descriptors fuzz fuzz-tools stress help
 
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
@@ -46,7 +46,7 @@ lint: ## Check the format, and run clippy on everything and on the bare library
 doc: ## Build the documentation, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --lib
 
-check: lint doc test ## All that must pass before a commit
+check: lint doc test ## Run lint, doc and test: all must pass before a commit
 
 INTEROP_TOOLS := telnet ncat socat strace python3
 
@@ -59,8 +59,20 @@ interop-tools:
 		exit 1; \
 	fi
 
-test-interop: interop-tools ## Run the tests with real clients: telnet, ncat, socat, Python
+# A test of 10,000 sessions needs a descriptor for each, and some more.
+DESCRIPTORS := 10500
+
+descriptors:
+	@limit=$$(ulimit -Hn); \
+	if [ "$$limit" != unlimited ] && [ "$$limit" -lt $(DESCRIPTORS) ]; then \
+		echo "a test of 10,000 sessions needs $(DESCRIPTORS) open descriptors, and the hard limit is $$limit (ulimit -Hn)"; \
+		exit 1; \
+	fi
+
+# Only the release profile shows how much memory a session takes: without optimization its frames are deeper.
+test-interop: interop-tools descriptors ## Run the tests with real clients (telnet, ncat, socat, Python) and 10,000 sessions
 	$(CARGO) test --locked --test interop
+	$(CARGO) test --locked --release --test faults soak::ten -- --ignored
 
 FUZZ := tests/fuzz
 
@@ -80,7 +92,7 @@ fuzz: fuzz-tools ## Search for inputs on which the protocol core is wrong, SECON
 			-max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
 
-stress: fuzz-tools ## Soak, run the tests RUNS times in a row (TESTS=name picks some), then fuzz: to find the flaky one
+stress: fuzz-tools descriptors ## Run the long tests, then all tests RUNS times (TESTS=name picks some), then the fuzzer
 	$(CARGO) test --locked --no-run
 	$(CARGO) test --locked --release --test faults soak -- --ignored --nocapture --test-threads 1
 	@for run in $$(seq $(RUNS)); do \

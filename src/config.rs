@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::protocol::Framing;
 
-/// What a server listens on, how many clients it takes, and where its patience ends.
+/// What a server listens on, how many clients it takes, and how long it waits for them.
 ///
 /// Begin with the defaults and change what you need. Each field has a method of its name, so that changes chain:
 ///
@@ -169,7 +169,7 @@ pub enum WhenFull {
 pub enum LogMessages {
     /// As many as the log can take.
     All,
-    /// Up to so many a second. The others are counted, and their number is logged.
+    /// Up to this many a second. The others are counted, and their number is logged.
     PerSecond(u32),
     /// None.
     Off,
@@ -182,7 +182,7 @@ pub(crate) const LINGERING: usize = 128;
 /// The smallest stack of a worker: a session's calls and the report of a panic fit into it.
 const MIN_STACK: usize = 32 * 1024;
 
-/// More than any handler needs, and little enough that a typing error is reported as one.
+/// The largest stack of a worker: more than any handler needs, and small enough to catch a typing error.
 const MAX_STACK: usize = 1 << 30;
 
 /// The longest time limit: it fits the kernel's socket timeouts on every platform.
@@ -251,7 +251,7 @@ pub(crate) fn require_addresses(listen: &[String]) -> Result<(), Error> {
     require(!listen.is_empty(), "listen", "needs at least one address")
 }
 
-/// Fails unless a time limit is one that can be kept.
+/// Fails unless a time limit is within the range that sockets can keep.
 pub(crate) fn require_limit(field: &'static str, limit: Option<Duration>) -> Result<(), Error> {
     let limit = limit.unwrap_or(MAX_TIMEOUT);
     require(limit >= Duration::from_millis(1), field, "must be at least 1 ms, or off")?;

@@ -4,8 +4,7 @@ use std::{fmt, io};
 
 /// Why a server could not be bound or started.
 ///
-/// Once a server runs, nothing that a client or the network does is an error of this type: that is reported by
-/// [events](crate::Event).
+/// Once a server runs, what clients and the network do is reported by [events](crate::Event), and never by this type.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

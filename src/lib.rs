@@ -1,8 +1,8 @@
 //! hebra is a thread-based, blocking TCP message server: a thread per client, done right.
 //!
 //! A listener hands each accepted connection to a worker of a fixed thread pool. The worker reads messages and lets a
-//! [`Handler`] answer them until the client says `bye`. What happens is sent as [`Event`]s over a channel to one logging
-//! thread. Everything a client controls is bounded: sessions, queue, line, time.
+//! [`Handler`] answer them until the client says `bye`. What happens is sent as [`Event`]s over a channel to one
+//! logging thread. Everything a client controls is bounded: sessions, queue, line, time.
 //!
 //! # Use
 //!
@@ -39,9 +39,9 @@
 //! speak first, and it learns why its session ended. [`Echo`] is the shortest one. [`testing::Script`] runs one without
 //! any server. [`Framing`] says what a message is; [`Framing::PlainLine`] is for line protocols of your own.
 //!
-//! The factory sees each [`Session`] before it begins. A service whose clients hear of each other, or of anything but
-//! their own messages, asks it for a [`ClientHandle`], which any thread may clone and push to. A push never blocks, and
-//! a client that does not read is disconnected. `examples/key_value.rs` shows all of it.
+//! The factory sees each [`Session`] before it begins. A service that sends its clients more than the answers to their
+//! own messages asks the session for a [`ClientHandle`], which any thread may clone and push to. A push never blocks,
+//! and a client that does not read is disconnected. `examples/key_value.rs` shows all of it.
 //!
 //! A running server can be observed and controlled: [`RunningServer::subscribe`] returns each [`Event`],
 //! [`stats`](RunningServer::stats) the totals, [`clients`](RunningServer::clients) who is connected, and
@@ -58,14 +58,14 @@
 //! | `hebra-linger` | one | the last connection is closed |
 //! | `hebra-log` | one | the last event is logged |
 //!
-//! A [`UdpServer`] has `hebra-udp`, one for each socket, and a `hebra-log` of its own.
+//! A [`UdpServer`] has a thread `hebra-udp` for each socket, and a `hebra-log` of its own.
 //!
 //! # Stopping
 //!
 //! [`RunningServer::shutdown`] works in this order. No client is accepted or queued any more, and those that wait are
-//! refused. Busy sessions answer what has arrived and end, and idle clients are told the end. At the deadline the
-//! sessions that have not ended are closed. The pool ends, the last connections linger for up to half a second, and the
-//! log comes last. Dropping a running server does the same with a deadline of zero.
+//! refused. Busy sessions answer what has arrived and end, and idle clients receive the end of the stream. At the
+//! deadline the sessions that have not ended are closed. The pool ends, the last connections linger for up to half a
+//! second, and the log comes last. Dropping a running server does the same with a deadline of zero.
 //!
 //! # What is logged
 //!
@@ -79,14 +79,14 @@
 //! | debug | connections that sent nothing and left at once, as health probes do |
 //!
 //! A session never blocks on the log. Messages are logged only if [`log_messages`](ServerConfig::log_messages) asks for
-//! it, and sampled; [`Stats`] are exact whatever the log leaves out. What a client sent is shortened (a datagram is not),
-//! and escaped so that it can neither control a terminal nor look like a line of its own ([`text`]). The logger is
-//! flushed whenever all events are logged, at most a thousand times a second.
+//! it, and only as many as it allows; [`Stats`] are exact whatever the log leaves out. What a client sent is shortened
+//! (a datagram is not), and escaped so that it can neither control a terminal nor look like a line of its own
+//! ([`text`]). The logger is flushed whenever all events are logged, at most a thousand times a second.
 //!
 //! # Features
 //!
-//! `cli`, on by default, is for the `hebra` program. The library needs none: with `default-features = false` it depends
-//! on `threadpool`, `socket2`, `crossbeam-channel` and `log`.
+//! `cli`, on by default, is for the `hebra` program. The library needs no feature: with `default-features = false` it
+//! depends on `threadpool`, `socket2`, `crossbeam-channel` and `log`.
 #![forbid(unsafe_code)]
 // The examples of the README are run with the others.
 #![cfg_attr(doctest, doc = include_str!("../README.md"))]

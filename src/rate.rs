@@ -60,7 +60,7 @@ impl Rate {
         bucket.full_at.saturating_duration_since(now + self.burst)
     }
 
-    /// How long it takes to earn `tokens`: rounded down, so that all tokens of a second fit a second.
+    /// Returns how long it takes to earn `tokens`, rounded down, so that a second is enough for the tokens of a second.
     fn earning(&self, tokens: u64) -> Duration {
         let nanos = u128::from(tokens) * 1_000_000_000 / u128::from(self.per_second);
         Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX))

@@ -8,8 +8,8 @@ const CUTTING: u8 = 2;
 
 /// A latch with two steps: draining, then cutting off.
 ///
-/// Reading it is one load. It wakes nobody: a sleeping thread is woken through what it sleeps on, when admission
-/// is closed and listeners and sessions are shut down.
+/// Reading it is one load. It wakes no thread: a sleeping thread is woken through what it sleeps on, when admission is
+/// closed and listeners and sessions are shut down.
 #[derive(Debug, Default)]
 pub(crate) struct ShutdownToken(AtomicU8);
 

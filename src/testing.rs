@@ -1,6 +1,6 @@
 //! Tests of handlers and sessions without a socket: a scripted stream, and what was pushed to a client.
 //!
-//! A test runs a whole session against a [`Script`] and then looks at what was written, push included:
+//! A test runs a whole session against a [`Script`], and then checks what was written and what was pushed:
 //!
 //! ```
 //! use std::io::{self, Write};
@@ -34,9 +34,10 @@ use crate::service::Handler;
 use crate::session::{ClientThread, Session};
 use crate::shutdown::ShutdownToken;
 
-/// A stream that returns what it was told to, then its end, and records what is done to it.
+/// A stream whose reads follow a script and then return its end, and which records what is written to it.
 ///
-/// Each read takes one entry of the script. A read that is longer than the session's buffer is cut, as the kernel does.
+/// Each read takes one entry of the script. An entry longer than the session's buffer takes several reads, as it would
+/// on a socket.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     reads: VecDeque<Result<Vec<u8>, ErrorKind>>,
@@ -46,7 +47,7 @@ pub struct Script {
     writes: Vec<Vec<u8>>,
 }
 
-/// What came of a session that [`Script::run`] ran.
+/// The outcome of a session that [`Script::run`] ran.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -160,8 +161,8 @@ impl Write for Script {
     }
 }
 
-/// Returns a session without a connection, of client `id`: what a factory of handlers gets. Handles of it can be pushed
-/// to for as long as it lives.
+/// Returns a session of client `id` that has no connection, for a factory of handlers. Its handles accept pushes for as
+/// long as it lives.
 #[must_use]
 pub fn session(id: u64) -> Arc<Session> {
     Session::detached(Client::new(id, ([127, 0, 0, 1], 1).into()))

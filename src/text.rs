@@ -72,8 +72,8 @@ fn write_bytes(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
 #[must_use]
 pub fn incomplete(bytes: &[u8]) -> usize {
     let last = bytes.utf8_chunks().last().map_or(&[][..], |chunk| chunk.invalid());
-    // The invalid part of the last chunk is either such a beginning or no text at all; only the beginning is not
-    // reported as an error at a known length.
+    // The invalid part of the last chunk is such a beginning only if more bytes could complete it. Then, and only then,
+    // the error has no length.
     match std::str::from_utf8(last) {
         Err(error) if error.error_len().is_none() => last.len(),
         _ => 0,

@@ -1,7 +1,7 @@
-//! A message costs no allocation: neither in the session nor anywhere else in a running server. And what a session
-//! has allocated for much does not stay with a client that has become silent.
+//! A message causes no allocation in a running server, and a session gives back large buffers when its client becomes
+//! silent.
 //!
-//! A binary of its own, whose tests run one at a time, because the allocator counts for the whole process.
+//! This is a binary of its own whose tests run one at a time, because the allocator counts for the whole process.
 
 mod support;
 
@@ -18,7 +18,7 @@ use support::{FUSE, address, config, connect, exchange, start};
 #[global_allocator]
 static ALLOCATOR: Alloc = Alloc;
 
-/// Held by the test that runs.
+/// Locked by the test that is running.
 static TURN: Mutex<()> = Mutex::new(());
 
 const MESSAGES: usize = 10_000;
@@ -41,18 +41,18 @@ fn a_message_is_echoed_without_allocating() {
             }
             HeapStats::get().total_blocks - before
         };
-        // While the first messages are exchanged the session's buffers grow, and the server's other threads
-        // may still be starting. Any round without a single block shows that a message needs none.
+        // During the first messages the buffers of the session grow, and other threads of the server may still be
+        // starting. One round without an allocation shows that a message needs none.
         let free = (0..ROUNDS).any(|_| blocks_allocated() == 0);
         assert!(free, "{framing:?}: each of {ROUNDS} rounds allocated");
     }
 }
 
 #[test]
-fn a_client_that_falls_silent_gives_the_memory_back_that_a_flood_took() {
+fn the_memory_for_a_flood_is_released_when_its_client_falls_silent() {
     const FLOOD: usize = 4 << 20;
     const LINE: usize = 50_000;
-    /// Of the server and this test, while a client is connected and has sent little.
+    /// How much the server and this test may hold beyond what they held before the flood.
     const LITTLE: usize = 32 * 1024;
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let _profiler = Profiler::builder().testing().build();
@@ -72,13 +72,13 @@ fn a_client_that_falls_silent_gives_the_memory_back_that_a_flood_took() {
             });
             echoes.max().expect("there are some")
         });
-        assert!(most > before + 3 * LITTLE, "{framing:?}: there is nothing to give back: {before} to {most}");
+        assert!(most > before + 3 * LITTLE, "{framing:?}: the flood took no memory: {before} to {most}");
         let silent_since = Instant::now();
         while held() > before + LITTLE && silent_since.elapsed() < FUSE {
             thread::park_timeout(Duration::from_millis(10));
         }
         let left = held().saturating_sub(before);
-        assert!(left <= LITTLE, "{framing:?}: {left} bytes are left");
-        assert_eq!(exchange(&mut client, b"and on\n"), b"and on\n");
+        assert!(left <= LITTLE, "{framing:?}: {left} bytes are not released");
+        assert_eq!(exchange(&mut client, b"more\n"), b"more\n");
     }
 }

@@ -1,7 +1,7 @@
-//! The floors of the source: a folder imports only from floors below its own.
+//! The source has floors: a folder imports only from the floors below its own.
 //!
 //! The test reads every path that begins with `crate`, `super` or `self`, in `use` lines and elsewhere. There is no list
-//! of exceptions: move the item to the floor that owns it.
+//! of exceptions. If the test fails, move the item to the floor that owns it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ const LIBRARY: &[&[&str]] = &[
     &["lib"],
 ];
 
-/// The program below `src/cli`, likewise. `mod` is `src/cli/mod.rs`.
+/// The program in `src/cli`, from the bottom up. `mod` is `src/cli/mod.rs`.
 const PROGRAM: &[&[&str]] = &[
     &["stdio"],
     &["process"],
@@ -38,7 +38,7 @@ type Names = Vec<String>;
 fn the_library_imports_downward_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let exported = exports(&fs::read_to_string(root.join("lib.rs")).expect("the library has a root"));
-    // A name that the root of the crate exports is one of the module that defines it.
+    // A name that the root of the crate exports belongs to the module that defines it.
     let unit = |path: &Names| match path.first().map(String::as_str) {
         Some(name) => exported.get(name).cloned().unwrap_or_else(|| name.to_owned()),
         None => "lib".to_owned(),
@@ -55,7 +55,7 @@ fn the_program_imports_downward_only_and_the_library_by_its_public_names() {
         .map(|(module, source)| ([vec!["cli".to_owned()], module].concat(), source))
         .collect();
     for (module, source) in &files {
-        assert!(!source.contains("#[path"), "{module:?} builds a file of the library again");
+        assert!(!source.contains("#[path"), "{module:?} compiles a file of the library a second time");
     }
     check(PROGRAM, files, unit);
 }
@@ -70,7 +70,7 @@ fn paths_are_found_in_every_form() {
 }
 
 #[test]
-fn an_upward_import_and_one_of_a_neighbour_are_found() {
+fn imports_from_above_and_from_the_same_floor_are_found() {
     let floors: &[&[&str]] = &[&["low", "side"], &["high"]];
     let unit = |path: &Names| path[0].clone();
     for (source, is_fine) in [
@@ -86,7 +86,7 @@ fn an_upward_import_and_one_of_a_neighbour_are_found() {
     }
 }
 
-/// Asserts that every path of every file leads to its own unit or to a lower floor.
+/// Asserts that every path in every file leads to the file's own unit or to a lower floor.
 fn check(floors: &[&[&str]], files: Vec<(Names, String)>, unit: impl Fn(&Names) -> String) {
     let floor = |unit: &str| floors.iter().position(|floor| floor.contains(&unit));
     let mut upward = Vec::new();
@@ -95,7 +95,7 @@ fn check(floors: &[&[&str]], files: Vec<(Names, String)>, unit: impl Fn(&Names) 
         let own_floor = floor(&own).unwrap_or_else(|| panic!("{own} is on no floor"));
         for path in paths(&source, &module) {
             let other = unit(&path);
-            // A name that is no unit is an item of the root itself, such as a constant in `cli/mod.rs`.
+            // A name that is not a unit is an item of the root itself, such as a constant in `cli/mod.rs`.
             if other != own && floor(&other).is_none_or(|other_floor| other_floor >= own_floor) {
                 upward.push(format!("{} imports {}", module.join("::"), path.join("::")));
             }
@@ -104,7 +104,7 @@ fn check(floors: &[&[&str]], files: Vec<(Names, String)>, unit: impl Fn(&Names) 
     assert!(upward.is_empty(), "{upward:#?}");
 }
 
-/// Returns the module path and the text of every source file below `root`, but for some names in it.
+/// Returns the module path and the text of every source file below `root`, except for the entries `except` of `root`.
 fn sources(root: &Path, except: &[&str]) -> Vec<(Names, String)> {
     let mut sources = Vec::new();
     let mut folders = vec![(root.to_owned(), Names::new())];
@@ -134,7 +134,7 @@ fn sources(root: &Path, except: &[&str]) -> Vec<(Names, String)> {
     sources
 }
 
-/// Returns the names that `pub use` lines export, and the module of each.
+/// Returns the names that the `pub use` lines of the crate's root export, each with its module.
 fn exports(root: &str) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     for statement in statements(root).iter().filter_map(|statement| statement.strip_prefix("pub use ")) {
@@ -145,8 +145,8 @@ fn exports(root: &str) -> BTreeMap<String, String> {
     names
 }
 
-/// Returns the paths of a file in module `module` that begin with `crate`, `super` or `self`. Its unit tests, which end
-/// the file, are a module of their own.
+/// Returns the paths in a file of module `module` that begin with `crate`, `super` or `self`. The unit tests at the end
+/// of the file are a module of their own.
 fn paths(source: &str, module: &[String]) -> Vec<Names> {
     let (code, tests) = source.split_once("\nmod tests {").unwrap_or((source, ""));
     let tests_module = [module, &["tests".to_owned()]].concat();
@@ -169,7 +169,7 @@ fn paths_of_module(source: &str, module: &[String]) -> Vec<Names> {
     found
 }
 
-/// Resolves a path from within `module`. A path that begins with another name is of a child module or another crate.
+/// Resolves a path in module `module`. Returns `None` for a path into a child module or another crate.
 fn absolute(path: &[String], module: &[String]) -> Option<Names> {
     let supers = path.iter().take_while(|name| *name == "super").count();
     let from = match path.first()?.as_str() {
@@ -199,12 +199,12 @@ fn statements(source: &str) -> Vec<String> {
         }
         code.push(' ');
     }
-    // A visibility is no import.
+    // `pub(in crate::...)` is not an import.
     while let Some(start) = code.find("(in crate") {
         let end = code[start..].find(')').map_or(code.len(), |length| start + length + 1);
         code.replace_range(start..end, "");
     }
-    // Blocks end statements too, but the braces of a `use` do not.
+    // The braces of a block end a statement, but those of a `use` do not.
     let mut statements = vec![String::new()];
     let mut is_use = false;
     for word in code.split_inclusive([' ', ';', '{', '}']) {
@@ -251,7 +251,7 @@ fn expand(tree: &str) -> Vec<Names> {
     paths
 }
 
-/// Returns the paths that are written out in code.
+/// Returns the paths in code that is not a `use` line.
 fn inline(code: &str) -> Vec<Names> {
     let is_name = |character: char| character.is_alphanumeric() || character == '_' || character == ':';
     code.split(|character| !is_name(character))

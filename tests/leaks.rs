@@ -1,20 +1,19 @@
-//! Servers come and go in one process and leave nothing behind.
+//! Servers that start and stop in one process leave no thread and no descriptor.
 //!
-//! A binary of its own, with one test, because threads and descriptors are counted for the whole process.
+//! This is a binary of its own with one test, because threads and descriptors are counted for the whole process.
 
 mod support;
 
 use std::fs;
-use std::io::Write;
 use std::time::Instant;
 
 use hebra::{UdpConfig, UdpServer};
 
-use support::{FUSE, address, config, connect, connect_served, read_to_end, start};
+use support::{FUSE, address, config, connect, connect_served, say_bye, start};
 
-/// What is in a folder of `/proc/self`.
+/// Counts the entries of a folder of `/proc/self`.
 fn count(folder: &str) -> usize {
-    fs::read_dir(format!("/proc/self/{folder}")).expect("Linux tells it").count()
+    fs::read_dir(format!("/proc/self/{folder}")).expect("Linux has the folder").count()
 }
 
 #[test]
@@ -27,8 +26,7 @@ fn two_hundred_servers_leave_no_thread_and_no_descriptor() {
         let server = server();
         let address = address(&server);
         let mut leaver = connect_served(address);
-        leaver.write_all(b"bye").expect("it is sent");
-        assert_eq!(read_to_end(&mut leaver), b"");
+        say_bye(&mut leaver);
         let idle = connect_served(address);
         let fresh = connect(address);
         drop((leaver, datagrams));
@@ -41,9 +39,9 @@ fn two_hundred_servers_leave_no_thread_and_no_descriptor() {
             }
         }
     }
-    // A worker ends on its own once the pool is gone; nothing but its absence tells that it has.
-    let asked = Instant::now();
-    while count("task") > threads && asked.elapsed() < FUSE {
+    // The workers end by themselves once the pool is dropped, and nothing waits for them.
+    let dropped = Instant::now();
+    while count("task") > threads && dropped.elapsed() < FUSE {
         std::thread::yield_now();
     }
     assert_eq!((count("task"), count("fd")), (threads, descriptors));

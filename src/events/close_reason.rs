@@ -1,4 +1,4 @@
-//! Why a session ends, and what each reason implies: the one table of it.
+//! Why a session ends, and the table of what each reason implies.
 
 use std::borrow::Cow;
 use std::{fmt, io};
@@ -44,14 +44,10 @@ pub enum CloseReason {
 /// How the connection of an ended session is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Closing {
-    /// At once: nothing is unread, or the client is gone.
+    /// At once: the client has closed its side or is gone, or the drain deadline has passed.
     AtOnce,
-    /// The write side is shut, and input is discarded until the client closes its side too, because the client may
-    /// still be sending.
+    /// The client is given the time to receive what was sent to it, and what it still sends is discarded.
     Lingering,
-    /// The write side is shut, and what has arrived is discarded. The read side is shut already, so there is no end
-    /// of stream to wait for.
-    Discarding,
     /// With a reset: the client takes nothing, and the kernel would keep its replies for minutes.
     Reset,
 }
@@ -61,36 +57,30 @@ pub(crate) enum Closing {
 pub(crate) enum Patience {
     /// Not at all.
     None,
-    /// As long as a connection may linger.
-    Linger,
+    /// Half a second.
+    Short,
     /// As long as each write may take.
     WriteTimeout,
 }
 
 impl CloseReason {
-    /// The table: what the client is told, how long it may take for what is queued, and how its connection is closed.
+    /// The table: the line that the client reads, how long it may take for what is queued, and how its connection is
+    /// closed.
     const fn implies(self) -> (Option<&'static str>, Patience, Closing) {
+        use Closing::{AtOnce, Lingering, Reset};
+        use Patience::{None as NoPatience, Short, WriteTimeout};
         match self {
-            Self::Bye | Self::ServiceClosed | Self::ServiceFailed(_) | Self::Panicked => {
-                (None, Patience::WriteTimeout, Closing::Lingering)
-            }
-            Self::LineTooLong => (Some("error: the line is too long"), Patience::WriteTimeout, Closing::Lingering),
-            Self::EndOfStream | Self::Shutdown => (None, Patience::WriteTimeout, Closing::AtOnce),
-            Self::IdleTimeout => {
-                (Some("idle: nothing was received for too long"), Patience::Linger, Closing::Discarding)
-            }
-            Self::Yielded => {
-                (Some("idle: the worker is needed for another client"), Patience::Linger, Closing::Discarding)
-            }
-            Self::Expired => {
-                (Some("error: the session has lasted too long"), Patience::Linger, Closing::Discarding)
-            }
-            Self::Disconnected => {
-                (Some("error: disconnected by the operator"), Patience::Linger, Closing::Discarding)
-            }
-            Self::CutOff => (None, Patience::None, Closing::Discarding),
-            Self::Failed(_) => (None, Patience::None, Closing::AtOnce),
-            Self::WriteTimeout | Self::TooSlow => (None, Patience::None, Closing::Reset),
+            Self::Bye | Self::ServiceClosed | Self::Shutdown => (None, WriteTimeout, Lingering),
+            Self::ServiceFailed(_) | Self::Panicked => (None, WriteTimeout, Lingering),
+            Self::LineTooLong => (Some("error: the line is too long"), WriteTimeout, Lingering),
+            Self::IdleTimeout => (Some("idle: nothing was received for too long"), WriteTimeout, Lingering),
+            Self::Expired => (Some("error: the session has lasted too long"), WriteTimeout, Lingering),
+            Self::Disconnected => (Some("error: disconnected by the operator"), WriteTimeout, Lingering),
+            // Another client waits for the worker.
+            Self::Yielded => (Some("idle: the worker is needed for another client"), Short, Lingering),
+            Self::EndOfStream => (None, WriteTimeout, AtOnce),
+            Self::CutOff | Self::Failed(_) => (None, NoPatience, AtOnce),
+            Self::WriteTimeout | Self::TooSlow => (None, NoPatience, Reset),
         }
     }
 

@@ -20,8 +20,8 @@ const TARGET: &str = "hebra";
 /// How long a budget of messages lasts.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// How long the thread rests after it has logged everything: a thread that sends an event meanwhile need not wake
-/// it, which is a system call, and the lines of all are written at once.
+/// How long the thread rests after it has logged everything. A thread that sends an event meanwhile need not wake it,
+/// which would be a system call, and the lines of all these events are written at once.
 const REST: Duration = Duration::from_millis(1);
 
 /// How long a client may be silent before its arrival is logged. Health probes connect and leave well within
@@ -57,8 +57,7 @@ pub(crate) trait Loggable: Clone + fmt::Display {
         false
     }
 
-    /// The messages so far, logged or not. Those that are to be logged are in the channel, or were, when they are
-    /// counted.
+    /// The messages so far, logged or not. A message that is to be logged enters the channel before it is counted.
     fn messages(totals: &Self::Totals) -> u64;
 
     /// The event that reports the totals.

@@ -1,4 +1,4 @@
-//! What happens in a server, from the threads that see it to the one thread that logs it.
+//! Reports of what happens in a server, from the threads that see it to the one thread that logs it.
 //!
 //! [`Event`] is the vocabulary of the TCP server, `EventSink` the end that workers and acceptors hold (it never
 //! blocks), and `EventLog` the logging thread: the only code in the library that calls the `log` crate. The last

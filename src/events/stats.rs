@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
-/// The counters of one session. Only its worker writes them (its writer, if it has one, those of what is sent), so
-/// an increment is a load and a store and not a locked instruction. Any thread may read.
+/// The counters of one session. Each has one thread that writes it: the worker, or for sent bytes the writer if there
+/// is one. So an increment is a load and a store and not a locked instruction. Any thread may read.
 #[derive(Debug, Default)]
 pub(crate) struct SessionCounters {
     messages: AtomicU64,

@@ -11,7 +11,7 @@ use crate::error::Error;
 /// How many free ports are tried for one that is free on every address of a name.
 const PORT_ATTEMPTS: usize = 16;
 
-/// Sockets with the addresses they really have, and the addresses that do not exist here.
+/// Sockets with the addresses that they really have, and the addresses that this machine lacks.
 #[derive(Debug)]
 pub(crate) struct Sockets<S> {
     pub(crate) bound: Vec<(SocketAddr, S)>,
@@ -143,7 +143,7 @@ fn require_one_host(address: SocketAddr) -> io::Result<()> {
     Err(io::Error::new(ErrorKind::InvalidInput, problem))
 }
 
-/// Returns whether `address` is the one of all hosts of a network. The system knows the networks: it lets a socket
+/// Returns whether `address` is a broadcast address of a network. The system knows the networks: it lets a socket
 /// connect to such an address only if broadcasting was asked for. A connect sends nothing.
 fn is_broadcast(address: SocketAddr) -> bool {
     let is_refused_without_broadcast = || {

@@ -1,4 +1,4 @@
-//! Errors of a loop that must go on: which concern one peer, and how long to rest after the others.
+//! The errors of a loop that must go on: which of them concern one peer, and how long to rest after the others.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Returns whether one connection, or what was sent to one peer, has failed, and not accepting or receiving itself.
+/// Returns whether an error is about one connection or one peer, and not about accepting or receiving itself.
 ///
 /// Every other error is taken for a lack of something: running out of descriptors has no [`ErrorKind`] of its own.
 pub(crate) fn concerns_one_peer(error: &io::Error) -> bool {
@@ -22,8 +22,8 @@ pub(crate) fn concerns_one_peer(error: &io::Error) -> bool {
     )
 }
 
-/// An episode of failures to accept or receive. Single successes in between belong to it: out of descriptors, each
-/// client that leaves lets one other in.
+/// An episode of failures to accept or receive. Single successes in between belong to it: while descriptors are
+/// exhausted, each client that leaves lets another one in.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     failures: u64,
@@ -52,7 +52,7 @@ impl Backoff {
         self.pauses = 0;
     }
 
-    /// Records a success. It ends an episode without a failure for as long as the longest pause: then the number of
+    /// Records a success. If the last failure is longer ago than the longest pause, the episode ends, and the number of
     /// its failures is returned.
     pub(crate) fn succeed(&mut self, now: Instant) -> Option<u64> {
         self.reset_pauses();

@@ -1,4 +1,4 @@
-//! Limits of the system that the configuration can run into, reported before a client runs into them.
+//! Limits of the system that the configuration can exceed. They are reported at the start, before a client meets them.
 //!
 //! They are read from `/proc`. Where there is none, nothing is reported.
 

@@ -28,7 +28,7 @@ pub(crate) fn bind(
     addresses::bind(names, &|address, only_v6| listen(address, only_v6, backlog, write_timeout))
 }
 
-/// One listening socket, and the address it really has.
+/// Opens a listening socket. Returns it with the address that it really has.
 fn listen(
     address: SocketAddr,
     only_v6: bool,
@@ -72,10 +72,16 @@ pub(crate) fn adopt(
     Ok(sockets)
 }
 
-/// Sets what accepted sockets inherit, which saves as many system calls for each connection.
+/// Sets the options that accepted sockets inherit, so that they need not be set for each connection.
 fn set_options(socket: &Socket, write_timeout: Option<Duration>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
+    // Urgent data stays in the stream (RFC 6093): nothing vanishes, and a telnet Synch is read where it was sent.
+    socket.set_out_of_band_inline(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL))?;
+    // The kernel keeps nothing for longer than that for a client that takes nothing, even when its session is over
+    // (RFC 5482).
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(write_timeout)?;
     socket.set_write_timeout(write_timeout)
 }
 
@@ -104,5 +110,7 @@ mod tests {
         assert!(accepted.nodelay().expect("readable"));
         assert!(SockRef::from(&accepted).keepalive().expect("readable"));
         assert_eq!(accepted.write_timeout().expect("readable"), limit);
+        #[cfg(target_os = "linux")]
+        assert_eq!(SockRef::from(&accepted).tcp_user_timeout().expect("readable"), limit);
     }
 }

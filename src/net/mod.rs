@@ -5,5 +5,6 @@ pub(crate) mod addresses;
 pub(crate) mod listener;
 pub(crate) mod backoff;
 pub(crate) mod limits;
+pub(crate) mod outgoing;
 pub(crate) mod per_peer;
 pub(crate) mod threads;

@@ -10,8 +10,8 @@ use crate::error::Error;
 /// How long a stopping server waits for sessions that were cut off, and for a thread that may be stuck.
 pub(crate) const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// A thread that may be stuck when the server stops, because the log is not read or nothing wakes it: its join has a
-/// time limit.
+/// A thread whose join has a time limit, because it may be stuck when the server stops: its log is not read, or nothing
+/// can wake it.
 pub(crate) struct LimitedThread {
     thread: JoinHandle<()>,
     ended: Receiver<()>,

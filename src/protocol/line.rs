@@ -4,8 +4,8 @@ use std::mem;
 
 use super::bye::is_bye;
 use super::decoder::Decoded;
-use super::telnet::{IAC, Meaning, Refused, Telnet};
-use super::{LF, find_break};
+use super::telnet::{HERE, IAC, Meaning, Refused, Telnet};
+use super::{CR, LF, NUL, find_break};
 
 /// The memory that is kept from one line to the next, in bytes: one long line must not cost its memory for the rest
 /// of the session.
@@ -18,6 +18,8 @@ pub(super) struct LineDecoder {
     is_special: bool,
     telnet: Telnet,
     refused: Refused,
+    /// The answer that was returned last.
+    reply: [u8; 3],
     max_line: usize,
     line: Vec<u8>,
     /// Whether `line` was handed out and must be cleared before the next byte.
@@ -25,13 +27,14 @@ pub(super) struct LineDecoder {
 }
 
 impl LineDecoder {
-    /// Lines of up to `max_line` bytes, without the line feed. `is_special`: telnet commands and `bye` mean
-    /// something.
+    /// Lines of up to `max_line` bytes, without the line feed. With `is_special`, telnet commands are removed and `bye`
+    /// is found.
     pub(super) fn new(max_line: usize, is_special: bool) -> Self {
         Self {
             is_special,
             telnet: Telnet::default(),
             refused: Refused::default(),
+            reply: [0; 3],
             max_line,
             line: Vec::new(),
             handed_out: false,
@@ -61,7 +64,7 @@ impl LineDecoder {
             self.line.shrink_to(KEPT_CAPACITY);
         }
         while let [byte, rest @ ..] = *input {
-            if self.telnet.is_data() {
+            if self.telnet.is_data() && !self.is_after_cr() {
                 let (run, rest) = input.split_at(find_break(input));
                 if !run.is_empty() {
                     if run.len() > self.max_line - self.line.len() {
@@ -78,14 +81,17 @@ impl LineDecoder {
                 Meaning::Pending | Meaning::Done => continue,
                 Meaning::Refuse(refusal) => {
                     if self.refused.first_time(refusal) {
-                        return Some(Decoded::Reply(refusal));
+                        self.reply = refusal;
+                        return Some(Decoded::Reply(&self.reply));
                     }
                     continue;
                 }
+                Meaning::AreYouThere => return Some(Decoded::Reply(HERE)),
                 Meaning::IacAndData => &[IAC, *byte],
                 Meaning::Data => &[*byte],
             };
-            let ends = data.last() == Some(&LF);
+            let ends = *byte == LF || (data == [NUL] && self.is_after_cr());
+            // The byte that ends a line does not count.
             if self.line.len() + data.len() - usize::from(ends) > self.max_line {
                 return Some(Decoded::TooLong);
             }
@@ -97,9 +103,19 @@ impl LineDecoder {
         None
     }
 
+    /// Returns whether a NUL would end the line now.
+    fn is_after_cr(&self) -> bool {
+        self.is_special && self.line.last() == Some(&CR)
+    }
+
+    /// Returns whether a line was begun and has no line feed yet.
+    pub(super) fn has_rest(&self) -> bool {
+        !self.handed_out && !self.line.is_empty()
+    }
+
     /// Returns what is left without a line feed at the end of the stream.
     pub(super) fn finish(&mut self) -> Option<Decoded<'_>> {
-        (!self.handed_out && !self.line.is_empty()).then(|| self.hand_out())
+        self.has_rest().then(|| self.hand_out())
     }
 
     fn hand_out(&mut self) -> Decoded<'_> {

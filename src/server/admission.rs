@@ -1,8 +1,8 @@
 //! Admission: how many clients are served, how many wait, and for how long.
 //!
-//! The pool's own queue has no bound, and its workers wait for each other there: each that takes a job wakes the
-//! next. So clients wait here, and so do the workers, each of which has one job of the pool for life. This module knows
-//! neither sockets nor the pool: it is generic over what waits, and it counts.
+//! Clients do not wait in the pool's own queue, because it has no bound, and because each worker that takes a job there
+//! has to wake the next. So clients and idle workers wait here, and each worker runs one job of the pool for as long as
+//! it lives. This module knows neither sockets nor the pool: it is generic over what waits, and it counts.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,8 +17,8 @@ pub(crate) struct Admission<T> {
     state: Mutex<State<T>>,
     /// Idle workers sleep here.
     sleep: Semaphore,
-    /// A place became free, or admission closed. Notified only if `State::watchers` says that a thread listens: it
-    /// happens at the end of every session, and each notification is a system call.
+    /// A place became free, or admission closed. Notified only if `State::watchers` says that a thread waits, because
+    /// places become free at the end of every session, and each notification is a system call.
     freed: Condvar,
     /// Wakes the reaper: `State::has_news` was set.
     news: Condvar,
@@ -28,13 +28,13 @@ pub(crate) struct Admission<T> {
 struct State<T> {
     waiting: VecDeque<(Instant, T)>,
     running: usize,
-    /// Workers that sleep, and how many of them were woken and do not run yet. One that then finds no client has lost it
-    /// to a worker that became free, and sleeps again.
+    /// Workers that sleep, and how many of them were woken and do not run yet. If a woken worker finds no client, a
+    /// worker that became free was faster, and it sleeps again.
     asleep: usize,
     woken: usize,
     /// Threads that sleep on `Admission::freed`.
     watchers: usize,
-    /// Clients that do not wait here yet because there is no place.
+    /// Clients that acceptors hold until there is a place for them here.
     placeless: usize,
     /// Workers that idle sessions were asked to give up and that are not free yet. Any worker that becomes free
     /// counts: it serves the client that waits just as well.
@@ -84,7 +84,7 @@ impl<T> Admission<T> {
         if state.running + state.waiting.len() > self.workers {
             self.wake_reaper(&mut state);
         }
-        // If all are busy, the first that becomes free looks for clients itself.
+        // If all workers are busy, the first that becomes free looks for clients by itself.
         let wakes = state.asleep > state.woken;
         state.woken += usize::from(wakes);
         drop(state);
@@ -154,8 +154,8 @@ impl<T> Admission<T> {
         !state.closed
     }
 
-    /// Takes out the client that has waited longest, if it has for longer than `limit`. Otherwise returns when it will
-    /// have.
+    /// Takes out the client that has waited longest, if it has waited for longer than `limit`. Otherwise returns the
+    /// time at which that will be so, if a client waits.
     pub(crate) fn take_overdue(&self, limit: Duration) -> Result<T, Option<Instant>> {
         let mut state = self.lock();
         let due = state.waiting.front().map(|(since, _)| *since + limit);
@@ -169,17 +169,17 @@ impl<T> Admission<T> {
         }
     }
 
-    /// Expects workers for all clients that wait and for which no worker is free or expected. Returns `None` if there
-    /// are none.
+    /// Counts a worker as expected for each waiting client for which none is free or expected yet. Returns `None` if
+    /// there is no such client.
     pub(crate) fn expect_workers(&self) -> Option<Expected<'_, T>> {
         let mut state = self.lock();
         let lacking = self.lacking(&state);
-        // Before sessions are asked for them: a worker may be free before the reaper gets any further, and counts.
+        // Before any session is asked, because a worker that becomes free in the meantime is one of those expected.
         state.expected += lacking;
         (lacking > 0).then(|| Expected { admission: self, workers: lacking })
     }
 
-    /// Returns whether clients wait for which no worker is free or expected.
+    /// Returns whether a client waits for which no worker is free or expected.
     pub(crate) fn lacks_workers(&self) -> bool {
         self.lacking(&self.lock()) > 0
     }
@@ -266,7 +266,7 @@ impl<T> Expected<'_, T> {
         self.workers
     }
 
-    /// So many sessions were asked: their workers stay expected.
+    /// Records that `sessions` sessions were asked to end: their workers stay expected.
     pub(crate) fn asked(&mut self, sessions: usize) {
         self.workers = self.workers.saturating_sub(sessions);
     }
@@ -275,7 +275,7 @@ impl<T> Expected<'_, T> {
 impl<T> Drop for Expected<'_, T> {
     fn drop(&mut self) {
         let mut state = self.admission.lock();
-        // Workers may have become free meanwhile and been taken for the expected ones.
+        // Workers may have become free in the meantime, and were counted as expected ones.
         state.expected = state.expected.saturating_sub(self.workers);
     }
 }

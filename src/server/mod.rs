@@ -18,7 +18,7 @@ mod sync;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use threadpool::ThreadPool;
@@ -32,16 +32,20 @@ use crate::config::ServerConfig;
 use crate::error::Error;
 use crate::events::{Event, EventLog, RefuseReason, Stats, Subscribers, Subscription};
 use crate::net::addresses::Sockets;
+use crate::net::outgoing::Outgoing;
 use crate::net::per_peer::PeerLimit;
 use crate::net::threads::{LAST_WAIT, LimitedThread, join, spawn};
 use crate::net::{limits, listener};
 use crate::service::Handler;
-use crate::session::{BusyPoll, LINGER, Linger, Session, linger, spare_threads};
+use crate::session::{BusyPoll, LINGER, Linger, Session, spare_threads};
 use crate::shutdown::ShutdownToken;
 
-/// How long the sessions of a stopping server have to read what has arrived, before those that wait for their clients
-/// count as idle; and how often that is checked.
+/// How often a stop looks for idle sessions. It first does so after this time, because until then a session that waits
+/// for its client may not have read yet what has arrived.
 const SETTLE: Duration = Duration::from_millis(100);
+
+/// How long the acknowledgement of what has arrived may take: 40 ms on Linux.
+const DELAYED_ACKNOWLEDGEMENT: Duration = Duration::from_millis(50);
 
 /// A server that listens and does not accept yet: the kernel holds the clients that connect.
 pub struct Server {
@@ -112,7 +116,8 @@ impl Server {
         let sleep = Semaphore::new()
             .map_err(|cause| Error::Workers { workers: config.workers, cause: cause.to_string() })?;
         let (sink, log) = EventLog::new(config.log_messages);
-        let (lingering, leaving) = Linger::new();
+        let linger = Arc::new(Linger::new(config.write_timeout));
+        let lingering = Arc::clone(&linger);
         let core = Arc::new(Core {
             admission: Arc::new(Admission::new(config.workers, config.max_pending, sleep)),
             peers: config.max_per_ip.map(|limit| Arc::new(PeerLimit::new(limit))),
@@ -122,7 +127,7 @@ impl Server {
             spare_threads: spare_threads(config.workers),
             factory,
             config,
-            linger: lingering,
+            linger,
             sink,
         });
         for warning in limits::warnings(&core.config) {
@@ -143,7 +148,7 @@ impl Server {
         let mut threads = Threads {
             acceptors: Vec::new(),
             reaper: None,
-            linger: spawn("hebra-linger", move || linger(&leaving))?,
+            linger: spawn("hebra-linger", move || lingering.run())?,
             log: LimitedThread::start("hebra-log", move || log.run(stats_interval, totals))?,
             core,
             pool,
@@ -306,7 +311,8 @@ impl Threads {
     /// The stop order. Each step needs the ones before it.
     fn stop(self, grace: Duration) -> ShutdownReport {
         let Self { core, pool, acceptors, reaper, linger, log } = self;
-        // 1. Every thread can see it, no client is admitted, and an acceptor that waits for a place is woken.
+        // 1. Every thread can see that the server stops. No client is admitted any more, and an acceptor that waits for
+        // a place is woken.
         core.token.trigger();
         let waiting = core.admission.close();
         // 2. The acceptors end and the listeners close.
@@ -320,42 +326,52 @@ impl Threads {
         for arrival in waiting {
             core.refuse(arrival, RefuseReason::Shutdown);
         }
-        // 3. Busy sessions answer what has arrived and end. Clients that are idle once that has settled are told the
-        // end; they close, or their sessions are ended.
+        // 3. Busy sessions answer what has arrived and end. Idle clients receive the end of the stream: their sessions
+        // end when the clients close, or are ended a little later.
         let sessions = core.registry.begin_drain();
         core.sink.send(Event::Draining { sessions });
         let began = Instant::now();
+        let undelivered_before = core.linger.undelivered();
+        let mut outgoing = Outgoing::default();
+        let left = || grace.saturating_sub(began.elapsed());
         let mut idle = false;
-        while !idle && began.elapsed() < grace {
-            idle = core.admission.wait_idle(SETTLE.min(grace.saturating_sub(began.elapsed())));
+        while !idle && !left().is_zero() {
+            idle = core.admission.wait_idle(SETTLE.min(left()));
             core.registry.half_close_idle();
             if began.elapsed() > SETTLE + LINGER {
-                core.registry.end_half_closed();
+                outgoing.refresh();
+                core.registry.end_half_closed(&outgoing);
             }
         }
-        // 4. The other sessions are cut off.
-        let mut cut_off = 0;
-        if !idle {
-            core.token.cut();
-            cut_off = core.registry.cut();
-            if cut_off > 0 {
-                core.sink.send(Event::CutOff { sessions: cut_off });
-            }
-            idle = core.admission.wait_idle(LAST_WAIT);
-        }
-        let stats = core.stats();
-        let report = ShutdownReport { cut_off, abandoned: stats.live, stats };
-        // 5. The pool ends. Its join has no time limit, so only an idle pool is joined.
+        // What was sent by sessions that have ended is on its way to their clients. A worker hands its connection over
+        // after it counts as idle, so the pool is joined first. That has no time limit, so only an idle pool is joined.
         if idle {
             pool.join();
         }
-        drop(pool);
-        // 6. The lingering and the logging thread end when their last sender is gone: this one, unless a handler still
-        // runs and holds another.
-        drop(core);
-        if idle {
-            join(linger);
+        core.linger.wait_empty(left());
+        // 4. The other sessions are cut off, and what lingers is closed.
+        let mut cut_off = 0;
+        if !idle {
+            core.token.cut();
+            thread::sleep(DELAYED_ACKNOWLEDGEMENT);
+            outgoing.read();
+            cut_off = core.registry.cut(&outgoing);
         }
+        core.linger.finish();
+        join(linger);
+        if !idle && core.admission.wait_idle(LAST_WAIT) {
+            pool.join();
+        }
+        cut_off += core.linger.undelivered() - undelivered_before;
+        if cut_off > 0 {
+            core.sink.send(Event::CutOff { sessions: cut_off });
+        }
+        let stats = core.stats();
+        let report = ShutdownReport { cut_off, abandoned: stats.live, stats };
+        drop(pool);
+        // 5. The logging thread ends when its last sender is gone: this one, unless a handler still runs and holds
+        // another.
+        drop(core);
         log.end();
         report
     }

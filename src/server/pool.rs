@@ -21,8 +21,8 @@ pub(crate) fn start(workers: usize, stack_size: usize) -> Result<ThreadPool, Err
             "each needs {MAPPINGS_PER_THREAD} memory mappings, and vm.max_map_count is {limit}"
         )));
     }
-    // The pool unwraps the result of each spawn. The unwinding drops its half of the job channel, which ends the
-    // threads that were started.
+    // The pool unwraps the result of each spawn, so a refusal is a panic. The unwinding drops the pool's half of the
+    // job channel, which ends the threads that were started.
     catch_unwind(|| {
         threadpool::Builder::new()
             .num_threads(workers)

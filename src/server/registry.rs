@@ -1,4 +1,4 @@
-//! The sessions of a server, and the counts of all that ever were.
+//! The live sessions of a server, and the totals of all that it ever had.
 
 use std::collections::BTreeMap;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::events::{CloseReason, Stats};
-use crate::session::{Session, nanos};
+use crate::net::outgoing::Outgoing;
+use crate::session::{Session, is_delivered, nanos};
 
 /// All sessions that are on a worker, and the totals of those that have ended.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    /// Where the times of this server begin. They are nanoseconds since then.
+    /// The times of this server are nanoseconds since then.
     epoch: Instant,
     max_outgoing: usize,
     sessions: Mutex<Sessions>,
@@ -92,13 +93,13 @@ impl Registry {
                 earliest = earliest.min(since);
                 break;
             }
-            // One whose message waits for its worker is not idle.
+            // A session whose message has arrived is not idle, even if its worker does not run yet.
             ended += usize::from(session.end_if_idle(reason));
         }
         (ended, self.epoch + Duration::from_nanos(earliest) + limit)
     }
 
-    /// Asks all sessions that are older than `limit` to end. Returns when the next one will be.
+    /// Asks all sessions that are older than `limit` to end. Returns the time at which the next one will be that old.
     pub(crate) fn end_expired(&self, limit: Duration) -> Instant {
         let sessions = self.lock();
         let old = self.now().saturating_sub(nanos(limit));
@@ -135,23 +136,26 @@ impl Registry {
         sessions.live.len()
     }
 
-    /// Tells the end to clients to which nothing is owed: they close, and their sessions end.
+    /// Sends the end of the stream to the clients that are owed nothing. When they close, their sessions end.
     pub(crate) fn half_close_idle(&self) {
         for session in self.lock().live.values() {
             session.half_close_if_idle();
         }
     }
 
-    /// Ends the sessions whose client was told the end and does not close.
-    pub(crate) fn end_half_closed(&self) {
-        for session in self.lock().live.values().filter(|session| session.state.is_ended()) {
-            session.shut(Shutdown::Read);
+    /// Ends the sessions whose client was told the end, has received everything and does not close.
+    pub(crate) fn end_half_closed(&self, outgoing: &Outgoing) {
+        let sessions = self.lock();
+        for session in sessions.live.values().filter(|session| session.state.is_ended()) {
+            if is_delivered(session, outgoing) {
+                session.shut(Shutdown::Read);
+            }
         }
     }
 
-    /// Ends all sessions. Returns how many still owed their clients something.
-    pub(crate) fn cut(&self) -> usize {
-        self.lock().live.values().filter(|session| session.cut()).count()
+    /// Ends all sessions. Returns how many have clients that had not received everything.
+    pub(crate) fn cut(&self, outgoing: &Outgoing) -> usize {
+        self.lock().live.values().filter(|session| session.cut(outgoing)).count()
     }
 
     /// Returns what the registry knows of the server's totals.
@@ -226,7 +230,7 @@ mod tests {
         let registry = Registry::new(0);
         let registered = registry.register(registry.number(peer), stream);
         let session = registered.session();
-        session.state.begin_wait();
+        session.state.begin_wait().expect("no reason was given");
         let mut socket = session.socket().expect("it has one");
         client.write_all(b"x").expect("it is sent");
         assert_eq!(socket.peek(&mut [0]).expect("it arrives"), 1);
@@ -255,7 +259,7 @@ mod tests {
             .collect();
         // The last one is busy, and the others began to wait in reverse order.
         for registered in sessions[..3].iter().rev() {
-            registered.session().state.begin_wait();
+            registered.session().state.begin_wait().expect("no reason was given");
             thread::sleep(2 * LIMIT);
         }
         let reasons = || sessions.iter().map(|one| one.session().state.reason()).collect::<Vec<_>>();

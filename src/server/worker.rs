@@ -13,12 +13,10 @@ use super::admission::{Admission, Admitted, Permit};
 use super::registry::{Registered, Registry};
 use crate::client::Client;
 use crate::config::{ServerConfig, WhenFull};
-use crate::events::{CloseReason, Closing, Event, EventSink, Excerpt, LogCounts, RefuseReason, Stats};
+use crate::events::{CloseReason, Event, EventSink, Excerpt, LogCounts, RefuseReason, Stats};
 use crate::net::per_peer::{PeerLimit, PeerPlace};
 use crate::service::Handler;
-use crate::session::{
-    BusyPoll, ClientThread, Linger, PolledStream, Session, Slots, SocketStream, close, linger_here, run_with_writer,
-};
+use crate::session::{BusyPoll, ClientThread, Linger, PolledStream, Session, Slots, SocketStream, run_with_writer};
 use crate::shutdown::ShutdownToken;
 
 /// Makes a session's handler.
@@ -42,7 +40,7 @@ pub(crate) struct Core {
     pub(crate) peers: Option<Arc<PeerLimit>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) token: ShutdownToken,
-    pub(crate) linger: Linger,
+    pub(crate) linger: Arc<Linger>,
     pub(crate) sink: EventSink<Event>,
     pub(crate) busy_poll: Option<BusyPoll>,
     /// How many writers may be started.
@@ -50,8 +48,8 @@ pub(crate) struct Core {
 }
 
 impl Core {
-    /// Admits or refuses an accepted connection. Runs on an acceptor. Blocks only if arrivals are to wait in the
-    /// kernel.
+    /// Admits or refuses an accepted connection. Runs on an acceptor. Blocks only with [`WhenFull::Wait`], until there
+    /// is a place.
     pub(crate) fn arrive(&self, stream: TcpStream, peer: SocketAddr) {
         let client = self.registry.number(peer);
         let mut arrival = Arrival { client, stream, place: None };
@@ -74,27 +72,25 @@ impl Core {
         }
     }
 
-    /// Refuses a client with one line and a clean close. Never blocks: nothing was sent on this connection before, so
-    /// the line fits the socket's buffer.
+    /// Refuses a client with one line and a clean close. Never blocks.
     pub(crate) fn refuse(&self, Arrival { client, stream, place: _place }: Arrival, reason: RefuseReason) {
         self.registry.count_refused();
         self.sink.send(Event::Refused { client, reason });
-        // If the client is gone already, the line is not missed.
-        let _: io::Result<()> = (&stream).write_all(format!("busy: {reason}\r\n").as_bytes());
-        close(self.registry.session(client, stream), Closing::Lingering, &self.linger);
+        self.linger.refuse(self.registry.session(client, stream), &format!("busy: {reason}\r\n"));
     }
 
     /// A worker: serves one client after the other until admission closes.
     ///
-    /// What is done before and after the conversation is not inlined here, see [`converse`](Self::converse).
+    /// What comes before and after the conversation is not inlined here, for the reason that
+    /// [`converse`](Self::converse) gives.
     pub(crate) fn work(&self) {
         while let Some((registered, place, permit)) = self.take_up() {
             let serve = || {
                 let reason = self.serve(registered.session());
                 self.end(registered, (place, permit), reason);
             };
-            // A panic is caught where it costs its session only, unless dropping what it carries panics again. Then it
-            // gets here and is not dropped a third time: no client can take a worker away.
+            // `serve` catches a panic. If dropping what that panic carries panics too, the second panic ends here, and
+            // what it carries is leaked, because dropping that could end the worker.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(serve)) {
                 mem::forget(panic);
             }
@@ -127,13 +123,13 @@ impl Core {
 
     /// Runs the conversation.
     ///
-    /// Its frames and those above it are all that thousands of sessions keep of their stacks: with the read buffer and
-    /// what a message needs they fit a page of 4 KiB, and seldom calls are kept out of them (ARCHITECTURE.md, *The stack
-    /// page*).
+    /// While thousands of sessions wait for their clients, each keeps these frames and those above them on its stack.
+    /// With the read buffer and the calls of a message they fit a page of 4 KiB, because rare calls are kept out of
+    /// them (ARCHITECTURE.md, *The stack page*).
     #[inline(never)]
     fn converse(&self, session: &Session) -> CloseReason {
-        // The write timeout is inherited from the listener. Reads have no timeout, except after a flood: the kernel
-        // would start and stop a timer at each read, and the reaper ends sessions that are idle for too long.
+        // The write timeout is inherited from the listener. Reads have no timeout, because the kernel would start and
+        // stop a timer at each read, and the reaper ends idle sessions. Only a session that holds much memory sets one.
         let handler = (self.factory)(session);
         if let Some(outbox) = session.outbox() {
             let slot = self.spare_threads.take();
@@ -168,9 +164,8 @@ impl Core {
             bytes_out: totals.bytes_out,
             duration,
         });
-        linger_here(&session, reason);
         drop(places);
-        close(session, reason.closing(), &self.linger);
+        self.linger.close(session, reason.closing());
     }
 
     pub(crate) fn stats(&self) -> Stats {

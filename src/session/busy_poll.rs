@@ -20,7 +20,7 @@ const SHORT: u32 = 4;
 const LEAST_SHORT_WAITS: u32 = 16;
 const MOST_SHORT_WAITS: u32 = 4096;
 
-/// What the sessions of a server share: how long one polls for a message, and how many may poll at once.
+/// What the sessions of a server share: how long a session polls for a message, and how many may poll at once.
 #[derive(Debug)]
 pub(crate) struct BusyPoll {
     window: Duration,
@@ -39,7 +39,7 @@ impl BusyPoll {
 pub(crate) struct PolledStream<'a> {
     socket: SocketStream<'a>,
     shared: &'a BusyPoll,
-    /// While it polls, and its socket does not block.
+    /// Held while the session polls. Its socket does not block then.
     core: Option<Slot<'a>>,
     short_waits: u32,
     /// Short waits that make it poll.
@@ -65,7 +65,7 @@ impl<'a> PolledStream<'a> {
         }
     }
 
-    /// Waits for the client in a sleep, and begins to poll if it has answered quickly for a while.
+    /// Sleeps until the client sends, and begins to poll if it has answered quickly for a while.
     fn sleep(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.socket.read(buffer)?;
         if self.socket.session().state.waited() > self.shared.window * SHORT {
@@ -116,7 +116,7 @@ impl Write for PolledStream<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self.socket.write(bytes) {
             Err(error) if self.polls() && error.kind() == ErrorKind::WouldBlock => {
-                // For a client that does not read, the worker sleeps.
+                // The client does not read, so the worker sleeps until it does.
                 self.stop_polling();
                 self.socket.write(bytes)
             }
@@ -165,7 +165,7 @@ mod tests {
     fn read(stream: &mut PolledStream<'_>, mut client: &TcpStream, count: u32) {
         for _ in 0..count {
             client.write_all(b"x").expect("it is sent");
-            let since = stream.socket.session().state.begin_wait();
+            let since = stream.socket.session().state.begin_wait().expect("no reason was given");
             assert_eq!(stream.read(&mut [0; 8]).expect("it arrived"), 1);
             assert_eq!(stream.socket.session().state.end_wait(since), Ok(()));
         }

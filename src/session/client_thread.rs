@@ -76,17 +76,28 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
         let mut releases_memory = false;
         let mut step = replies.open(&mut handler);
         loop {
+            if step == Err(CloseReason::Shutdown)
+                && let Some(rest) = decoder.finish()
+            {
+                step = replies.handle(rest, &mut handler).and(step);
+            }
             if let Err(reason) = replies.send_gathered().and(step) {
                 replies.say_farewell(&mut handler, reason, decoder.max_line());
                 handler.closed(reason);
                 return reason;
             }
-            let idle_since = session.state.begin_wait();
+            let idle_since = match session.state.begin_wait() {
+                Ok(time) => time,
+                Err(reason) => {
+                    step = Err(reason);
+                    continue;
+                }
+            };
             let read = loop {
                 match replies.stream.read(buffer.bytes()) {
                     // The client is as idle as before.
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                    // While the server stops, the timeout is another.
+                    // While the server stops, a timeout means that nothing more has arrived.
                     Err(error) if releases_memory && unread_at_stop.is_none() && is_timeout(&error) => {
                         buffer.release_memory();
                         decoder.release_memory();
@@ -110,6 +121,9 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                         if token.is_set() { drain(session, &mut unread_at_stop, count, is_full) } else { Ok(()) }
                     });
                     buffer.adapt(count);
+                    if framing.gathers_replies() {
+                        session.state.set_owes_rest(decoder.has_rest());
+                    }
                     let memory = buffer.memory().max(decoder.memory()).max(replies.memory());
                     if (memory > IDLE_MEMORY) != releases_memory && unread_at_stop.is_none() {
                         releases_memory = session.limit_silence(!releases_memory);
@@ -134,7 +148,7 @@ fn take<S: Write>(
     while let Some(decoded) = decoder.next(&mut read) {
         replies.handle(decoded, handler)?;
     }
-    replies.session.state.reason().map_or(Ok(()), Err)
+    Ok(())
 }
 
 /// Handles the end of the stream: the client has closed its side, or the read side was shut to end the session.
@@ -159,12 +173,12 @@ fn end_of_stream<S: Write>(
 /// does until it has answered everything that had arrived before the stop.
 fn drain(session: &Session, unread: &mut Option<usize>, count: usize, is_full: bool) -> Result<(), CloseReason> {
     match unread {
-        // This read may be from before the stop, and more may have been there then.
+        // This read may have begun before the stop, and may have left something unread.
         None => {
             *unread = Some(session.read_what_has_arrived());
             Ok(())
         }
-        // A read that was not full has left nothing behind.
+        // A read that did not fill its buffer has left nothing behind.
         Some(left) if is_full && *left > count => {
             *left -= count;
             Ok(())

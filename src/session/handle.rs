@@ -75,7 +75,8 @@ impl ClientHandle {
     /// The session has not ended when this returns; [`Handler::closed`](crate::Handler::closed) tells.
     pub fn close(&self) {
         if let Some(session) = self.session.upgrade() {
-            session.state.end(CloseReason::ServiceClosed);
+            // The writer wakes the worker when it has sent what was pushed.
+            session.state.give_reason(CloseReason::ServiceClosed);
         }
         self.outbox.close();
     }

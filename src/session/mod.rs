@@ -15,19 +15,21 @@ mod closing;
 mod slots;
 
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::net::{Shutdown, TcpStream};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
 use crate::client::Client;
 use crate::events::{CloseReason, SessionCounters};
+use crate::net::outgoing::Outgoing;
 
 pub(crate) use busy_poll::{BusyPoll, PolledStream};
 pub use client_thread::ClientThread;
-pub(crate) use closing::{LINGER, Linger, close, linger, linger_here};
+pub(crate) use closing::{LINGER, Linger, is_delivered};
 pub use handle::{ClientHandle, PushError};
 pub(crate) use outbox::Outbox;
 pub(crate) use slots::Slots;
@@ -38,8 +40,8 @@ pub(crate) use writer::{run_with_writer, spare_threads};
 
 /// The send buffer of a session that is being ended or pushed to, in bytes.
 ///
-/// It holds more than one full segment of the loopback device, which is 64 KiB: from a smaller one the receiver gets
-/// less, waits 40 ms before it acknowledges that, and the sender waits as long.
+/// It holds more than one full segment of the loopback device, which is 64 KiB. From a smaller buffer the receiver gets
+/// less than a segment, delays its acknowledgement by 40 ms, and the sender waits that long.
 const SMALL_SEND_BUFFER: usize = 64 * 1024;
 
 /// How long a client that has sent much may be idle before the memory for it is released.
@@ -49,7 +51,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 ///
 /// All threads share this one value, and so the one descriptor of the connection.
 ///
-/// What each message touches comes first, within 64 bytes.
+/// The fields that each message touches come first, within 64 bytes.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Session {
@@ -61,6 +63,11 @@ pub struct Session {
     /// What is pushed to the client, if its service pushes.
     outbox: OnceLock<Arc<Outbox>>,
     max_outgoing: usize,
+    /// What the conversation could not send without waiting: the end of a farewell line.
+    unsent: Mutex<Vec<u8>>,
+    is_read_shut: AtomicBool,
+    /// Whether it was counted as a session whose client may not have received everything.
+    is_cut: AtomicBool,
     this: Weak<Session>,
 }
 
@@ -83,6 +90,9 @@ impl Session {
             client,
             outbox: OnceLock::new(),
             max_outgoing,
+            unsent: Mutex::default(),
+            is_read_shut: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
             this: Weak::clone(this),
         })
     }
@@ -95,10 +105,10 @@ impl Session {
 
     /// Returns a handle with which any thread can push to the client.
     ///
-    /// A session that was asked for one has a second thread, which sends what is pushed to the client and what its
-    /// handler answers, in the order of the calls; but a push may come between the parts of a long answer, and in the
-    /// line framings before the answers to other lines that arrived with the last one. Ask only if the service pushes,
-    /// and before the factory returns: later the second thread is not started any more.
+    /// A session with a handle has a second thread. It sends pushes and answers in the order of the calls, except that
+    /// a push may come between the parts of a long answer, and in the line framings before the answers to other lines
+    /// of the same read. Call this only if the service pushes, and before the factory returns: that is when the second
+    /// thread is started.
     #[must_use]
     pub fn handle(&self) -> ClientHandle {
         let outbox = self.outbox.get_or_init(|| {
@@ -123,7 +133,7 @@ impl Session {
         self.socket().map(SockRef::from)
     }
 
-    /// Returns whether something has arrived that was not read, as far as the system tells without waiting.
+    /// Returns whether something has arrived and was not read yet, as far as the system tells without waiting.
     fn has_unread(&self) -> bool {
         const MSG_PEEK: i32 = 0x2;
         const MSG_DONTWAIT: i32 = 0x40;
@@ -138,7 +148,7 @@ impl Session {
 
     /// Ends the session if its worker waits for the client and nothing has arrived. Returns whether it did.
     pub(crate) fn end_if_idle(&self, reason: CloseReason) -> bool {
-        // A worker that waits although something has arrived has not come to run yet.
+        // If something has arrived, the worker is about to run, although it still counts as waiting.
         let ended = !self.has_unread() && self.state.end_if_idle(reason);
         if ended {
             self.shut(Shutdown::Read);
@@ -147,11 +157,13 @@ impl Session {
     }
 
     /// Ends the session of a stopping server if it is idle, by telling the client the end: the client closes its side
-    /// in turn, which ends the worker's read. Returns whether the session owes its client nothing.
+    /// in turn, which ends the worker's read. A line that was begun is answered first. Returns whether the session owes
+    /// its client nothing.
     pub(crate) fn half_close_if_idle(&self) -> bool {
         if !self.has_unread() && self.state.end_if_idle(CloseReason::Shutdown) {
             match self.outbox() {
                 Some(outbox) => outbox.close(),
+                None if self.state.owes_rest() => self.shut(Shutdown::Read),
                 None => self.shut(Shutdown::Write),
             }
         }
@@ -160,24 +172,33 @@ impl Session {
 
     /// Asks the session to end: after its current message, or now if its worker waits for the client.
     pub(crate) fn end(&self, reason: CloseReason) {
-        self.state.end(reason);
-        self.shut(Shutdown::Read);
+        if self.state.end(reason) {
+            self.shut(Shutdown::Read);
+        }
     }
 
     /// Ends the session at once: neither its worker nor its writer waits for the client any more.
     pub(crate) fn break_off(&self, reason: CloseReason) {
-        self.state.end(reason);
+        self.state.give_reason(reason);
         self.shut(Shutdown::Both);
     }
 
-    /// Ends the session of a stopping server whose drain is over. Returns whether it still owed its client something.
-    pub(crate) fn cut(&self) -> bool {
-        let owes = !self.half_close_if_idle() || self.outbox().is_some_and(|outbox| !outbox.is_sent());
+    /// Ends the session of a stopping server whose drain is over. Returns whether its client had not received
+    /// everything, as far as `outgoing` tells.
+    pub(crate) fn cut(&self, outgoing: &Outgoing) -> bool {
+        let owes = !self.half_close_if_idle()
+            || self.outbox().is_some_and(|outbox| !outbox.is_sent())
+            || !is_delivered(self, outgoing);
         self.shut(if owes { Shutdown::Both } else { Shutdown::Read });
-        owes
+        owes && self.is_first_cut()
     }
 
-    /// Lets little wait in the kernel: for a session that sends its last replies, or that is pushed to.
+    /// Returns whether this is the first call, so that the session is counted once.
+    fn is_first_cut(&self) -> bool {
+        !self.is_cut.swap(true, Relaxed)
+    }
+
+    /// Lets only a little wait in the kernel, for a session that sends its last replies or that is pushed to.
     ///
     /// With megabytes of send buffer, replies to a slow reader would count as sent and could be lost with the
     /// connection. With a small one a write waits until what was sent before has arrived.
@@ -187,8 +208,8 @@ impl Session {
         }
     }
 
-    /// Makes a read time out when the client has been idle for a while, so that its worker can release memory; or
-    /// makes it wait as long as it takes. Returns whether reads time out.
+    /// Sets a read timeout of [`SILENCE`], so that the worker can release memory, or removes it. Returns whether reads
+    /// time out.
     fn limit_silence(&self, limited: bool) -> bool {
         let limit = limited.then_some(SILENCE);
         self.socket().is_some_and(|socket| socket.set_read_timeout(limit).is_ok() == limited)
@@ -213,8 +234,24 @@ impl Session {
         }
     }
 
+    /// Keeps bytes that are sent when the connection is closed.
+    fn keep_unsent(&self, bytes: &[u8]) {
+        self.unsent.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+    }
+
+    fn take_unsent(&self) -> Vec<u8> {
+        mem::take(&mut self.unsent.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_read_shut(&self) -> bool {
+        self.is_read_shut.load(Relaxed)
+    }
+
     /// Shuts one or both directions. A connection that the peer has reset cannot be shut, and need not be.
     pub(crate) fn shut(&self, how: Shutdown) {
+        if how != Shutdown::Write {
+            self.is_read_shut.store(true, Relaxed);
+        }
         if let Some(socket) = self.socket() {
             let _: io::Result<()> = socket.shutdown(how);
         }
@@ -222,7 +259,7 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Handles may outlive the session, even one that ended before its writer was started.
+    /// Closes the queue, because handles may outlive the session, even if its writer was never started.
     fn drop(&mut self) {
         if let Some(outbox) = self.outbox() {
             outbox.end();

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use super::PushError;
 
-/// How long the writer gathers pushes after it has sent. A client that receives little receives it at once; one in a
-/// busy room gets many lines with one system call, without which two cores send a tenth as many.
+/// How long the writer gathers pushes after it has sent. A client that receives little gets it at once. One in a busy
+/// room gets many lines with one system call: with a call for each, two cores send a tenth as many.
 const GATHERING: Duration = Duration::from_millis(10);
 
 /// Bytes of memory that the writer keeps from one batch to the next: one burst must not cost its memory for the rest
@@ -42,10 +42,8 @@ struct State {
     urgent: bool,
     /// Nothing more is queued.
     closed: bool,
-    /// The writer shuts the write side when it has sent what is queued.
-    shuts: bool,
-    /// The session has ended.
-    ended: bool,
+    /// The writer ends the session when it has sent what is queued.
+    ends_session: bool,
     /// Why the writer has given up.
     failure: Option<ErrorKind>,
     /// The worker does not wait for room any more.
@@ -81,7 +79,7 @@ impl Outbox {
             state.closed = true;
             return Err(PushError::TooSlow);
         }
-        state.queue.extend_from_slice(bytes);
+        self.append(&mut state, bytes);
         if state.writer == Writer::Idle || self.is_half_full(&state) {
             self.wake_writer(&mut state);
         }
@@ -106,7 +104,7 @@ impl Outbox {
             }
             let count = bytes.len().min(self.half().saturating_sub(state.queue.len()));
             if count > 0 {
-                state.queue.extend_from_slice(&bytes[..count]);
+                self.append(&mut state, &bytes[..count]);
                 state.urgent = true;
                 self.wake_writer(&mut state);
                 return Ok(count);
@@ -118,21 +116,29 @@ impl Outbox {
         }
     }
 
+    /// Appends to the queue, whose memory grows by doubling but never over the bound.
+    fn append(&self, state: &mut State, bytes: &[u8]) {
+        let needed = state.queue.len() + bytes.len();
+        if needed > state.queue.capacity() {
+            let capacity = needed.max(self.bound.min(2 * state.queue.capacity()));
+            state.queue.reserve_exact(capacity - state.queue.len());
+        }
+        state.queue.extend_from_slice(bytes);
+    }
+
     /// Makes [`Outbox::write`] fail instead of waiting for room.
     pub(crate) fn write_what_fits(&self) {
         self.lock().impatient = true;
     }
 
-    /// Closes the queue. The writer shuts the write side when it has sent what is queued.
+    /// Closes the queue. The writer ends the session when it has sent what is queued.
     pub(crate) fn close(&self) {
-        self.change(|state| state.shuts |= !state.closed);
+        self.change(|state| state.ends_session |= !state.closed);
     }
 
     /// Closes the queue, because the session has ended. What is queued is still sent.
     pub(crate) fn end(&self) {
-        self.change(|state| state.ended = true);
-        // The writer may be waiting for this, whatever it was told before.
-        self.filled.notify_one();
+        self.change(|_| ());
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -141,14 +147,6 @@ impl Outbox {
         state.closed = true;
         self.wake_writer(&mut state);
         self.wake_worker(&mut state);
-    }
-
-    /// Blocks the writer until the session has ended. Returns `false` on timeout.
-    pub(crate) fn wait_ended(&self, limit: Duration) -> bool {
-        let mut state = self.lock();
-        state.writer = Writer::Idle;
-        let waited = self.filled.wait_timeout_while(state, limit, |state| !state.ended);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Waits until the queue is sent or has failed. Returns `false` on timeout.
@@ -181,7 +179,7 @@ impl Outbox {
     }
 
     /// Sends what is queued until the queue is closed, batch by batch with `send`. Runs on the writer. Returns whether
-    /// it must shut the write side.
+    /// it must end the session.
     ///
     /// # Errors
     ///
@@ -195,7 +193,7 @@ impl Outbox {
             self.wake_worker(&mut state);
             while state.queue.is_empty() {
                 if state.closed {
-                    return Ok(state.shuts);
+                    return Ok(state.ends_session);
                 }
                 state.writer = Writer::Idle;
                 state = self.filled.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -282,28 +280,28 @@ mod tests {
         assert_eq!(outbox.push(b"9"), Err(PushError::TooSlow));
         assert_eq!(outbox.push(b""), Err(PushError::Closed));
         let mut sent = Vec::new();
-        let shuts = outbox.run(|batch| {
+        let ends_session = outbox.run(|batch| {
             sent.extend_from_slice(batch);
             Ok(())
         });
-        assert!(shuts.is_ok_and(|shuts| !shuts));
+        assert!(ends_session.is_ok_and(|ends_session| !ends_session));
         assert_eq!(sent, b"12345678");
         assert!(outbox.wait_sent(None));
     }
 
     #[test]
-    fn the_write_side_is_shut_after_what_is_queued_unless_the_session_has_ended() {
+    fn the_session_is_ended_after_what_is_queued_unless_it_has_ended() {
         for (end, expected) in [(Outbox::close as fn(&Outbox), true), (Outbox::end, false)] {
             let outbox = Outbox::new(8);
             assert_eq!(outbox.push(b"hello"), Ok(()));
             end(&outbox);
             outbox.close();
             let mut sent = 0;
-            let shuts = outbox.run(|batch| {
+            let ends_session = outbox.run(|batch| {
                 sent += batch.len();
                 Ok(())
             });
-            assert_eq!((sent, shuts.ok()), (5, Some(expected)));
+            assert_eq!((sent, ends_session.ok()), (5, Some(expected)));
         }
     }
 
@@ -322,11 +320,11 @@ mod tests {
                 assert!(outbox.wait_sent(None));
                 outbox.end();
             });
-            let shuts = outbox.run(|batch| {
+            let ends_session = outbox.run(|batch| {
                 sent.extend_from_slice(batch);
                 Ok(())
             });
-            assert!(shuts.is_ok_and(|shuts| !shuts));
+            assert!(ends_session.is_ok_and(|ends_session| !ends_session));
         });
         assert_eq!(sent, [b'x'; 1000]);
     }

@@ -15,7 +15,7 @@ const SMALL_READS: u32 = 8;
 /// The buffer of one session. Reads of one size do not allocate once it has settled.
 #[derive(Debug)]
 pub(crate) struct ReadBuffer {
-    /// Part of the session's stack frame: it fills the page of which the frames above need the rest.
+    /// Part of the session's stack frame (ARCHITECTURE.md, *The stack page*).
     first: [u8; LEAST],
     /// Empty while `first` is large enough.
     grown: Vec<u8>,

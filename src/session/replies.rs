@@ -70,7 +70,7 @@ impl<'a, S: Write> Replies<'a, S> {
     pub(crate) fn handle(&mut self, decoded: Decoded<'_>, handler: &mut impl Handler) -> Result<(), CloseReason> {
         match decoded {
             Decoded::Message(message) => self.answer(message, handler),
-            Decoded::Reply(reply) => self.gather(|gathered| gathered.extend(reply)),
+            Decoded::Reply(reply) => self.gather(|gathered| gathered.extend_from_slice(reply)),
             Decoded::Bye => Err(CloseReason::Bye),
             Decoded::TooLong => Err(CloseReason::LineTooLong),
         }
@@ -81,7 +81,8 @@ impl<'a, S: Write> Replies<'a, S> {
     fn answer(&mut self, message: &[u8], handler: &mut impl Handler) -> Result<(), CloseReason> {
         let client = self.session.client();
         self.sink.sample(|| Event::Message { client, excerpt: Excerpt::new(message) });
-        // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
+        // Counted after the event is sent: when the logging thread sees the count, the event is in the channel or was
+        // dropped.
         self.session.counters.add_message();
         self.answered = self.gathered.as_ref().map_or(0, Vec::len);
         let next = handler.message(message, self);
@@ -130,6 +131,8 @@ impl<'a, S: Write> Replies<'a, S> {
         match error.kind() {
             _ if self.token.is_cutting() => CloseReason::CutOff,
             _ if is_timeout(error) => timeout,
+            // The kernel has given the client up before the socket's own timeout came.
+            ErrorKind::TimedOut if timeout == CloseReason::WriteTimeout => timeout,
             // The connection may have been shut down on purpose, and this is how the worker notices.
             kind => match self.session.state.reason() {
                 Some(reason @ (CloseReason::TooSlow | CloseReason::WriteTimeout | CloseReason::ServiceClosed)) => {
@@ -183,10 +186,13 @@ impl<'a, S: Write> Replies<'a, S> {
             return;
         }
         if let Some(line) = handler.farewell(reason, reason.farewell(max_line)) {
-            // A client that has not read its replies is not waited for, because its worker may be needed. If it
-            // cannot be told, the reason stays the same.
+            // A client that has not read its replies is not waited for, because its worker may be needed: what does not
+            // fit is sent when the connection is closed.
             self.session.write_what_fits();
-            let _: Result<(), CloseReason> = self.send(format!("{line}\r\n").as_bytes());
+            let line = format!("{line}\r\n");
+            let unsent = write_some(&mut self.stream, line.as_bytes());
+            self.session.counters.add_out(unsent.len());
+            self.session.keep_unsent(unsent);
         }
     }
 }
@@ -231,8 +237,8 @@ impl<S: Write> Write for Replies<'_, S> {
     }
 }
 
-/// What a socket's timeout looks like. The library knows it only here: it is `WouldBlock` on Unix, where `TimedOut`
-/// is a connection whose peer has stopped answering, and `TimedOut` on Windows.
+/// The kind of error by which a socket reports its timeout, which only this file knows. On Windows it is `TimedOut`; on
+/// Unix it is `WouldBlock`, and `TimedOut` means that the peer has stopped answering.
 const TIMEOUT: ErrorKind = if cfg!(windows) { ErrorKind::TimedOut } else { ErrorKind::WouldBlock };
 
 /// Returns whether a socket's timeout has ended a read or a write.
@@ -241,12 +247,25 @@ pub(crate) fn is_timeout(error: &io::Error) -> bool {
 }
 
 /// Writes all of `bytes`, in one system call unless the client is slow. A write that takes only a part is continued
-/// unless it `is_late`, which is reported as a timeout.
+/// unless it `is_late` twice in a row, which is reported as a timeout.
 pub(crate) fn write_whole(stream: &mut impl Write, bytes: &[u8], is_late: impl Fn() -> bool) -> io::Result<()> {
     match stream.write(bytes) {
         Ok(count) if count == bytes.len() => Ok(()),
         begun => write_rest(stream, bytes, begun, is_late),
     }
+}
+
+/// Writes what fits. Returns the rest, or nothing if the stream is broken.
+fn write_some<'a>(stream: &mut impl Write, mut bytes: &'a [u8]) -> &'a [u8] {
+    while !bytes.is_empty() {
+        match stream.write(bytes) {
+            Ok(count @ 1..) => bytes = &bytes[count..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if is_timeout(&error) => return bytes,
+            Ok(0) | Err(_) => return &[],
+        }
+    }
+    bytes
 }
 
 /// Continues a write that has `begun` and did not take all of `bytes`.
@@ -258,6 +277,7 @@ fn write_rest(
     is_late: impl Fn() -> bool,
 ) -> io::Result<()> {
     let mut written = begun;
+    let mut was_late = false;
     loop {
         match written {
             Ok(0) => return Err(ErrorKind::WriteZero.into()),
@@ -267,8 +287,8 @@ fn write_rest(
                     return Ok(());
                 }
                 // A write returns short when the socket's timeout ends it, and when the process is stopped and
-                // continued.
-                if is_late() {
+                // continued. After a stop the time is up although the client reads: so it gets one write more.
+                if is_late() && mem::replace(&mut was_late, true) {
                     return Err(TIMEOUT.into());
                 }
             }

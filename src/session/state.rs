@@ -2,7 +2,9 @@
 //! client and since when, and why the session is to end.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst, fence,
+};
 use std::time::{Duration, Instant};
 
 use crate::events::CloseReason;
@@ -11,12 +13,14 @@ use crate::events::CloseReason;
 /// session while its worker waits.
 #[derive(Debug)]
 pub(crate) struct State {
-    /// Where the times of this server begin. They are nanoseconds since then.
+    /// The times of this server are nanoseconds since then.
     epoch: Instant,
     /// When the worker began to wait for the client, while it does; else [`BUSY`] or [`ENDED`].
     idle_since: AtomicU64,
     /// Why a thread other than the worker ended the session. The first reason stays.
     reason: OnceLock<CloseReason>,
+    /// Whether the client has begun a line, which is answered if the server stops.
+    owes_rest: AtomicBool,
 }
 
 /// The worker is not waiting for the client.
@@ -28,13 +32,13 @@ const ENDED: u64 = u64::MAX - 1;
 impl State {
     /// The state of a session that is being served, in a server whose times begin at `epoch`.
     pub(crate) fn new(epoch: Instant) -> Self {
-        Self { epoch, idle_since: AtomicU64::new(BUSY), reason: OnceLock::new() }
+        Self { epoch, idle_since: AtomicU64::new(BUSY), reason: OnceLock::new(), owes_rest: AtomicBool::new(false) }
     }
 
     /// Returns the time.
     ///
-    /// A message costs two looks at the clock. They are no system calls where the kernel maps the clock into the
-    /// process, as Linux does.
+    /// A message reads the clock twice. That is no system call where the kernel maps the clock into the process, as
+    /// Linux does.
     pub(crate) fn now(&self) -> u64 {
         nanos(self.epoch.elapsed())
     }
@@ -44,11 +48,14 @@ impl State {
         Duration::from_nanos(self.now().saturating_sub(time))
     }
 
-    /// The worker begins to wait for the client. Returns the time.
-    pub(crate) fn begin_wait(&self) -> u64 {
+    /// The worker begins to wait for the client. Returns the time, or fails with the reason if the session was asked to
+    /// end.
+    pub(crate) fn begin_wait(&self) -> Result<u64, CloseReason> {
         let time = self.now();
         self.idle_since.store(time, Relaxed);
-        time
+        // Pairs with the fence in `end`: either this thread sees the reason, or that one sees that this one waits.
+        fence(SeqCst);
+        self.reason().map_or(Ok(time), Err)
     }
 
     /// Returns how long the worker has been waiting for the client.
@@ -59,20 +66,19 @@ impl State {
     /// The worker, which began to wait at `time`, stops waiting. Fails with the reason if the session was ended
     /// meanwhile.
     pub(crate) fn end_wait(&self, time: u64) -> Result<(), CloseReason> {
-        // One step, so that a session which has begun to answer cannot be ended.
+        // One atomic step, so that a session which has begun to answer cannot be ended.
         match self.idle_since.compare_exchange(time, BUSY, AcqRel, Acquire) {
             Ok(_) => Ok(()),
-            // Whichever thread ended it is about to store the reason, if it has not yet.
+            // The thread that ended it stores the reason next, if it has not yet.
             Err(_) => Err(*self.reason.wait()),
         }
     }
 
     /// Ends the session if its worker waits for the client and so owes it nothing. Returns whether it did.
     pub(crate) fn end_if_idle(&self, reason: CloseReason) -> bool {
-        let since = self.idle_since.load(Relaxed);
-        let ended = since < ENDED && self.idle_since.compare_exchange(since, ENDED, AcqRel, Relaxed).is_ok();
+        let ended = self.mark_ended();
         if ended {
-            self.end(reason);
+            let _ = self.reason.set(reason);
         }
         ended
     }
@@ -82,16 +88,38 @@ impl State {
         self.idle_since.load(Acquire) == ENDED
     }
 
-    /// Returns since when the worker has been waiting for the client: not before `now` if it does not.
+    /// Returns the time since which the worker has been waiting for the client, or `now` if it is not waiting.
     pub(crate) fn idle_since(&self, now: u64) -> u64 {
         self.idle_since.load(Relaxed).min(now)
     }
 
-    /// Asks the session to end, unless it was asked before. The worker sees that after its current message, or when
-    /// its read is ended.
-    pub(crate) fn end(&self, reason: CloseReason) {
+    /// Asks the session to end, unless it was asked before. The worker sees that after its current message. Returns
+    /// whether the worker waits for its client and must be woken.
+    pub(crate) fn end(&self, reason: CloseReason) -> bool {
+        self.give_reason(reason);
+        self.mark_ended()
+    }
+
+    /// Asks the session to end, without a need to wake its worker: another thread will.
+    pub(crate) fn give_reason(&self, reason: CloseReason) {
         // Whether this reason is the first does not matter: the session ends.
         let _ = self.reason.set(reason);
+        fence(SeqCst);
+    }
+
+    fn mark_ended(&self) -> bool {
+        let since = self.idle_since.load(Relaxed);
+        since < ENDED && self.idle_since.compare_exchange(since, ENDED, AcqRel, Relaxed).is_ok()
+    }
+
+    /// Records whether the client has begun a line.
+    pub(crate) fn set_owes_rest(&self, owes_rest: bool) {
+        self.owes_rest.store(owes_rest, Relaxed);
+    }
+
+    /// Returns whether the client has begun a line.
+    pub(crate) fn owes_rest(&self) -> bool {
+        self.owes_rest.load(Acquire)
     }
 
     /// Returns the reason for which the session was asked to end, if it was.
@@ -109,15 +137,19 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    fn state() -> State {
+        State::new(Instant::now())
+    }
+
     #[test]
     fn a_session_is_ended_as_idle_only_while_its_worker_waits() {
-        let state = State::new(Instant::now());
+        let state = state();
         assert!(!state.end_if_idle(CloseReason::Shutdown));
         assert_eq!((state.is_ended(), state.reason()), (false, None));
-        let since = state.begin_wait();
+        let since = state.begin_wait().expect("no reason was given");
         assert_eq!(state.end_wait(since), Ok(()));
         assert!(!state.end_if_idle(CloseReason::Shutdown));
-        let since = state.begin_wait();
+        let since = state.begin_wait().expect("no reason was given");
         assert!(state.end_if_idle(CloseReason::Shutdown));
         assert!(!state.end_if_idle(CloseReason::IdleTimeout));
         assert!(state.is_ended());
@@ -125,13 +157,22 @@ mod tests {
     }
 
     #[test]
+    fn a_busy_worker_sees_the_reason_before_it_waits_again_and_one_that_waits_must_be_woken() {
+        let busy = state();
+        assert!(!busy.end(CloseReason::Expired), "it is not waiting");
+        assert_eq!(busy.begin_wait(), Err(CloseReason::Expired));
+        let waiting = state();
+        let since = waiting.begin_wait().expect("no reason was given");
+        assert!(waiting.end(CloseReason::Expired));
+        assert!(!waiting.end(CloseReason::Expired), "it is woken once");
+        assert_eq!(waiting.end_wait(since), Err(CloseReason::Expired));
+    }
+
+    #[test]
     fn the_first_reason_stays() {
-        let state = State::new(Instant::now());
+        let state = state();
         state.end(CloseReason::Expired);
         state.end(CloseReason::TooSlow);
         assert_eq!(state.reason(), Some(CloseReason::Expired));
-        let since = state.begin_wait();
-        assert!(state.end_if_idle(CloseReason::Shutdown));
-        assert_eq!(state.end_wait(since), Err(CloseReason::Expired));
     }
 }

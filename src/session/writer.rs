@@ -62,7 +62,7 @@ pub(crate) fn run_with_writer(
         outbox.end();
         let patience = match outcome.as_ref().map_or(Patience::WriteTimeout, |reason| reason.patience()) {
             Patience::None => Some(Duration::ZERO),
-            Patience::Linger => Some(LINGER),
+            Patience::Short => Some(LINGER),
             Patience::WriteTimeout => None,
         };
         if !outbox.wait_sent(patience) {
@@ -80,14 +80,8 @@ fn send_queued(session: &Session, outbox: &Outbox, write_timeout: Option<Duratio
         write_whole(&mut socket, batch, || write_timeout.is_some_and(|limit| began.elapsed() >= limit))
     });
     match sent {
-        Ok(true) => {
-            session.shut(Shutdown::Write);
-            // A client that closes ends its session by that. If the read side were shut at once, what the client
-            // still sends would reset the connection, and destroy what was sent to it last.
-            if !outbox.wait_ended(LINGER) {
-                session.shut(Shutdown::Read);
-            }
-        }
+        // The worker ends, and what was sent is given the time to arrive when the connection is closed.
+        Ok(true) => session.shut(Shutdown::Read),
         Ok(false) => {}
         Err(error) if is_timeout(&error) => session.break_off(CloseReason::WriteTimeout),
         Err(_) => session.break_off(CloseReason::Failed(ErrorKind::BrokenPipe)),

@@ -9,9 +9,9 @@ const LOWEST_PORT: u16 = 1024;
 /// Returns whether a datagram from `peer`, in canonical form, may be answered by a server on `own_ports`.
 ///
 /// The sender's address can be forged. Its port must not be a service's, nor one of the server's own: an answer there
-/// would come back to the server itself, or reach another one like it. Its address must be a single host's. What is
-/// left are echo servers on other high ports: what they send back looks like a client's question, and the rate limit
-/// bounds it.
+/// would come back to the server itself, or reach another one like it. Its address must be a single host's. An echo
+/// server on another high port cannot be recognised, because what it sends back looks like a client's question: the
+/// rate limit bounds that.
 pub(super) fn may_answer(peer: SocketAddr, own_ports: &[u16]) -> bool {
     let is_broadcast = peer.ip() == IpAddr::from(Ipv4Addr::BROADCAST);
     peer.port() >= LOWEST_PORT

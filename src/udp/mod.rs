@@ -1,7 +1,7 @@
 //! UDP: [`UdpServer`] reports each datagram and, if asked to, echoes it (RFC 862).
 //!
-//! It has the shape of [`Server`](crate::Server), and shares its token, logging thread, back-off and names; a thread for
-//! each socket, `hebra-udp`, is all it adds. Only this module starts and ends its threads.
+//! It is built like [`Server`](crate::Server) and of the same parts: shutdown token, logging thread, back-off, and
+//! resolution of names. It adds one thread for each socket, `hebra-udp`. Only this module starts and ends its threads.
 
 mod config;
 mod receiver;

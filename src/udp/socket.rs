@@ -21,8 +21,8 @@ pub(super) fn open(address: SocketAddr, only_v6: bool) -> io::Result<(SocketAddr
     // The address is not reused: two sockets on one port would share its datagrams.
     socket.bind(&address.into())?;
     let socket = UdpSocket::from(socket);
-    // The shortest that exists. Answers that wait for a neighbour's address fill the send buffer, and forged senders
-    // can cause many of them; other answers must not wait for that.
+    // The shortest timeout that exists. Answers that wait for a neighbour's address fill the send buffer, and forged
+    // senders can cause many of them. Other answers must not wait for that.
     socket.set_write_timeout(Some(Duration::from_millis(1)))?;
     Ok((socket.local_addr()?, socket))
 }

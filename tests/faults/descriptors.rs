@@ -8,11 +8,11 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Program, connect, exchange};
 
-/// Descriptors of the server. Some are its own, so fewer clients than these fit.
+/// How many descriptors the server may have. It needs some for itself, so fewer clients than this fit.
 const LIMIT: &str = "40";
 const CLIENTS: usize = 60;
 
-/// A server that may have [`LIMIT`] descriptors, soft and hard, and would serve many more clients.
+/// Starts a server with more workers than [`LIMIT`] allows descriptors, as a soft and hard limit.
 fn limited() -> Program {
     let serve = Program::command();
     let mut shell = std::process::Command::new("sh");
@@ -22,30 +22,30 @@ fn limited() -> Program {
     Program::spawn(&mut shell, 1)
 }
 
-/// The processor time the process has used so far.
+/// Returns the processor time that the process has used so far.
 fn processor_time(program: &Program) -> Duration {
     let stat = fs::read_to_string(format!("/proc/{}/stat", program.id())).expect("it runs");
-    // After the name, which is in brackets, user and system time are fields 12 and 13, in ticks of 10 ms.
-    let (_, fields) = stat.rsplit_once(')').expect("Linux tells it");
+    // User and system time are fields 12 and 13 after the name, which is in brackets. Their unit is a tick of 10 ms.
+    let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
     let ticks = fields.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().expect("a number"));
     Duration::from_millis(10 * ticks.sum::<u64>())
 }
 
 #[test]
-fn a_server_out_of_descriptors_rests_and_comes_back_and_loses_nobody() {
+fn a_server_out_of_descriptors_rests_recovers_and_loses_no_client() {
     let program = limited();
     let warning = program.wait_for("WARN");
     assert!(warning.contains("workers and max-pending can need 544, and the limit is 40"), "{warning}");
     let mut clients: Vec<TcpStream> = (0..CLIENTS).map(|_| connect(program.address())).collect();
     program.wait_for("cannot accept on 127.0.0.1");
 
-    // Out of descriptors it sleeps most of the time.
+    // While it is out of descriptors, it sleeps most of the time.
     let (before, asked) = (processor_time(&program), Instant::now());
     crossbeam_channel::after(Duration::from_secs(1)).recv().expect("it ticks");
     let share = (processor_time(&program) - before).as_secs_f64() / asked.elapsed().as_secs_f64();
     assert!(share < 0.05, "{share} of a core");
 
-    // As clients leave, each of those that the kernel holds is served.
+    // Clients that the kernel holds are served as others leave.
     let mut left = clients.split_off(CLIENTS / 2);
     for client in &mut clients {
         assert!(exchange(client, b"hello") == b"hello");
@@ -54,7 +54,7 @@ fn a_server_out_of_descriptors_rests_and_comes_back_and_loses_nobody() {
         drop(clients.pop());
         assert!(exchange(client, b"hello") == b"hello");
     }
-    // One line when the episode began, and one with its count when it is over.
+    // The log has one line at the start of the episode, and one at its end with the number of failures.
     drop(left);
     crossbeam_channel::after(Duration::from_millis(1_100)).recv().expect("it ticks");
     assert!(exchange(&mut connect(program.address()), b"hello") == b"hello");

@@ -1,17 +1,17 @@
-//! More than anybody should send: memory stays what it was.
+//! Clients that send far too much. The memory of the server stays what it was.
 
 use std::io::{Read, Write};
 use std::thread;
 
 use crate::support::{Program, connect, connect_served, read_to_end};
 
-/// 64 MiB with nothing in it that ends a line.
+/// The length of a flood, which contains no line end.
 const FLOOD: usize = 64 * 1024 * 1024;
 
-/// What a flood may add: buffers, not the flood.
+/// How much memory a flood may add. This is enough for buffers and not for the flood.
 const SLACK_KIB: u64 = 8 * 1024;
 
-/// The most memory the process has had resident so far, in KiB.
+/// Returns the most resident memory that the process has had so far, in KiB.
 fn peak_kib(program: &Program) -> u64 {
     program.status("VmHWM")
 }
@@ -46,13 +46,13 @@ fn a_line_without_an_end_is_echoed_in_constant_memory() {
 }
 
 #[test]
-fn in_line_framing_it_ends_at_the_cap_in_constant_memory() {
+fn a_line_without_an_end_ends_at_the_cap_in_line_framing_in_constant_memory() {
     let program = Program::serve(&["--workers", "4", "--framing", "line", "--max-line", "1MiB"]);
     connect(program.address());
     let before = peak_kib(&program);
     for _ in 0..8 {
         let mut client = connect(program.address());
-        // Twice the cap; the server is gone before all of it is sent.
+        // This is twice the cap, and the server closes before all of it is sent.
         let _ = client.write_all(&[b'x'; 2 * 1024 * 1024]);
         assert_eq!(read_to_end(&mut client), b"error: a line may have 1048576 bytes\r\n");
     }

@@ -1,22 +1,22 @@
-//! A log that cannot be written.
+//! A log that cannot be written, and one that must not fill up.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
 use crate::assert_serves;
-use crate::support::{Program, connect, connect_served, exchange, read_to_end, serve_apart, signal};
+use crate::support::{Program, connect, connect_served, exchange, read_to_end, say_bye, serve_apart, signal};
 
-/// More lines than the pipe and the event queue hold.
+/// This is more lines than the pipe and the event queue hold.
 const MESSAGES: usize = 20_000;
 
 #[test]
-fn a_log_that_nobody_reads_slows_no_session_and_tells_what_it_lost() {
+fn an_unread_log_slows_no_session_and_reports_what_it_lost() {
     let (mut child, _stdout, address) = serve_apart(&["--log-messages", "all"], Stdio::piped());
 
-    // Nobody reads standard error; every message is an event, and so is every client.
+    // Standard error is not read. Every message is an event, and so are the start and end of every session.
     let mut client = connect(address);
     for _ in 0..MESSAGES {
         exchange(&mut client, b"hello");
@@ -24,22 +24,21 @@ fn a_log_that_nobody_reads_slows_no_session_and_tells_what_it_lost() {
     for _ in 0..3_000 {
         assert_serves(address);
     }
-    client.write_all(b"bye").expect("it is sent");
-    assert_eq!(read_to_end(&mut client), b"");
+    say_bye(&mut client);
 
-    // When it is read again, what was lost is told, and then the log goes on.
+    // When it is read again, the number of lost events is logged, and the log continues.
     let stderr = BufReader::new(child.stderr.take().expect("piped"));
     let mut lines = stderr.lines().map_while(Result::ok);
     assert!(lines.any(|line| line.contains("events lost because the log is too slow: ")));
     signal(&child, Signal::SIGTERM);
     let rest: Vec<String> = lines.collect();
-    let told = |text: &str| rest.iter().any(|line| line.contains(text));
-    assert!(told("totals: accepted=3001 refused=0"), "{:?}", rest.last());
+    let is_logged = |text: &str| rest.iter().any(|line| line.contains(text));
+    assert!(is_logged("totals: accepted=3001 refused=0"), "{:?}", rest.last());
     assert_eq!(child.wait().expect("it was started").code(), Some(0));
 }
 
 #[test]
-fn a_server_whose_log_is_stalled_stops_all_the_same() {
+fn a_server_whose_log_is_stalled_still_stops() {
     let (mut child, _stdout, address) = serve_apart(&["--log-messages", "all"], Stdio::piped());
     let mut client = connect(address);
     for _ in 0..MESSAGES {
@@ -52,7 +51,7 @@ fn a_server_whose_log_is_stalled_stops_all_the_same() {
 }
 
 #[test]
-fn a_full_disk_under_the_log_harms_nobody() {
+fn a_full_disk_under_the_log_harms_no_session() {
     let full = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
     let (mut child, _stdout, address) = serve_apart(&[], full);
     for _ in 0..100 {
@@ -70,7 +69,7 @@ fn probes_that_send_nothing_are_counted_and_not_logged() {
         probe.shutdown(std::net::Shutdown::Write).expect("it is open");
         assert_eq!(read_to_end(&mut probe), b"");
     }
-    // One that is silent for longer is a client, and is told without having said anything.
+    // A connection that stays open is logged as a client, although it has sent nothing.
     let client = connect(program.address());
     let line = program.wait_for("connected");
     assert!(line.contains("client 101"), "{line}");

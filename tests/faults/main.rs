@@ -1,4 +1,4 @@
-//! What hebra survives: one module for each family of faults, each test a sentence.
+//! The faults that hebra survives, in a module for each family.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -15,28 +15,26 @@ mod stops;
 mod soak;
 mod soak_room;
 
-use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use hebra::{Event, RunningServer, Stats, Subscription};
 use socket2::SockRef;
 
-use support::{FUSE, connect_served, exchange, read_to_end};
+use support::{FUSE, connect_served, exchange, say_bye};
 
 /// Closes a connection with a reset instead of an end of stream.
 fn reset(stream: TcpStream) {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("a socket");
 }
 
-/// A client comes, is served and leaves: the server is well.
+/// Asserts that the server still serves: a client connects, is echoed and leaves.
 fn assert_serves(address: SocketAddr) {
     let mut client = connect_served(address);
-    client.write_all(b"bye").expect("it is sent");
-    assert_eq!(read_to_end(&mut client), b"");
+    say_bye(&mut client);
 }
 
-/// Stops the server and checks that its books balance: whoever was accepted was refused or has ended.
+/// Stops the server, and asserts that its totals add up: every accepted client was refused or has ended.
 fn stop_and_balance(server: RunningServer) -> Stats {
     let report = server.shutdown(FUSE);
     let stats = report.stats;
@@ -46,13 +44,13 @@ fn stop_and_balance(server: RunningServer) -> Stats {
     stats
 }
 
-/// Waits for `count` events that `pick` picks.
+/// Waits for `count` events that satisfy `pick`.
 fn wait_for(events: &Subscription, count: usize, pick: impl Fn(&Event) -> bool) {
     let picked = std::iter::from_fn(|| events.next_timeout(FUSE)).filter(|event| pick(event));
     assert_eq!(picked.take(count).count(), count);
 }
 
-/// Ten messages there and back.
+/// Exchanges ten messages.
 fn chat(stream: &mut TcpStream) {
     for number in 0_u64..10 {
         let message = format!("{number}\n");

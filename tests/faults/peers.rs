@@ -1,23 +1,22 @@
-//! One address that wants everything.
+//! One address that opens too many connections.
 
-use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 
 use socket2::{Domain, Socket, Type};
 
 use crate::stop_and_balance;
-use crate::support::{address, config, exchange, read_to_end, start};
+use crate::support::{FUSE, address, config, exchange, read_to_end, say_bye, start};
 
 const BUSY: &[u8] = b"busy: too many connections from your address\r\n";
 
-/// A client that calls from 127.0.0.`last`.
+/// Connects a client from the address 127.0.0.`last`.
 fn connect_from(last: u8, server: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     let source = SocketAddr::from((Ipv4Addr::new(127, 0, 0, last), 0));
     socket.bind(&source.into()).expect("all of 127.0.0.0/8 is this machine");
     socket.connect(&server.into()).expect("it listens");
     let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(crate::support::FUSE)).expect("a valid timeout");
+    stream.set_read_timeout(Some(FUSE)).expect("a valid timeout");
     stream
 }
 
@@ -32,10 +31,9 @@ fn one_address_gets_its_share_and_no_more() {
     assert_eq!(read_to_end(&mut connect_from(2, server_address)), BUSY);
     let mut other = connect_from(3, server_address);
     assert_eq!(exchange(&mut other, b"another address"), b"another address");
-    // The end that a client sees means that its place is free.
+    // A client's place is free when it sees the end of the stream.
     for _ in 0..100 {
-        second.write_all(b"bye").expect("it is sent");
-        assert_eq!(read_to_end(&mut second), b"");
+        say_bye(&mut second);
         second = connect_from(2, server_address);
         assert_eq!(exchange(&mut second, b"two"), b"two");
     }
@@ -44,7 +42,7 @@ fn one_address_gets_its_share_and_no_more() {
 }
 
 #[test]
-fn who_waits_counts_too() {
+fn a_waiting_client_counts_toward_the_share_of_its_address() {
     let server = start(config().workers(1).max_per_ip(Some(2)));
     let server_address = address(&server);
     let mut served = connect_from(2, server_address);

@@ -1,4 +1,4 @@
-//! Connections that are reset, at every point of a session.
+//! Connections that are reset, at any point of a session.
 
 use std::io::Write;
 use std::net::{Shutdown, TcpStream};
@@ -10,10 +10,10 @@ use crate::{assert_serves, reset, stop_and_balance, wait_for};
 
 /// How far a client goes before it resets.
 const POINTS: [fn(&mut TcpStream); 6] = [
-    // Right away: the connection may be gone before it is accepted.
+    // It resets at once, perhaps before the connection is accepted.
     |_client| {},
     |client| client.write_all(b"hello").expect("it is sent"),
-    // With echoes on their way that nobody will read.
+    // The echoes are on their way and will not be read.
     |client| client.write_all(&[b'x'; 200_000]).expect("it is sent"),
     |client| {
         client.write_all(&[b'x'; 200_000]).expect("it is sent");
@@ -45,7 +45,7 @@ fn a_reset_at_any_point_costs_its_own_session_only() {
 }
 
 #[test]
-fn a_reset_in_the_middle_of_a_session_names_itself() {
+fn a_reset_in_the_middle_of_a_session_is_reported_as_its_reason() {
     let server = start(config());
     let events = server.subscribe();
     reset(connect_served(address(&server)));
@@ -56,7 +56,7 @@ fn a_reset_in_the_middle_of_a_session_names_itself() {
 }
 
 #[test]
-fn clients_that_reset_while_they_wait_leave_their_places() {
+fn clients_that_reset_while_they_wait_free_their_places() {
     let server = start(config().workers(1).max_pending(100));
     let events = server.subscribe();
     let held = connect_served(address(&server));
@@ -70,7 +70,7 @@ fn clients_that_reset_while_they_wait_leave_their_places() {
 }
 
 #[test]
-fn a_storm_of_connections_that_reset_ends() {
+fn the_server_recovers_from_a_storm_of_connections_that_reset() {
     const STORM: usize = 5_000;
     let server = start(config().max_pending(64));
     std::thread::scope(|scope| {
@@ -82,8 +82,8 @@ fn a_storm_of_connections_that_reset_ends() {
             });
         }
     });
-    // Once the storm is digested there is room for everybody again. A connection that was reset in the
-    // kernel's queue is none to the server, so only the balance is exact.
+    // Once the server has worked off the storm, there is room again. It never sees a connection that was reset in the
+    // kernel's queue, so the number of accepted connections is not known.
     while send_and_finish(&connect(address(&server)), b"hello\n") != b"hello\n" {}
     stop_and_balance(server);
 }

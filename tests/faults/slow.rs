@@ -1,4 +1,4 @@
-//! Clients that are slow: to write, to read, to close.
+//! Clients that write or read slowly, and sessions that last too long.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use hebra::{CloseReason, Event, Framing};
 
-use crate::support::{FUSE, address, clog, config, connect, connect_served, start};
+use crate::support::{address, clog_server, config, connect, connect_served, start};
 use crate::{chat, stop_and_balance, wait_for};
 
-/// Every way to cut a short conversation in two, with a pause in between that the server must not mind.
+/// The conversation is cut in two in every possible way, with a pause between the parts.
 #[test]
 fn a_conversation_cut_at_every_byte_reads_the_same() {
     let input = b"hola\r\nque tal\n\xff\xf4\xff\xfd\x06 goodbye\nbye\r\nnever";
@@ -32,7 +32,7 @@ fn a_conversation_cut_at_every_byte_reads_the_same() {
             let _ = client.shutdown(std::net::Shutdown::Write);
             let mut echo = Vec::new();
             client.read_to_end(&mut echo).expect("a clean end of stream");
-            // `bye` that was split is echoed as far as it had come: the rest of its line is not.
+            // The part of a split `bye` that was in the first read is echoed. The rest of its line is not.
             let bye = output.len()..output.len() + b"bye\r\n".len();
             let expected = match framing {
                 Framing::Message if bye.contains(&cut) => &input[..cut],
@@ -45,7 +45,7 @@ fn a_conversation_cut_at_every_byte_reads_the_same() {
 }
 
 #[test]
-fn a_client_that_sends_a_byte_now_and_then_is_served_and_delays_nobody() {
+fn a_client_that_sends_a_byte_now_and_then_is_served_and_delays_no_other() {
     let server = start(config());
     let mut dripping = connect_served(address(&server));
     let mut bystander = connect_served(address(&server));
@@ -61,7 +61,7 @@ fn a_client_that_sends_a_byte_now_and_then_is_served_and_delays_nobody() {
 }
 
 #[test]
-fn clients_that_never_read_delay_nobody_and_are_ended() {
+fn clients_that_never_read_are_disconnected_and_delay_no_other() {
     const CLOGGED: usize = 8;
     let server = start(config().workers(CLOGGED + 1).write_timeout(Some(Duration::from_secs(2))));
     let events = server.subscribe();
@@ -74,7 +74,7 @@ fn clients_that_never_read_delay_nobody_and_are_ended() {
                 while sender.write_all(&[b'x'; 64 * 1024]).is_ok() {}
             });
         }
-        // Served all the while.
+        // The bystander is served all the time.
         let is_slow =
             |event: &Event| matches!(event, Event::Disconnected { reason: CloseReason::WriteTimeout, .. });
         let mut ended = 0;
@@ -93,35 +93,30 @@ fn a_lifetime_ends_busy_and_silent_sessions_alike() {
     let events = server.subscribe();
     let mut silent = connect_served(address(&server));
     let mut busy = connect_served(address(&server));
-    let mut told = String::new();
+    let mut notice = String::new();
     while busy.write_all(b"hello").is_ok() {
         let mut echo = [0; 5];
         match busy.read(&mut echo) {
             Ok(5) if &echo == b"hello" => {}
             Ok(count) => {
-                told.push_str(&String::from_utf8_lossy(&echo[..count]));
-                busy.read_to_string(&mut told).expect("a clean end of stream");
+                notice.push_str(&String::from_utf8_lossy(&echo[..count]));
+                busy.read_to_string(&mut notice).expect("a clean end of stream");
                 break;
             }
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!(told, "error: the session has lasted too long\r\n");
-    told.clear();
-    silent.read_to_string(&mut told).expect("a clean end of stream");
-    assert_eq!(told, "error: the session has lasted too long\r\n");
+    assert_eq!(notice, "error: the session has lasted too long\r\n");
+    notice.clear();
+    silent.read_to_string(&mut notice).expect("a clean end of stream");
+    assert_eq!(notice, "error: the session has lasted too long\r\n");
     wait_for(&events, 2, |event| matches!(event, Event::Disconnected { reason: CloseReason::Expired, .. }));
 }
 
 #[test]
 fn a_server_with_a_clogged_session_can_be_dropped() {
     let server = start(config());
-    let pace = crossbeam_channel::tick(Duration::from_millis(10));
-    let client = clog(address(&server), || {
-        pace.recv_timeout(FUSE).expect("it ticks");
-        let stats = server.stats();
-        (stats.bytes_in, stats.bytes_out)
-    });
+    let client = clog_server(&server);
     drop(server);
     drop(client);
 }

@@ -1,4 +1,4 @@
-//! Long and large runs: minutes, or thousands of descriptors. `make stress` runs them.
+//! Runs that take a minute or thousands of descriptors. `make stress` runs them.
 #![expect(clippy::print_stdout, reason = "these runs are also measurements, which make stress shows")]
 
 use std::fs;
@@ -13,29 +13,30 @@ use nix::sys::signal::Signal;
 use crate::reset;
 use crate::support::{Program, Random, connect, connect_served, exchange, random_bytes};
 
-/// How long the soak goes on, and when what it uses counts as settled.
+/// How long the soak runs.
 const SOAK: Duration = Duration::from_secs(60);
+/// How long the server may take until its use of threads, descriptors and memory is steady.
 const WARM_UP: Duration = Duration::from_secs(10);
 
-/// Threads, descriptors and resident KiB of a process.
+/// Returns the threads, descriptors and resident KiB of the program.
 fn usage(program: &Program) -> (u64, u64, u64) {
     let descriptors = fs::read_dir(format!("/proc/{}/fd", program.id())).expect("it runs").count() as u64;
     (program.status("Threads"), descriptors, program.status("VmRSS"))
 }
 
-/// One client's life, again and again until `over`: how many bytes came back as they were sent.
+/// Connects clients of one kind, one after the other, until `over`. Returns how many bytes were echoed correctly.
 fn soak(address: SocketAddr, kind: usize, bytes: &[u8], over: &AtomicBool) -> u64 {
     let mut random = Random::new(kind as u64);
     let mut verified = 0;
     while !over.load(Relaxed) {
         let mut client = connect(address);
         match kind % 5 {
-            // Churn: a message and goodbye.
+            // Churn: one message.
             0 => {
                 assert_eq!(exchange(&mut client, b"hello"), b"hello");
                 verified += 5;
             }
-            // Bulk.
+            // Bulk: long messages.
             1 | 2 => {
                 for _ in 0..20 {
                     let start = random.below(bytes.len() / 2);
@@ -44,13 +45,13 @@ fn soak(address: SocketAddr, kind: usize, bytes: &[u8], over: &AtomicBool) -> u6
                     verified += message.len() as u64;
                 }
             }
-            // Resets with replies on their way.
+            // Resets while replies are on their way.
             3 => {
                 client.write_all(&bytes[..1 + random.below(100_000)]).expect("it is sent");
                 client.read_exact(&mut [0]).expect("it is served");
                 reset(client);
             }
-            // Reads nothing until it is thrown out.
+            // Reads nothing, until the server ends the session.
             _ => while client.write_all(bytes).is_ok() {},
         }
     }
@@ -58,7 +59,7 @@ fn soak(address: SocketAddr, kind: usize, bytes: &[u8], over: &AtomicBool) -> u6
 }
 
 #[test]
-#[ignore = "takes a minute: make stress runs it"]
+#[ignore = "takes a minute; make stress runs it"]
 fn a_minute_of_churn_bulk_and_hostile_clients_leaves_nothing_behind() {
     const CLIENTS: usize = 40;
     let program = Program::serve(&[
@@ -92,14 +93,14 @@ fn a_minute_of_churn_bulk_and_hostile_clients_leaves_nothing_behind() {
             }
         }
         over.store(true, Relaxed);
-        clients.into_iter().map(|client| client.join().expect("no difference")).sum()
+        clients.into_iter().map(|client| client.join().expect("it does not fail")).sum()
     });
     assert_eq!(errors.load(Relaxed), 0, "a client ended before the time");
     let (threads, descriptors, resident): (Vec<u64>, Vec<u64>, Vec<u64>) =
         samples.iter().map(|(threads, descriptors, resident)| (threads, descriptors, resident)).collect();
     println!("{verified} bytes verified; resident KiB: {resident:?}");
     assert!(threads.iter().all(|count| *count == threads[0]), "{threads:?}");
-    // Clients, and as many on their way out as may linger.
+    // One for each session, for each connection that may linger, and for the server itself.
     assert!(descriptors.iter().all(|count| *count < 64 + 128 + 32), "{descriptors:?}");
     let half = resident.len() / 2;
     let peak = |samples: &[u64]| samples.iter().copied().max().expect("there are samples");
@@ -112,7 +113,7 @@ fn a_minute_of_churn_bulk_and_hostile_clients_leaves_nothing_behind() {
 }
 
 #[test]
-#[ignore = "needs 10,000 descriptors in each of two processes: make stress runs it"]
+#[ignore = "needs 10,000 descriptors in each of two processes; make stress runs it"]
 fn ten_thousand_sessions_at_once_are_all_echoed() {
     const SESSIONS: usize = 10_000;
     let limit = rlimit::increase_nofile_limit(SESSIONS as u64 + 500).expect("the soft limit can be raised");
@@ -136,7 +137,7 @@ fn ten_thousand_sessions_at_once_are_all_echoed() {
         "{threads} threads; {:.1} KiB resident for each session, {for_each:.1} KiB with its idle worker",
         (after - before) as f64 / SESSIONS as f64,
     );
-    // One page of the stack more for each is 4 KiB. Frames are deeper when they are not optimized.
+    // One more page of stack for each session would be 4 KiB. Frames are larger without optimization.
     let most = if cfg!(debug_assertions) { 24.0 } else { 11.0 };
     assert!(for_each < most, "{for_each:.1} KiB resident for each session");
     drop(clients);

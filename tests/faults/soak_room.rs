@@ -1,22 +1,21 @@
-//! A room full of people who all talk at once: `make stress` runs it.
+//! A room full of clients that all talk at once. `make stress` runs it.
 #![expect(clippy::print_stdout, reason = "this is also a measurement, which make stress shows")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
-use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::support::{Program, connect};
+use crate::support::{Program, chat, connect};
 
 const CLIENTS: usize = 200;
 const LINES: usize = 200;
-/// From one line of a client's to its next.
+/// The time from one line of a client to its next.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Reads until it has heard each line of all the others, in each one's order: how long they took, in
+/// Reads every line of all other clients, and asserts that each arrives once and in order. Returns their delays in
 /// microseconds.
 fn listen(stream: TcpStream, own: usize, began: Instant) -> Histogram<u64> {
     let mut next = vec![0; CLIENTS];
@@ -25,21 +24,21 @@ fn listen(stream: TcpStream, own: usize, began: Instant) -> Histogram<u64> {
     let mut line = String::new();
     for _ in 0..(CLIENTS - 1) * LINES {
         line.clear();
-        lines.read_line(&mut line).expect("it is told");
+        lines.read_line(&mut line).expect("a line");
         let now = began.elapsed().as_micros() as u64;
-        // The room's name for the speaker, and then what it said: its number, its count, the time.
+        // A line is the name that the room gives the speaker, and then the speaker's number, its count and the time.
         let mut fields = line.split_ascii_whitespace().skip(1).map(|field| field.parse::<u64>().expect("a number"));
         let mut field = || fields.next().expect("a complete line");
         let (speaker, count, sent) = (field() as usize, field(), field());
-        assert_ne!(speaker, own, "it does not hear itself");
-        assert_eq!(count, next[speaker], "each line once, and in its speaker's order");
+        assert_ne!(speaker, own, "a client reads its own line");
+        assert_eq!(count, next[speaker], "a line is missing, repeated or out of order");
         next[speaker] += 1;
         delays.record(now.saturating_sub(sent)).expect("it resizes");
     }
     delays
 }
 
-/// Everyone says all lines at the pace given: the delays of all deliveries.
+/// All clients send all their lines at a steady pace. Returns the delays of all deliveries.
 fn talk(program: &Program) -> Histogram<u64> {
     let began = Instant::now();
     let mut speakers: Vec<TcpStream> = (0..CLIENTS).map(|_| connect(program.address())).collect();
@@ -58,14 +57,14 @@ fn talk(program: &Program) -> Histogram<u64> {
         for count in 0..LINES {
             for (own, speaker) in speakers.iter_mut().enumerate() {
                 let due = PAUSE.mul_f64(count as f64 + own as f64 / CLIENTS as f64);
-                // Open loop: nobody waits for anybody, and who is late does not speak less.
+                // This is an open loop: no speaker waits for another, and lateness does not reduce the load.
                 thread::sleep(due.saturating_sub(start.elapsed()));
                 let line = format!("{own} {count} {}\n", began.elapsed().as_micros());
                 speaker.write_all(line.as_bytes()).expect("it is sent");
             }
         }
         listeners.into_iter().fold(Histogram::new(3).expect("valid precision"), |mut all, listener| {
-            all.add(listener.join().expect("it heard everything")).expect("the same precision");
+            all.add(listener.join().expect("it reads every line")).expect("the same precision");
             all
         })
     })
@@ -73,12 +72,10 @@ fn talk(program: &Program) -> Histogram<u64> {
 
 #[test]
 #[ignore = "20 seconds of two busy cores; make stress runs it"]
-fn in_a_full_room_each_line_arrives_once_and_who_stalls_is_dropped() {
+fn in_a_full_room_each_line_arrives_once_and_a_stalled_client_is_dropped() {
     let mut p99s = Vec::new();
     for stalled in [false, true] {
-        let mut command = Program::command();
-        command.args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]);
-        let program = Program::spawn(command.stdin(Stdio::piped()), 1);
+        let program = chat(&["--room"]);
         let silent = stalled.then(|| {
             let silent = connect(program.address());
             assert!(program.next_shown().starts_with("* <1> joined from "));

@@ -1,6 +1,6 @@
-//! A stop at any moment, and many of them.
+//! Stops at unusual moments.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use nix::sys::signal::Signal;
@@ -15,14 +15,14 @@ fn a_stop_finds_idle_waiting_and_lingering_clients_and_ends_them_all() {
     for client in &mut waiting {
         client.write_all(b"hello").expect("it is sent");
     }
-    // What the kernel still held would be reset.
+    // Connections that are not yet accepted would be reset by the kernel.
     while !program.wait_for("totals: ").contains("accepted=7 ") {}
-    // Said goodbye and does not close: its connection lingers.
+    // This client says bye and does not close, so its connection lingers.
     served[0].write_all(b"bye").expect("it is sent");
     let lingering = served.remove(0);
     let mut next = waiting.remove(0);
     let mut echo = [0; 5];
-    std::io::Read::read_exact(&mut next, &mut echo).expect("its turn came");
+    next.read_exact(&mut echo).expect("its turn came");
     program.signal(Signal::SIGTERM);
     for client in served.iter_mut().chain([&mut next]) {
         assert_eq!(read_to_end(client), b"");
@@ -35,7 +35,7 @@ fn a_stop_finds_idle_waiting_and_lingering_clients_and_ends_them_all() {
 }
 
 #[test]
-fn silent_clients_that_do_not_close_are_nobody_to_wait_for_or_to_cut_off() {
+fn a_stop_neither_waits_for_silent_clients_that_do_not_close_nor_cuts_them_off() {
     for timeout in ["50ms", "550ms", "10s"] {
         let program = Program::serve(&["--workers", "100", "--drain-timeout", timeout]);
         let mut clients: Vec<TcpStream> = (0..100).map(|_| connect_served(program.address())).collect();
@@ -55,11 +55,11 @@ fn a_stop_in_a_storm_of_arrivals_ends() {
         let address = program.address();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                // Until nobody listens any more.
+                // Each thread goes on until the server no longer listens.
                 scope.spawn(|| {
                     while let Ok(mut client) = TcpStream::connect(address) {
                         let _ = client.write_all(b"hello\nbye\n");
-                        let _ = std::io::Read::read_to_end(&mut client, &mut Vec::new());
+                        let _ = client.read_to_end(&mut Vec::new());
                     }
                 });
             }

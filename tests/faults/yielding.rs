@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use hebra::{CloseReason, Event, Framing, ServerConfig, WhenFull};
 
-use crate::support::{FUSE, address, config, connect, connect_served, exchange, read_to_end, start};
+use crate::support::{FUSE, address, config, connect, connect_served, exchange, read_to_end, say_bye, start};
 use crate::{stop_and_balance, wait_for};
 
-const TOLD: &[u8] = b"idle: the worker is needed for another client\r\n";
+const NOTICE: &[u8] = b"idle: the worker is needed for another client\r\n";
 
 fn yielding(workers: usize, yield_after: Duration) -> ServerConfig {
     config().workers(workers).yield_after(Some(yield_after)).queue_timeout(None)
 }
 
-/// Lets these be the last to have spoken. A worker counts as waiting from when it does, which on a busy machine can
-/// be a while after its answer: these go on for longer than that.
+/// Exchanges messages with `clients` until they are certainly the last to have spoken. A client counts as silent from
+/// when its worker waits for it, which on a busy machine can be a while after the answer. This goes on for longer.
 fn speak_again(clients: &mut [TcpStream]) {
     let began = Instant::now();
     while began.elapsed() < Duration::from_millis(100) {
@@ -27,21 +27,21 @@ fn speak_again(clients: &mut [TcpStream]) {
 }
 
 #[test]
-fn a_newcomer_gets_the_worker_of_the_longest_silent() {
+fn a_newcomer_gets_the_worker_of_the_longest_silent_client() {
     let server = start(yielding(3, Duration::from_millis(500)));
     let mut clients: Vec<TcpStream> = (0..3).map(|_| connect_served(address(&server))).collect();
-    // The first to come has spoken last.
+    // The client that connected first is the last to speak.
     speak_again(&mut clients[..1]);
     let newcomers = [connect_served(address(&server)), connect_served(address(&server))];
-    assert_eq!(read_to_end(&mut clients[1]), TOLD);
-    assert_eq!(read_to_end(&mut clients[2]), TOLD);
+    assert_eq!(read_to_end(&mut clients[1]), NOTICE);
+    assert_eq!(read_to_end(&mut clients[2]), NOTICE);
     assert_eq!(exchange(&mut clients[0], b"still here"), b"still here");
     drop((clients, newcomers));
     stop_and_balance(server);
 }
 
 #[test]
-fn a_client_in_the_hands_of_the_acceptor_gets_a_worker_too() {
+fn a_client_that_the_acceptor_holds_gets_a_worker_too() {
     let server = start(yielding(2, Duration::from_millis(100)).max_pending(0).when_full(WhenFull::Wait));
     let _held = [connect_served(address(&server)), connect_served(address(&server))];
     let mut newcomer = connect(address(&server));
@@ -49,20 +49,19 @@ fn a_client_in_the_hands_of_the_acceptor_gets_a_worker_too() {
 }
 
 #[test]
-fn who_speaks_now_and_then_keeps_its_worker() {
+fn a_client_that_speaks_now_and_then_keeps_its_worker() {
     let server = start(yielding(1, Duration::from_secs(3600)));
     let mut held = connect_served(address(&server));
     let mut waiting = connect(address(&server));
     for _ in 0..20 {
         assert_eq!(exchange(&mut held, b"here"), b"here");
     }
-    held.write_all(b"bye").expect("it is sent");
-    assert_eq!(read_to_end(&mut held), b"");
+    say_bye(&mut held);
     assert_eq!(exchange(&mut waiting, b"at last"), b"at last");
 }
 
 #[test]
-fn without_anybody_waiting_the_silent_are_left_alone() {
+fn silent_clients_keep_their_workers_while_no_client_waits() {
     let server = start(yielding(2, Duration::from_millis(1)));
     let mut clients = [connect_served(address(&server)), connect_served(address(&server))];
     for client in &mut clients {
@@ -84,7 +83,7 @@ fn as_many_workers_are_taken_as_clients_wait_and_a_raw_stream_carries_no_notice(
     }
     wait_for(&events, WAITING, |event| matches!(event, Event::Disconnected { reason: CloseReason::Yielded, .. }));
     assert_eq!(server.stats().live, 100);
-    // The longest silent went.
+    // The clients that were silent for longest have lost their workers.
     for mut client in held.into_iter().take(WAITING) {
         assert_eq!(read_to_end(&mut client), b"");
     }
@@ -92,7 +91,7 @@ fn as_many_workers_are_taken_as_clients_wait_and_a_raw_stream_carries_no_notice(
 }
 
 #[test]
-fn with_512_workers_held_by_the_silent_each_newcomer_is_echoed_in_time() {
+fn with_512_workers_held_by_silent_clients_each_newcomer_is_echoed_in_time() {
     const YIELD_AFTER: Duration = Duration::from_secs(2);
     const NEWCOMERS: usize = 100;
     rlimit::increase_nofile_limit(4096).expect("the soft limit can be raised");

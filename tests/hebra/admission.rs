@@ -1,4 +1,4 @@
-//! More clients than workers: who waits, who is refused, and how.
+//! More clients than workers: which of them wait, which are refused, and what they read.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hebra::{CloseReason, Event, RefuseReason, ServerConfig, WhenFull};
 
-use crate::support::{FUSE, address, config, connect, connect_served, exchange, read_to_end, start};
+use crate::support::{FUSE, address, config, connect, connect_served, exchange, read_to_end, say_bye, start};
 
 const BUSY: &[u8] = b"busy: all workers are taken and the queue is full\r\n";
 
@@ -14,7 +14,7 @@ fn small(workers: usize, max_pending: usize) -> ServerConfig {
     config().workers(workers).max_pending(max_pending).queue_timeout(None)
 }
 
-/// Nothing has come yet, and the connection is open.
+/// Returns whether the connection is open and nothing has been received.
 fn is_silent(stream: &TcpStream) -> bool {
     stream.set_nonblocking(true).expect("a socket");
     let silent = (&mut &*stream).read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
@@ -23,21 +23,20 @@ fn is_silent(stream: &TcpStream) -> bool {
 }
 
 #[test]
-fn the_third_of_two_waits_and_the_fourth_is_refused() {
+fn with_two_workers_the_third_client_waits_and_the_fourth_is_refused() {
     let server = start(small(2, 1));
     let mut first = connect_served(address(&server));
     let mut second = connect_served(address(&server));
     let mut third = connect(address(&server));
     third.write_all(b"patient").expect("it is sent");
     let mut fourth = connect(address(&server));
-    // What the fourth has sent stays unread; the close must be clean all the same.
+    // The server does not read what the fourth client has sent. Its close must be clean all the same.
     fourth.write_all(b"anybody there?").expect("it is sent");
     assert_eq!(read_to_end(&mut fourth), BUSY);
     assert!(is_silent(&third));
     assert_eq!(exchange(&mut second, b"still served"), b"still served");
 
-    first.write_all(b"bye").expect("it is sent");
-    assert_eq!(read_to_end(&mut first), b"");
+    say_bye(&mut first);
     let mut echo = [0; 7];
     third.read_exact(&mut echo).expect("its turn came");
     assert_eq!(&echo, b"patient");
@@ -46,47 +45,44 @@ fn the_third_of_two_waits_and_the_fourth_is_refused() {
 }
 
 #[test]
-fn the_end_that_a_client_sees_means_that_its_place_is_free() {
+fn the_place_of_a_client_is_free_when_it_sees_the_end_of_stream() {
     let server = start(small(1, 0));
     for _ in 0..500 {
         let mut client = connect_served(address(&server));
-        client.write_all(b"bye").expect("it is sent");
-        assert_eq!(read_to_end(&mut client), b"");
+        say_bye(&mut client);
     }
     assert_eq!(server.stats().refused, 0);
 }
 
 #[test]
-fn who_waits_longer_than_the_queue_timeout_is_refused() {
+fn a_client_that_waits_longer_than_the_queue_timeout_is_refused() {
     let server = start(small(1, 10).queue_timeout(Some(Duration::from_millis(50))));
     let mut held = connect_served(address(&server));
     let mut waiting: Vec<TcpStream> = (0..10).map(|_| connect(address(&server))).collect();
     for client in &mut waiting {
         assert_eq!(read_to_end(client), b"busy: no worker came free in time\r\n");
     }
-    // Their places are free again, and so is the worker when it is left.
+    // Their places are free again, and so is the worker once its client has left.
     let mut late = connect(address(&server));
-    held.write_all(b"bye").expect("it is sent");
-    assert_eq!(read_to_end(&mut held), b"");
+    say_bye(&mut held);
     assert_eq!(exchange(&mut late, b"made it"), b"made it");
 }
 
 #[test]
-fn with_when_full_wait_nobody_is_refused() {
+fn with_when_full_wait_no_client_is_refused() {
     let server = start(small(1, 0).when_full(WhenFull::Wait));
     let mut clients: Vec<TcpStream> = (0..20).map(|_| connect(address(&server))).collect();
     for (index, client) in clients.iter_mut().enumerate() {
         let message = format!("number {index}");
         assert_eq!(exchange(client, message.as_bytes()), message.as_bytes());
-        client.write_all(b"bye").expect("it is sent");
-        assert_eq!(read_to_end(client), b"");
+        say_bye(client);
     }
     let stats = server.stats();
     assert_eq!((stats.accepted, stats.refused, stats.finished), (20, 0, 20));
 }
 
 #[test]
-fn a_server_that_waits_for_a_place_stops_at_once() {
+fn a_server_whose_acceptor_waits_for_a_place_stops_at_once() {
     let server = start(small(1, 0).when_full(WhenFull::Wait));
     let mut held = connect_served(address(&server));
     let mut clients: Vec<TcpStream> = (0..3).map(|_| connect(address(&server))).collect();
@@ -94,17 +90,17 @@ fn a_server_that_waits_for_a_place_stops_at_once() {
     assert_eq!(report.cut_off, 0);
     assert_eq!(read_to_end(&mut held), b"");
     for client in &mut clients {
-        // One may have been accepted and is told; the kernel resets those it still holds.
-        let mut told = Vec::new();
-        match client.read_to_end(&mut told) {
-            Ok(_) => assert_eq!(told, b"busy: the server is shutting down\r\n"),
+        // One may have been accepted, and gets a notice. The kernel resets those that it still holds.
+        let mut received = Vec::new();
+        match client.read_to_end(&mut received) {
+            Ok(_) => assert_eq!(received, b"busy: the server is shutting down\r\n"),
             Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
         }
     }
 }
 
 #[test]
-fn a_refused_client_that_goes_on_sending_still_reads_why() {
+fn a_refused_client_that_goes_on_sending_still_reads_the_reason() {
     let server = start(small(1, 0));
     let events = server.subscribe();
     let _held = connect_served(address(&server));
@@ -120,13 +116,12 @@ fn a_refused_client_that_goes_on_sending_still_reads_why() {
 }
 
 #[test]
-fn clients_that_are_gone_before_their_turn_cost_nothing() {
+fn clients_that_leave_before_their_turn_cost_nothing() {
     let server = start(small(1, 50));
     let events = server.subscribe();
     let mut held = connect_served(address(&server));
     drop((0..50).map(|_| connect(address(&server))).collect::<Vec<_>>());
-    held.write_all(b"bye").expect("it is sent");
-    assert_eq!(read_to_end(&mut held), b"");
+    say_bye(&mut held);
     let ended = std::iter::from_fn(|| events.next_timeout(FUSE)).filter_map(|event| match event {
         Event::Disconnected { reason: CloseReason::Bye | CloseReason::EndOfStream, .. } => Some(()),
         _ => None,

@@ -1,4 +1,4 @@
-//! The chat service: with an operator who types into a pipe, and as a room without one.
+//! The chat service, with one client at a time and as a room. The operator types into a pipe or on a terminal.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -8,26 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use rexpect::session::{PtySession, spawn_command};
 
-use crate::support::{FUSE, Program, connect, read_to_end};
-
-/// A chat whose operator is the test.
-fn chat(flags: &[&str]) -> Program {
-    let mut command = Program::command();
-    command.args(["--listen", "127.0.0.1:0", "--service", "chat"]).args(flags);
-    Program::spawn(command.stdin(Stdio::piped()), 1)
-}
-
-/// A room whose operator types on a terminal, and where it listens.
-fn chat_on_terminal() -> (PtySession, SocketAddr) {
-    let mut command = Program::command();
-    command.args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]);
-    command.env("TERM", "xterm").stdin(Stdio::inherit());
-    let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
-    let (_, address) = terminal.exp_regex(r"127\.0\.0\.1:\d+\r").expect("it listens");
-    (terminal, address.trim_end().parse().expect("an address"))
-}
+use crate::support::{Program, chat, chat_on_terminal, connect, read_to_end, signal, spawn_apart};
 
 /// A client that reads lines.
 struct Guest(BufReader<TcpStream>);
@@ -37,7 +19,7 @@ impl Guest {
         Self(BufReader::new(connect(address)))
     }
 
-    /// Comes to the chat, as client `id`.
+    /// Joins the chat, and asserts that it is client `id`.
     fn join(program: &Program, id: u32) -> Self {
         let guest = Self::new(program.address());
         let notice = program.next_shown();
@@ -51,7 +33,7 @@ impl Guest {
 
     fn hears(&mut self, text: &str) {
         let mut line = String::new();
-        self.0.read_line(&mut line).expect("it is told something");
+        self.0.read_line(&mut line).expect("a line");
         assert_eq!(line.trim_end(), text);
     }
 
@@ -64,14 +46,14 @@ impl Guest {
 fn the_operator_talks_to_one_client_at_a_time() {
     let mut program = chat(&[]);
     let mut guest = Guest::join(&program, 1);
-    // Neither waits for its turn, and a line needs no line feed.
+    // Neither side waits for its turn, and the client needs no line feed.
     program.type_line("¡Hola!");
     program.type_line("¿Quién eres?");
     guest.hears("¡Hola!");
     guest.say("Soy José");
     assert_eq!(program.next_shown(), "<1> Soy José");
     guest.hears("¿Quién eres?");
-    // What would be an order is said if its first character is doubled.
+    // A line that would be a command is sent if its first character is doubled.
     program.type_line("//who is it for?");
     program.type_line("@@2 is it for 2?");
     guest.hears("/who is it for?");
@@ -96,7 +78,7 @@ fn the_operator_talks_to_one_client_at_a_time() {
 }
 
 #[test]
-fn in_a_room_each_hears_the_others_by_name() {
+fn in_a_room_each_client_reads_what_the_others_say() {
     let mut program = chat(&["--room"]);
     let mut guests: Vec<Guest> = (1..=3).map(|id| Guest::join(&program, id)).collect();
     guests[0].say("hello\r\n");
@@ -128,7 +110,7 @@ fn in_a_room_each_hears_the_others_by_name() {
     assert_eq!(program.next_shown(), "* <3> left: bye");
     guests.remove(1).hears_the_end();
 
-    // The end of the input is a goodbye too.
+    // The end of the operator's input has the same effect as `bye`.
     program.end_input();
     guests[0].hears("<operator> bye");
     guests.remove(0).hears_the_end();
@@ -136,7 +118,7 @@ fn in_a_room_each_hears_the_others_by_name() {
 }
 
 #[test]
-fn what_a_client_sends_controls_no_terminal_and_forges_no_line() {
+fn text_from_a_client_cannot_control_a_terminal_or_forge_a_line() {
     let program = chat(&["--room"]);
     let mut villain = Guest::join(&program, 1);
     let mut victim = Guest::join(&program, 2);
@@ -144,24 +126,24 @@ fn what_a_client_sends_controls_no_terminal_and_forges_no_line() {
     let shown = r"<1> \u{1b}[2J\u{7}a\r<operator> send money\u{202e}";
     assert_eq!(program.next_shown(), shown);
     victim.hears(shown);
-    // Only what is not said by anybody begins with an asterisk.
+    // Only notices begin with an asterisk, and what a client says never does.
     villain.say("left: bye\n* <2> left: bye\n");
     assert_eq!(program.next_shown(), "<1> left: bye");
     assert_eq!(program.next_shown(), "<1> * <2> left: bye");
 }
 
 #[test]
-fn one_who_says_much_drops_nobody_who_reads() {
+fn a_client_that_floods_the_room_drops_no_client_that_reads() {
     const LINES: usize = 40_000;
     let program = chat(&["--room"]);
     let mut speaker = Guest::join(&program, 1);
     let mut reader = Guest::join(&program, 2);
-    // Six times as long once it is escaped, and cut to a kilobyte before.
+    // An escape is six times as long when it is shown. The line is cut to a kilobyte before it is escaped.
     speaker.say(&format!("{}\n", "\x1b".repeat(65_000)));
     reader.hears(&format!("<1> {}...", "\\u{1b}".repeat(1024)));
     speaker.say(&format!("{}\n", "é".repeat(1000)));
     reader.hears(&format!("<1> {}...", "é".repeat(512)));
-    // As fast as it goes.
+    // The speaker sends as fast as it can.
     thread::scope(|scope| {
         scope.spawn(|| speaker.say(&"x\n".repeat(LINES)));
         (0..LINES).for_each(|_| reader.hears("<1> x"));
@@ -258,15 +240,15 @@ fn a_command_of_a_client_is_neither_obeyed_nor_heard() {
 
 #[test]
 fn no_row_of_the_screen_begins_with_what_a_client_chose() {
-    let mut terminal = chat_on_terminal();
-    let mut guest = Guest::new(terminal.1);
-    terminal.0.exp_string("* <1> joined").expect("the guest is there");
+    let (mut terminal, address) = chat_on_terminal(&["--room"]);
+    let mut guest = Guest::new(address);
+    terminal.exp_string("* <1> joined").expect("the guest has joined");
     // The screen has 80 columns, as far as the system knows.
     for filler in ["x", "漢"] {
         let row = filler.repeat(if filler == "x" { 75 } else { 37 });
         guest.say(&format!("{row}{filler}* <2> joined from 10.0.0.7:50220\n"));
-        terminal.0.exp_string(&format!("<1> {row}")).expect("it is shown");
-        let next = terminal.0.exp_string("* <2> joined").expect("it is shown");
+        terminal.exp_string(&format!("<1> {row}")).expect("it is shown");
+        let next = terminal.exp_string("* <2> joined").expect("it is shown");
         let indent = next.rsplit('\n').next().expect("a row");
         assert_eq!(indent, format!("    {filler}"), "{next:?}");
     }
@@ -283,7 +265,7 @@ fn a_signal_ends_the_chat_although_the_operator_may_still_type() {
 }
 
 #[test]
-fn what_a_script_says_is_for_whoever_comes_first() {
+fn what_a_script_types_goes_to_the_first_client() {
     let mut program = chat(&[]);
     program.type_line("one");
     program.type_line("two");
@@ -297,7 +279,7 @@ fn what_a_script_says_is_for_whoever_comes_first() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_dropped_and_the_others_miss_nothing() {
+fn a_client_that_does_not_read_is_dropped_and_the_others_get_every_line() {
     let program = chat(&["--room", "--max-outgoing", "32KiB"]);
     let mut speaker = Guest::join(&program, 1);
     let mut reader = Guest::join(&program, 2);
@@ -318,7 +300,7 @@ fn a_client_that_does_not_read_is_dropped_and_the_others_miss_nothing() {
 }
 
 #[test]
-fn an_odd_byte_of_the_operators_ends_nothing() {
+fn invalid_utf8_from_the_operator_does_not_end_the_chat() {
     let mut program = chat(&["--room"]);
     let mut guest = Guest::join(&program, 1);
     program.type_bytes(b"caf\xe9\n");
@@ -328,35 +310,30 @@ fn an_odd_byte_of_the_operators_ends_nothing() {
 }
 
 #[test]
-fn an_odd_byte_typed_on_a_terminal_ends_nothing() {
-    let (mut terminal, address) = chat_on_terminal();
+fn invalid_utf8_typed_on_a_terminal_does_not_end_the_chat() {
+    let (mut terminal, address) = chat_on_terminal(&["--room"]);
     let mut guest = Guest::new(address);
-    terminal.exp_string("* <1> joined").expect("the guest is there");
+    terminal.exp_string("* <1> joined").expect("the guest has joined");
     let mut keys = terminal.process().get_file_handle().expect("a terminal");
     keys.write_all(b"still \xff").expect("it runs");
-    terminal.exp_string("* left out: a byte that is not UTF-8, and what came with it").expect("it is told");
-    terminal.exp_string("> still ").expect("the line is there");
+    terminal.exp_string("* left out: a byte that is not UTF-8, and what came with it").expect("a notice");
+    terminal.exp_string("> still ").expect("the line is kept");
     terminal.send_line("here").expect("it runs");
     guest.hears("<operator> still here");
 }
 
 #[test]
-fn a_screen_that_nobody_reads_does_not_hold_up_the_end() {
+fn an_unread_standard_output_does_not_delay_the_stop() {
     let mut command = Program::command();
-    command.args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it is built");
-    let mut stdout = BufReader::with_capacity(64, child.stdout.take().expect("piped"));
-    let mut line = String::new();
-    stdout.read_line(&mut line).expect("it listens");
-    let address = line.trim_end().strip_prefix("listening on ").expect("where").parse().expect("an address");
+    command.args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]).stdin(Stdio::piped());
+    let (mut child, _stdout, address) = spawn_apart(&mut command, Stdio::null());
     let mut guest = Guest::new(address);
-    // More than a pipe takes.
+    // This is more than a pipe holds.
     for _ in 0..200 {
         guest.say(&format!("{}\n", "x".repeat(1000)));
     }
     thread::sleep(Duration::from_millis(500));
-    crate::support::signal(&child, Signal::SIGTERM);
+    signal(&child, Signal::SIGTERM);
     let began = Instant::now();
     while child.try_wait().expect("it was started").is_none() {
         if began.elapsed() > Duration::from_secs(20) {

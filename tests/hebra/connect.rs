@@ -1,4 +1,4 @@
-//! The interactive client: on a terminal, in a pipe, and with each kind of failure.
+//! `hebra connect`: in a pipe, on a terminal, and with each kind of failure.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,23 +14,23 @@ use rexpect::session::PtySession;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::support::{
-    address, assert_same, config, connect_command, connect_on_terminal, random_bytes, run, start,
+    address, assert_same, config, connect_command, connect_on_terminal, free_address, random_bytes, run, start,
 };
 
-/// A server that a test plays itself, and where it listens.
+/// Returns a listener for a server that the test plays itself, and its address.
 fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
     let address = listener.local_addr().expect("a socket");
     (listener, address)
 }
 
-/// Runs the client in a pipe: its exit code, output and standard error.
+/// Runs the client in a pipe, and returns its exit code, standard output and standard error.
 fn talk(arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
     let Output { status, stdout, stderr } = run(&mut connect_command(arguments), input);
     (status.code(), stdout, String::from_utf8(stderr).expect("text"))
 }
 
-/// What the client says when it fails, with its exit code.
+/// Runs a client that must fail, and returns its exit code and the line that it prints.
 fn failure(arguments: &[&str]) -> (Option<i32>, String) {
     let (code, stdout, stderr) = talk(arguments, b"hello\n");
     assert!(stdout.is_empty(), "{}", stdout.escape_ascii());
@@ -48,14 +48,14 @@ fn sixteen_mebibytes_pass_through_a_pipe_unchanged() {
 }
 
 #[test]
-fn a_server_that_has_said_all_and_reads_nothing_ends_the_client() {
+fn a_server_that_half_closes_and_reads_nothing_ends_the_client() {
     let (listener, address) = listen();
     let server = thread::spawn(move || {
-        let (stream, _) = listener.accept().expect("a client comes");
+        let (stream, _) = listener.accept().expect("a client connects");
         stream.shutdown(Shutdown::Write).expect("it is connected");
         stream
     });
-    // More than the kernels of both sides take.
+    // This is more than the kernels of both sides buffer.
     let (code, output, _) = talk(&[&address.to_string()], &vec![b'x'; 32 << 20]);
     assert_eq!((code, output), (Some(0), vec![]));
     drop(server.join().expect("it only waits"));
@@ -73,7 +73,7 @@ fn a_server_that_closes_first_ends_the_client_although_its_input_is_open() {
     let mut line = String::new();
     stdout.read_line(&mut line).expect("an echo");
     assert_eq!(line, "hello\n");
-    // Its place is taken, so another is told so and ends.
+    // It occupies the only worker, so a second client is refused and ends.
     let refused =
         command.stdin(Stdio::piped()).spawn().and_then(|child| child.wait_with_output()).expect("it ends");
     assert!(refused.stdout.starts_with(b"busy: "), "{}", refused.stdout.escape_ascii());
@@ -84,7 +84,7 @@ fn a_server_that_closes_first_ends_the_client_although_its_input_is_open() {
 }
 
 #[test]
-fn what_a_server_sends_by_itself_is_printed_as_it_comes() {
+fn output_of_the_server_is_printed_at_once_and_unchanged() {
     let (listener, address) = listen();
     let mut command = connect_command(&[&address.to_string()]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is built");
@@ -101,14 +101,14 @@ fn what_a_server_sends_by_itself_is_printed_as_it_comes() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_the_client_quietly() {
+fn a_closed_standard_output_ends_the_client_quietly() {
     let (listener, address) = listen();
     let mut command = connect_command(&[&address.to_string()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it is built");
     let (mut server, _) = listener.accept().expect("it connects");
     drop(child.stdout.take());
-    // A child that another test starts at this moment holds the pipe too, until it is the program it is to be.
+    // A child that another test forks at this moment also holds the pipe until its exec, so one write is not enough.
     while server.write_all(b"hola\n").is_ok() {}
     let stdin = child.stdin.take();
     let output = child.wait_with_output().expect("it ends");
@@ -118,30 +118,28 @@ fn a_reader_that_has_seen_enough_ends_the_client_quietly() {
 
 #[test]
 fn a_refused_connection_is_exit_code_5() {
-    // An address of which no other test takes a port, so that the one given back stays free.
-    let free = TcpListener::bind("127.0.1.11:0").and_then(|listener| listener.local_addr()).expect("a free port");
-    let told = format!("hebra: cannot connect to {free}: connection refused");
-    assert_eq!(failure(&[&free.to_string()]), (Some(5), told));
+    let free = free_address("127.0.1.11");
+    let expected = format!("hebra: cannot connect to {free}: connection refused");
+    assert_eq!(failure(&[&free.to_string()]), (Some(5), expected));
 }
 
 #[test]
-fn a_name_of_nobody_is_exit_code_4_and_an_address_without_a_port_2() {
-    let (code, told) = failure(&["nowhere.invalid:1"]);
-    assert_eq!(code, Some(4), "{told}");
-    assert!(told.starts_with("hebra: cannot resolve \"nowhere.invalid:1\": "), "{told}");
-    let told = "hebra: ADDR: \"\\u{1b}[2J\" lacks its port; an address looks like localhost:1234";
-    assert_eq!(failure(&["\u{1b}[2J"]), (Some(2), format!("{told} (see hebra connect --help)")));
+fn an_unknown_name_is_exit_code_4_and_an_address_without_a_port_is_2() {
+    let (code, line) = failure(&["nowhere.invalid:1"]);
+    assert_eq!(code, Some(4), "{line}");
+    assert!(line.starts_with("hebra: cannot resolve \"nowhere.invalid:1\": "), "{line}");
+    let expected = "hebra: ADDR: \"\\u{1b}[2J\" lacks its port; an address looks like localhost:1234";
+    assert_eq!(failure(&["\u{1b}[2J"]), (Some(2), format!("{expected} (see hebra connect --help)")));
     for wrong in ["0s", "-1"] {
-        let (code, told) = failure(&["--timeout", wrong]);
-        assert_eq!(code, Some(2), "{told}");
-        assert!(told.contains(&format!("--timeout: \"{wrong}\" is ")), "{told}");
+        let (code, line) = failure(&["--timeout", wrong]);
+        assert_eq!(code, Some(2), "{line}");
+        assert!(line.contains(&format!("--timeout: \"{wrong}\" is ")), "{line}");
     }
 }
 
 #[test]
 fn a_server_that_does_not_answer_is_exit_code_6() {
-    // A listener that accepts nobody, with a queue that is full: the kernel leaves further clients without an
-    // answer.
+    // This listener accepts no client. Once its queue is full, the kernel does not answer further ones.
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a free port");
     listener.listen(0).expect("it listens");
@@ -150,8 +148,8 @@ fn a_server_that_does_not_answer_is_exit_code_6() {
     while let Ok(client) = TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
         queued.push(client);
     }
-    let told = format!("hebra: cannot connect to {address}: timed out");
-    assert_eq!(failure(&["--timeout", "50ms", &address.to_string()]), (Some(6), told));
+    let expected = format!("hebra: cannot connect to {address}: timed out");
+    assert_eq!(failure(&["--timeout", "50ms", &address.to_string()]), (Some(6), expected));
 }
 
 #[test]
@@ -162,19 +160,19 @@ fn a_connection_that_is_reset_is_exit_code_7() {
         client.read_exact(&mut [0; 6]).expect("it sends a line");
         SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("a socket");
     });
-    let told = format!("hebra: connection to {address} broke: connection reset");
-    assert_eq!(failure(&[&address.to_string()]), (Some(7), told));
+    let expected = format!("hebra: connection to {address} broke: connection reset");
+    assert_eq!(failure(&[&address.to_string()]), (Some(7), expected));
     server.join().expect("it only resets");
 }
 
-/// The client at its prompt, and the connection that a test answers itself.
+/// Starts the client on a terminal. Returns it at its prompt, and the connection, which the test answers itself.
 fn terminal_and_server() -> (PtySession, TcpStream) {
     let (listener, address) = listen();
     let terminal = connect_on_terminal(address);
     (terminal, listener.accept().expect("it connects").0)
 }
 
-/// Waits for the client's end: its exit code.
+/// Waits for the end of the client, and returns its exit code.
 fn code(terminal: &PtySession) -> i32 {
     match terminal.process().wait().expect("it ends") {
         WaitStatus::Exited(_, code) => code,
@@ -182,7 +180,7 @@ fn code(terminal: &PtySession) -> i32 {
     }
 }
 
-/// Waits until the client has ended well: what it showed last.
+/// Waits for the end of the client, asserts exit code 0, and returns what it showed last.
 fn rest(terminal: &mut PtySession) -> String {
     let rest = terminal.exp_eof().expect("it ends");
     assert_eq!(code(terminal), 0);
@@ -195,7 +193,7 @@ fn lines_typed_on_a_terminal_come_back_and_bye_ends() {
     let mut terminal = connect_on_terminal(address(&server));
     for line in ["hello", "está bien, ¿no?"] {
         terminal.send_line(line).expect("it runs");
-        // The terminal's reader takes each byte for a character. What is typed is drawn, then what comes back.
+        // rexpect takes each byte for a character. The line appears as it is typed, and then as it comes back.
         let shown: String = line.bytes().map(char::from).collect();
         terminal.exp_string(&shown).expect("the line");
         terminal.exp_string(&format!("{shown}\r\n")).expect("its echo");
@@ -215,36 +213,34 @@ fn two_lines_typed_at_once_are_both_sent() {
 }
 
 #[test]
-fn a_byte_that_is_no_text_is_left_out_and_the_line_goes_on() {
+fn a_byte_that_is_not_utf8_is_left_out_and_the_line_is_kept() {
     let (mut terminal, server) = terminal_and_server();
     let mut keys = terminal.process().get_file_handle().expect("a terminal");
-    // The second is half of a character, which only the key after it tells.
+    // The second begins a character of two bytes, and the next byte does not complete it.
     for typed in [&b"half a l\xff"[..], b"\xc3x"] {
         keys.write_all(typed).expect("it runs");
-        terminal
-            .exp_string("hebra: left out: a byte that is not UTF-8, and what came with it")
-            .expect("it is told");
-        terminal.exp_string("> half a l").expect("the line is there");
+        terminal.exp_string("hebra: left out: a byte that is not UTF-8, and what came with it").expect("a notice");
+        terminal.exp_string("> half a l").expect("the line is kept");
     }
     terminal.send_line("ine").expect("it runs");
     terminal.send_line("another").expect("it runs");
-    // Two to the left, a byte that is no text, and a letter: the cursor is where it was.
+    // The cursor moves two places to the left. It must still be there after the byte that is left out.
     keys.write_all(b"abcd\x1b[D\x1b[D").expect("it runs");
     terminal.exp_string("abcd\u{1b}[D\u{1b}[D").expect("it is typed");
     keys.write_all(b"\xff").expect("it runs");
-    terminal.exp_string("and what came with it").expect("it is told");
-    terminal.exp_string("> abcd").expect("the line is there");
+    terminal.exp_string("and what came with it").expect("a notice");
+    terminal.exp_string("> abcd").expect("the line is kept");
     terminal.send_line("-").expect("it runs");
     let lines: Vec<String> = BufReader::new(&server).lines().take(3).map_while(Result::ok).collect();
     assert_eq!(lines, ["half a line", "another", "ab-cd"]);
 }
 
 #[test]
-fn what_comes_while_a_line_is_typed_is_shown_above_it_and_cannot_control_the_terminal() {
+fn output_of_the_server_is_shown_above_the_line_being_typed_and_cannot_control_the_terminal() {
     let (mut terminal, mut server) = terminal_and_server();
     terminal.send("half a l").expect("it runs");
     terminal.flush().expect("it runs");
-    terminal.exp_string("half a l").expect("what is typed is shown");
+    terminal.exp_string("half a l").expect("the typed text is shown");
     server.write_all(b"hola \x1b[2J").expect("it is sent");
     terminal.exp_string("hola \\u{1b}[2J\r\n> half a l").expect("it is above the line");
     terminal.send_line("ine").expect("it runs");
@@ -254,9 +250,9 @@ fn what_comes_while_a_line_is_typed_is_shown_above_it_and_cannot_control_the_ter
 }
 
 #[test]
-fn long_lines_that_come_at_the_prompt_are_shown_whole() {
+fn long_lines_that_arrive_at_the_prompt_are_shown_whole() {
     let (mut terminal, mut server) = terminal_and_server();
-    // Each comes in several reads.
+    // Each line arrives in several reads.
     let long = "x".repeat(200_000);
     for end in ["one", "two", "three"] {
         server.write_all(format!("{long}{end}\n").as_bytes()).expect("it is sent");
@@ -268,11 +264,11 @@ fn long_lines_that_come_at_the_prompt_are_shown_whole() {
 }
 
 #[test]
-fn what_has_come_of_a_line_is_shown_when_its_end_takes_its_time() {
+fn a_partial_line_is_shown_when_its_end_is_late() {
     let (mut terminal, mut server) = terminal_and_server();
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        // Never is there a pause in which nothing comes.
+        // More bytes keep arriving, so that the client cannot wait for a pause.
         scope.spawn(|| {
             while !over.load(Relaxed) {
                 server.write_all(b".").expect("it is sent");
@@ -286,18 +282,18 @@ fn what_has_come_of_a_line_is_shown_when_its_end_takes_its_time() {
 }
 
 #[test]
-fn the_end_of_a_line_that_was_shown_already_is_no_line() {
+fn the_late_end_of_a_shown_line_adds_no_empty_line() {
     let (mut terminal, mut server) = terminal_and_server();
     server.write_all(b"Your name?").expect("it is sent");
     terminal.exp_string("Your name?\r\n").expect("it is shown");
     server.write_all(b"\nnext\n").expect("it is sent");
     let between = terminal.exp_string("next\r\n").expect("it is shown");
-    // What wakes the editor goes a line up before it goes one down.
+    // The client wakes the editor with a cursor movement one line up and one down, which is not an empty line.
     assert!(!between.replace("\u{1b}[A\r\n", "").contains('\n'), "{between:?}");
 }
 
 #[test]
-fn what_has_come_of_a_line_is_shown_when_a_signal_ends_the_client() {
+fn a_partial_line_is_shown_when_a_signal_ends_the_client() {
     let (mut terminal, mut server) = terminal_and_server();
     server.write_all(b"whole\nbegun").expect("it is sent");
     terminal.exp_string("whole\r\n").expect("it is shown");
@@ -313,7 +309,7 @@ fn ctrl_d_closes_the_sending_side_and_the_rest_is_printed() {
     server.write_all(b"the rest").expect("it is sent");
     terminal.exp_string("the rest").expect("it is shown");
     drop(server);
-    // What ends without a line feed gets one.
+    // Output that ends without a line feed gets one.
     let rest = rest(&mut terminal);
     assert!(rest.starts_with("\r\nhebra: connection to "), "{rest:?}");
 }
@@ -343,14 +339,14 @@ fn a_server_that_closes_while_the_history_is_searched_ends_the_client() {
     terminal.exp_string("> ").expect("a prompt");
     terminal.send_control('r').expect("it runs");
     terminal.exp_string("reverse-i-search").expect("it searches");
-    // The editor takes no notice of either until a key is pressed.
+    // During a search the editor notices neither the output nor the close until a key is pressed.
     server.write_all(b"goodbye\n").expect("it is sent");
     drop(server);
     assert!(rest(&mut terminal).contains("goodbye\r\n"));
 }
 
 #[test]
-fn bye_closes_the_sending_side_for_servers_to_which_it_means_nothing() {
+fn bye_closes_the_sending_side_for_servers_that_do_not_know_it() {
     let (mut terminal, mut server) = terminal_and_server();
     terminal.send_line("bye").expect("it runs");
     let mut sent = String::new();
@@ -362,7 +358,7 @@ fn bye_closes_the_sending_side_for_servers_to_which_it_means_nothing() {
 }
 
 #[test]
-fn a_server_that_closes_within_a_line_is_told_of_on_the_next() {
+fn a_last_line_without_an_end_is_shown_with_one() {
     let (mut terminal, mut server) = terminal_and_server();
     server.write_all(b"goodbye").expect("it is sent");
     drop(server);

@@ -1,4 +1,4 @@
-//! The fuzzer's corpus, replayed: the checks of the fuzz targets without a fuzzer.
+//! Replays the corpus of the fuzzer with the checks of the fuzz targets. No fuzzer is needed.
 
 use std::fs;
 use std::panic::catch_unwind;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::reference::{check_bye, check_line};
 
-/// Fewer files than this were not all found.
+/// The corpus has at least this many files. Finding fewer means that the wrong folder was read.
 const LEAST_FILES: usize = 20;
 
 #[test]

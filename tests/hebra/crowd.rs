@@ -1,4 +1,4 @@
-//! Many clients at once: every byte comes back.
+//! Many clients at once get every byte back.
 
 use std::thread;
 
@@ -6,7 +6,7 @@ use hebra::Framing;
 
 use crate::support::{FUSE, Random, address, config, connect, exchange, random_bytes, start};
 
-/// Descriptors: a client's and a server's end each, and some for everything else.
+/// Descriptors for both ends of each connection, and some for everything else.
 const DESCRIPTORS: u64 = 2 * 1000 + 200;
 
 #[test]
@@ -20,17 +20,17 @@ fn a_thousand_clients_at_once_get_every_byte_back() {
     let server = start(config().workers(CLIENTS).framing(Framing::Raw));
     let address = address(&server);
     let bytes = &random_bytes(1024 * 1024);
-    let everyone_is_here = &std::sync::Barrier::new(CLIENTS);
+    let all_connected = &std::sync::Barrier::new(CLIENTS);
     let total: u64 = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|seed| {
                 let client = move || {
                     let mut random = Random::new(seed as u64);
                     let mut stream = connect(address);
-                    everyone_is_here.wait();
+                    all_connected.wait();
                     let mut total = 0;
                     for _ in 0..MESSAGES {
-                        // Every order of magnitude is as likely: 1 B to 64 KiB.
+                        // Every order of magnitude from 1 B to 64 KiB is equally likely.
                         let length = (random.below(LONGEST) >> random.below(17)) + 1;
                         let start = random.below(bytes.len() - length);
                         let message = &bytes[start..start + length];

@@ -1,4 +1,4 @@
-//! What an embedder relies on: listeners of its own, control of a running server, and what becomes of its handlers.
+//! The library as an embedder uses it: listeners of its own, control of a running server, and handlers that fail.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -9,32 +9,18 @@ use std::thread;
 use std::time::Duration;
 
 use hebra::testing::Script;
-use hebra::{
-    ClientThread, CloseReason, Echo, Error, Event, Framing, Handler, Next, RunningServer, Server, ServerConfig,
-};
+use hebra::{ClientThread, CloseReason, Echo, Error, Event, Framing, Handler, Next, Server, ServerConfig};
 
 use crate::support::{
-    FUSE, address, config, connect, connect_served, exchange, read_to_end, send_and_finish, start,
+    Answer, FUSE, address, config, connect, connect_served, exchange, next_reason, read_to_end, send_and_finish,
+    serve, start,
 };
-
-/// A handler that is a function of each message.
-struct Answer(fn(&[u8], &mut dyn Write) -> io::Result<Next>);
-
-impl Handler for Answer {
-    fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
-        self.0(message, reply)
-    }
-}
-
-fn serve(config: ServerConfig, answer: fn(&[u8], &mut dyn Write) -> io::Result<Next>) -> RunningServer {
-    Server::bind(config, move |_session| Answer(answer)).expect("it binds").start().expect("it starts")
-}
 
 #[test]
 fn listeners_that_the_caller_has_bound_are_served() {
     let listeners =
         ["127.0.0.1:0", "127.0.0.2:0"].map(|address| TcpListener::bind(address).expect("loopback exists"));
-    // As a service manager may pass them on.
+    // A service manager may pass on a listener in this state.
     listeners[0].set_nonblocking(true).expect("a socket");
     let addresses = listeners.each_ref().map(|listener| listener.local_addr().expect("it is bound"));
     let server = Server::from_listeners(config().listen([""; 0]), listeners.into(), |_session| Echo);
@@ -47,7 +33,7 @@ fn listeners_that_the_caller_has_bound_are_served() {
 }
 
 #[test]
-fn a_field_that_cannot_work_is_named() {
+fn an_invalid_field_of_the_configuration_is_named() {
     let error =
         Server::from_listeners(config().max_line(0), Vec::new(), |_session| Echo).expect_err("no line fits");
     assert!(matches!(error, Error::Config { field: "max_line", .. }), "{error}");
@@ -56,7 +42,7 @@ fn a_field_that_cannot_work_is_named() {
 #[test]
 fn one_client_can_be_disconnected_and_the_others_stay() {
     let server = start(config());
-    let mut events = server.subscribe();
+    let events = server.subscribe();
     let (mut first, mut second) = (connect_served(address(&server)), connect_served(address(&server)));
     let clients = server.clients();
     assert_eq!(
@@ -65,18 +51,14 @@ fn one_client_can_be_disconnected_and_the_others_stay() {
     );
     assert!(server.disconnect(clients[0].id));
     assert_eq!(read_to_end(&mut first), b"error: disconnected by the operator\r\n");
-    let reason = events.find_map(|event| match event {
-        Event::Disconnected { reason, .. } => Some(reason),
-        _ => None,
-    });
-    assert_eq!(reason, Some(CloseReason::Disconnected));
+    assert_eq!(next_reason(&events), CloseReason::Disconnected);
     assert_eq!(exchange(&mut second, b"still here"), b"still here");
     assert_eq!(server.clients(), clients[1..]);
     assert!(!server.disconnect(clients[0].id));
 }
 
 #[test]
-fn a_stop_can_be_asked_for_from_any_thread() {
+fn a_stop_can_be_requested_from_any_thread() {
     let server = start(config());
     let handle = server.stop_handle();
     thread::scope(|scope| {
@@ -84,7 +66,7 @@ fn a_stop_can_be_asked_for_from_any_thread() {
         handle.stop();
         assert!(waiting.join().is_ok());
     });
-    // From now on, and the server still runs.
+    // The request stays, and the server runs until it is shut down.
     server.wait();
     connect_served(address(&server));
     assert_eq!(server.shutdown(FUSE).cut_off, 0);
@@ -97,22 +79,18 @@ fn the_text_of_a_handlers_error_is_reported() {
     assert_eq!(send_and_finish(&connect(address(&server)), b"hello"), b"");
     let event = events.find(|event| matches!(event, Event::HandlerFailed { .. })).expect("it is reported");
     assert!(event.to_string().ends_with(r": the service failed: the database is\ndown"), "{event}");
-    let reason = events.find_map(|event| match event {
-        Event::Disconnected { reason, .. } => Some(reason),
-        _ => None,
-    });
-    assert_eq!(reason, Some(CloseReason::ServiceFailed(io::ErrorKind::Other)));
+    assert_eq!(next_reason(&events), CloseReason::ServiceFailed(io::ErrorKind::Other));
 }
 
-/// Echoes lines, and panics at one that is `bad`, after it has begun to answer.
+/// Echoes lines. Panics at a line that begins with `bad`, after it has written the answer.
 fn picky(line: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
     reply.write_all(line)?;
-    assert!(!line.starts_with(b"bad"), "a line that it does not like");
+    assert!(!line.starts_with(b"bad"), "a bad line");
     Ok(Next::Continue)
 }
 
 #[test]
-fn a_panic_leaves_the_answers_to_earlier_lines() {
+fn a_panic_does_not_discard_the_answers_to_earlier_lines() {
     for framing in [Framing::Line, Framing::PlainLine] {
         let server = serve(config().framing(framing), picky);
         let output = send_and_finish(&connect(address(&server)), b"one\ntwo\nbad\nthree\n");
@@ -152,7 +130,7 @@ fn a_handler_chooses_the_words_of_the_farewell() {
     assert_eq!(usual.recv(), Ok(Some("idle: nothing was received for too long".to_owned())));
     assert_eq!(run(Framing::Line, Script::reads([vec![b'x'; 100_000]])).written, b"");
     assert_eq!(usual.recv(), Ok(Some("error: a line may have 65536 bytes".to_owned())));
-    // A raw stream carries nothing but replies, and a client that takes none gets no line.
+    // There is no farewell in a raw stream, nor after a reset.
     assert_eq!(run(Framing::Raw, idle()).written, b"");
     assert_eq!(run(Framing::Message, Script::default().fail_read(io::ErrorKind::ConnectionReset)).written, b"");
     assert_eq!(usual.try_recv(), Err(mpsc::TryRecvError::Empty));
@@ -170,7 +148,7 @@ fn an_array_of_60_kilobytes_fits_the_stack_of_a_handler() {
 }
 
 #[test]
-fn nothing_that_clients_send_is_reported_unless_it_was_asked_for() {
+fn messages_are_not_reported_by_default() {
     let server = start(ServerConfig::default().listen(["127.0.0.1:0"]).workers(1));
     let events = server.subscribe();
     connect_served(address(&server));

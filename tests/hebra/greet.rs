@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use crate::support::{Program, connect, read_to_end};
 
 #[test]
-fn each_client_gets_one_greeting_whatever_it_sent() {
+fn each_client_gets_one_greeting_for_any_message() {
     let program = Program::serve(&["--service", "greet"]);
     for message in [&b"Hola"[..], b"bye", b"bye\r\n", b"\xff", &[b'x'; 100_000]] {
         let mut client = connect(program.address());
@@ -21,7 +21,7 @@ fn each_client_gets_one_greeting_whatever_it_sent() {
 }
 
 #[test]
-fn the_greeting_is_the_operators_choice() {
+fn the_operator_chooses_the_greeting() {
     let program = Program::serve(&["--service", "greet", "--greeting", "¡Buenos días!"]);
     let mut client = connect(program.address());
     client.write_all(b"hello").expect("it is sent");
@@ -30,7 +30,7 @@ fn the_greeting_is_the_operators_choice() {
 }
 
 #[test]
-fn who_says_nothing_is_told_nothing() {
+fn a_client_that_sends_nothing_gets_no_greeting() {
     let program = Program::serve(&["--service", "greet"]);
     let mut client = connect(program.address());
     client.shutdown(Shutdown::Write).expect("it is connected");

@@ -1,4 +1,4 @@
-//! The tests that need nothing but Rust: one binary, one module for each topic.
+//! The tests that need nothing but Rust, in one binary with a module for each topic.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -15,6 +15,7 @@ mod embedding;
 mod events;
 mod pushing;
 mod shutdown;
+mod closing;
 mod crowd;
 mod program;
 mod signals;

@@ -1,24 +1,26 @@
-//! The program in a process of its own: what it prints, what a drain loses, its exit codes.
+//! `hebra serve` in a process of its own: its output, its exit codes, and what a drain loses.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Program, clog, connect, connect_served, exchange, read_to_end, serve_apart};
+use crate::support::{
+    Program, clog, connect, connect_served, exchange, free_address, read_to_end, say_bye, serve_apart,
+};
 
 const DRAINED: Option<i32> = Some(0);
 const CUT_OFF: Option<i32> = Some(3);
 
-/// How often the tests that look for a race between signals and sessions repeat.
+/// How often a test repeats that looks for a race between signals and sessions.
 const RUNS: usize = 10;
 
 #[test]
-fn a_session_reads_on_the_console_as_it_happened() {
+fn the_log_shows_a_session_as_it_happened() {
     let program = Program::serve(&[]);
     let mut client = connect(program.address());
     exchange(&mut client, "Hola, señor\r\n".as_bytes());
@@ -54,14 +56,12 @@ fn every_address_of_a_name_and_every_address_given_is_listened_on() {
 }
 
 #[test]
-fn an_address_given_twice_is_listened_on_once_and_a_free_port_is_nobody_elses() {
+fn an_address_given_twice_is_listened_on_once_and_free_ports_are_distinct() {
     let mut command = Program::command();
-    // An address that no other test takes a free port of, so that this one stays free.
-    let free = TcpListener::bind("127.0.1.9:0").and_then(|listener| listener.local_addr()).expect("a free port");
-    let free = free.to_string();
+    let free = free_address("127.0.1.9").to_string();
     command.args(["--listen", &free, "--listen", &free, "--listen", "127.0.0.1:0"]);
     let program = Program::spawn(command.args(["--listen", "[::]:0"]), 3);
-    // The last one takes IPv4 clients too: the free port before it is another.
+    // The last socket accepts IPv4 clients too, so its port must differ from the free port before it.
     connect_served(([127, 0, 0, 1], program.addresses()[2].port()).into());
 }
 
@@ -84,7 +84,7 @@ fn rust_log_is_obeyed() {
 }
 
 #[test]
-fn a_rust_log_that_is_set_to_nothing_is_not_set() {
+fn an_empty_rust_log_counts_as_unset() {
     let program = Program::spawn(Program::command().args(["--listen", "127.0.0.1:0"]).env("RUST_LOG", ""), 1);
     connect_served(program.address());
     program.wait_for("connected");
@@ -97,7 +97,7 @@ fn totals_are_logged_at_an_interval() {
     while !program.wait_for("totals: ").contains("live=1 finished=0 silent=0 panicked=0 messages=1") {}
 }
 
-/// Sends numbered messages and waits for each echo until the stream ends: how many were echoed.
+/// Exchanges numbered messages until the stream ends, and returns how many were echoed.
 fn chat(mut client: TcpStream) -> u64 {
     let mut echo = [0; 8];
     for number in 0_u64.. {
@@ -105,7 +105,7 @@ fn chat(mut client: TcpStream) -> u64 {
         match client.read_exact(&mut echo) {
             Ok(()) => assert_eq!(u64::from_be_bytes(echo), number),
             Err(error) => {
-                // The end came instead of an echo: cleanly, and between two messages.
+                // The stream must end cleanly, and between two echoes.
                 assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{sent:?}");
                 return number;
             }
@@ -115,7 +115,7 @@ fn chat(mut client: TcpStream) -> u64 {
 }
 
 #[test]
-fn sigterm_under_load_answers_all_that_was_read_and_drains_in_no_time() {
+fn sigterm_under_load_answers_everything_that_was_read_and_drains_quickly() {
     const CLIENTS: usize = 200;
     for _ in 0..RUNS {
         let program = Program::serve(&["--framing", "raw", "--log-messages", "off"]);
@@ -129,11 +129,11 @@ fn sigterm_under_load_answers_all_that_was_read_and_drains_in_no_time() {
             let answered: u64 = chats.into_iter().map(|chat| chat.join().expect("a clean end")).sum();
             (asked.elapsed(), lines, answered)
         });
-        // What the server has read (`messages`) is what the clients saw the echo of.
+        // The clients have received an echo of every message that the server has read.
         let served = answered + CLIENTS as u64;
-        let totals = lines.last().expect("totals are told at the end");
+        let totals = lines.last().expect("totals at the end");
         assert!(totals.contains(&format!("messages={served} ")), "{totals}, not {served}");
-        // A fuse far below the drain deadline of 10 s: nobody was waited for.
+        // This is far below the drain deadline of 10 s, so the server has not waited for it.
         assert!(took < Duration::from_secs(5), "{took:?}");
     }
 }
@@ -150,7 +150,7 @@ fn sigterm_loses_no_reply_to_clients_that_send_ahead_and_read_slowly() {
             .iter()
             .map(|client| {
                 scope.spawn(move || {
-                    // Sixteen messages ahead of the echoes, which are read with pauses: slow is the subject.
+                    // The client is sixteen messages ahead of the echoes, and reads them slowly on purpose.
                     let pace = crossbeam_channel::tick(Duration::from_millis(20));
                     let (mut client, mut message, mut received) = (client, [b'x'; LENGTH], 0);
                     client.write_all(&[b'x'; AHEAD * LENGTH]).expect("it is sent");
@@ -160,7 +160,7 @@ fn sigterm_loses_no_reply_to_clients_that_send_ahead_and_read_slowly() {
                             0 => return received,
                             count => received += count,
                         }
-                        // After the stop nobody takes it.
+                        // The server takes no more after the stop.
                         let _ = client.write_all(&message);
                     }
                 })
@@ -172,7 +172,7 @@ fn sigterm_loses_no_reply_to_clients_that_send_ahead_and_read_slowly() {
         (received + CLIENTS * b"ready?\n".len(), program.finish())
     });
     assert_eq!(lines.0, DRAINED, "{lines:#?}");
-    let totals = lines.1.last().expect("totals are told at the end");
+    let totals = lines.1.last().expect("totals at the end");
     assert!(totals.contains(&format!("bytes_out={received} ")), "{totals}, not {received}");
 }
 
@@ -196,14 +196,14 @@ fn a_process_that_is_stopped_and_continued_loses_no_reply() {
 }
 
 #[test]
-fn a_client_that_never_reads_makes_the_exit_code_3_at_the_drain_deadline() {
+fn a_client_that_never_reads_causes_exit_code_3_at_the_drain_deadline() {
     let program = Program::serve(&["--drain-timeout", "100ms", "--stats-interval", "20ms"]);
     let _client = clog(program.address(), || program.next_totals());
     program.signal(Signal::SIGTERM);
     let (code, lines) = program.finish();
     assert_eq!(code, CUT_OFF, "{lines:#?}");
-    let told = lines.iter().any(|line| line.contains("drain deadline passed; sessions cut off: 1"));
-    assert!(told, "{lines:#?}");
+    let is_logged = lines.iter().any(|line| line.contains("drain deadline passed; sessions cut off: 1"));
+    assert!(is_logged, "{lines:#?}");
 }
 
 #[test]
@@ -217,25 +217,24 @@ fn a_signal_right_after_the_first_line_is_not_lost() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_first_line_that_cannot_be_printed_is_told() {
+fn a_first_line_that_cannot_be_printed_is_reported() {
     let full = File::options().write(true).open("/dev/full").expect("Linux has it");
     let mut command = Program::command();
     command.args(["--listen", "127.0.0.1:0"]).stdout(full).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it is built");
-    let mut told = String::new();
-    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut told).expect("it says something");
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("it prints a line");
     child.kill().expect("it runs");
     child.wait().expect("it was started");
-    assert_eq!(told, "hebra: cannot print where it listens: No space left on device (os error 28)\n");
+    assert_eq!(line, "hebra: cannot print where it listens: No space left on device (os error 28)\n");
 }
 
 #[test]
-fn a_closed_standard_output_and_error_stop_nothing() {
+fn closed_standard_output_and_error_do_not_stop_the_server() {
     let (mut child, stdout, address) = serve_apart(&[], Stdio::piped());
     drop((stdout, child.stderr.take()));
     let mut client = connect_served(address);
-    client.write_all(b"bye").expect("it is sent");
-    assert_eq!(read_to_end(&mut client), b"");
+    say_bye(&mut client);
     child.kill().expect("it runs");
     child.wait().expect("it was started");
 }

@@ -1,4 +1,4 @@
-//! The protocol core against a plain reference, for every way in which TCP may cut a stream into reads.
+//! Compares the protocol core with a plain reference, for every way in which TCP may cut a stream into reads.
 
 use std::cell::Cell;
 
@@ -11,15 +11,15 @@ use crate::reference::{
     DO, DONT, IAC, Output, SB, SE, WILL, WONT, expected_bye, expected_lines, found_bye, found_lines,
 };
 
-/// Generated streams for each property. With the splits of each this gives well over [`LEAST_CASES`].
+/// Streams that are generated for each property. With several splits of each, these are well over [`LEAST_CASES`].
 const STREAMS: u32 = 3000;
 const SHORT_STREAMS: u32 = 400;
 
-/// Pairs of a stream and a split that each property is to be held against.
+/// The least number of pairs of a stream and a split that each property is checked with.
 const LEAST_CASES: u64 = 100_000;
 
 #[test]
-fn bye_is_found_in_the_read_and_at_the_place_where_the_rules_say() {
+fn bye_is_found_where_the_reference_finds_it_however_the_stream_is_cut() {
     let cases = Cell::new(0);
     check_all_splits(|_, reads| {
         cases.set(cases.get() + 1);
@@ -30,7 +30,7 @@ fn bye_is_found_in_the_read_and_at_the_place_where_the_rules_say() {
 }
 
 #[test]
-fn lines_and_refusals_are_the_same_however_the_stream_is_cut() {
+fn lines_and_refusals_are_those_of_the_reference_however_the_stream_is_cut() {
     let cases = Cell::new(0);
     check_all_splits(|max_line, reads| {
         cases.set(cases.get() + 1);
@@ -41,7 +41,7 @@ fn lines_and_refusals_are_the_same_however_the_stream_is_cut() {
 }
 
 #[test]
-fn bye_may_be_typed_one_by_one() {
+fn bye_may_arrive_one_byte_at_a_time() {
     assert_eq!(found_bye(&[b"b", b"y", b"e", b"\r", b"\n"]), Some((4, 0)));
 }
 
@@ -85,7 +85,7 @@ fn a_command_after_bye_is_discarded_with_what_follows() {
 }
 
 #[test]
-fn an_iac_is_data_from_the_byte_that_shows_it() {
+fn an_iac_that_begins_no_command_is_data() {
     assert_eq!(found_bye(&[&[IAC, b'b', b'y', b'e', b'\n']]), None);
     assert_eq!(found_bye(&[&[IAC], b"bye"]), None);
     assert_eq!(found_bye(&[&[IAC, b'\n', b'b', b'y', b'e', b'\n']]), Some((0, 2)));
@@ -110,13 +110,20 @@ fn a_line_of_the_cap_passes_and_one_byte_more_does_not() {
 
 #[test]
 fn each_option_is_refused_once() {
-    let refusals = found_lines(&[&[IAC, DO, 6, IAC, WILL, 6, b'a', IAC, DO, 6], &[IAC, DO, 1, b'\n']], 80);
-    let refusal = |verb, option| Output::Refusal([IAC, verb, option]);
-    assert_eq!(refusals, [refusal(WONT, 6), refusal(DONT, 6), refusal(WONT, 1), Output::Line(b"a\n".to_vec())]);
+    let refusals = found_lines(&[&[IAC, DO, 3, IAC, WILL, 3, b'a', IAC, DO, 3], &[IAC, DO, 1, b'\n']], 80);
+    let refusal = |verb, option| Output::Reply(vec![IAC, verb, option]);
+    assert_eq!(refusals, [refusal(WONT, 3), refusal(DONT, 3), refusal(WONT, 1), Output::Line(b"a\n".to_vec())]);
 }
 
-/// Runs `property` on generated streams, caps and splits: long streams cut at random between tokens and
-/// between bytes, short ones cut in every way there is.
+/// A telnet client throws output away from its Ctrl-C until the answer to its timing mark comes (RFC 860).
+#[test]
+fn each_timing_mark_is_answered() {
+    let mark = || Output::Reply(vec![IAC, WONT, 6]);
+    assert_eq!(found_lines(&[&[IAC, DO, 6, IAC, DO, 6], &[IAC, DO, 6]], 80), [mark(), mark(), mark()]);
+}
+
+/// Runs `property` on generated streams, caps and splits. Long streams are cut at random, between tokens and between
+/// bytes. Short ones are cut in every possible way.
 fn check_all_splits(property: impl Fn(usize, &[&[u8]]) -> Result<(), TestCaseError>) {
     let cap = || prop_oneof![1..8_usize, 8..40_usize, Just(1000)];
     check(STREAMS, (vec(token(), 1..16), cap(), vec(cuts(), 16)), |(tokens, cap, cuts)| {
@@ -144,7 +151,7 @@ fn check_all_splits(property: impl Fn(usize, &[&[u8]]) -> Result<(), TestCaseErr
 }
 
 fn check<S: Strategy>(cases: u32, input: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
-    // A failure is printed with its smallest input, which belongs into a test of its own and not into a file.
+    // A failure is printed with its smallest input. That deserves a test of its own, and is not saved to a file.
     let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) };
     match TestRunner::new(config).run(&input, property) {
         Ok(()) => {}
@@ -153,7 +160,7 @@ fn check<S: Strategy>(cases: u32, input: S, property: impl Fn(S::Value) -> Resul
     }
 }
 
-/// What streams are made of: words, white space, telnet commands whole and cut short, anything.
+/// Generates a piece of a stream: a word, white space, a telnet command that is whole or cut short, or any bytes.
 fn token() -> impl Strategy<Value = Vec<u8>> {
     let words: &[&[u8]] = &[b"bye", b"bye", b"goodbye", b"bye now", b"b", b"y", b"e", b"by", b"ye", b"x"];
     let spaces: &[&[u8]] = &[b"\r\n", b"\n", b"\n", b"\r", b" ", b"\t", b"\x0b", b"\x0c"];
@@ -178,7 +185,7 @@ fn token() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => of(words), 4 => of(spaces), 2 => of(commands), 1 => option, 1 => vec(any::<u8>(), 1..4)]
 }
 
-/// Where to cut: at every second, fourth or eighth of the possible places.
+/// Generates a bit for each possible place of a cut, of which about every second, fourth or eighth is set.
 fn cuts() -> impl Strategy<Value = u64> {
     let any = any::<u64>;
     prop_oneof![
@@ -188,7 +195,7 @@ fn cuts() -> impl Strategy<Value = u64> {
     ]
 }
 
-/// Cuts `stream` at those of `places` whose bit of `cuts` is set; the bits are used in turn.
+/// Cuts `stream` at those of `places` whose bit in `cuts` is set. Place 64 uses the first bit again.
 fn split<'a>(stream: &'a [u8], places: &[usize], cuts: u64) -> Vec<&'a [u8]> {
     let chosen = places.iter().enumerate().filter(|(number, _)| cuts >> (number % 64) & 1 == 1);
     let mut reads = Vec::new();

@@ -1,10 +1,13 @@
-//! What a client experiences: echo, `bye`, line and raw framing, half-close, handlers that fail.
+//! A session as its client sees it: the echo, `bye`, the framings, the half-close, and handlers that fail.
 
 use std::io::{self, Write};
 
-use hebra::{CloseReason, Event, Framing, Handler, Next, Server, ServerConfig};
+use hebra::{CloseReason, Framing, Next, ServerConfig};
 
-use crate::support::{FUSE, address, config, connect, exchange, random_bytes, read_to_end, send_and_finish, start};
+use crate::support::{
+    address, config, connect, exchange, next_reason, random_bytes, read_to_end, say_bye, send_and_finish, serve,
+    start,
+};
 
 fn framed(framing: Framing) -> ServerConfig {
     config().framing(framing)
@@ -15,12 +18,11 @@ fn a_message_needs_no_newline_to_be_echoed() {
     let server = start(config());
     let mut client = connect(address(&server));
     assert_eq!(exchange(&mut client, b"Hola, servidor!"), b"Hola, servidor!");
-    client.write_all(b"bye").expect("it is sent");
-    assert_eq!(read_to_end(&mut client), b"");
+    say_bye(&mut client);
 }
 
 #[test]
-fn what_comes_before_bye_is_echoed_and_what_follows_is_discarded() {
+fn messages_before_bye_are_echoed_and_those_after_it_are_discarded() {
     let server = start(config());
     for (sent, echoed) in [
         (&b"hello\nbye\n"[..], &b"hello\n"[..]),
@@ -52,18 +54,18 @@ fn data_that_follows_bye_does_not_destroy_the_reply() {
     for _ in 0..20 {
         let mut client = connect(address(&server));
         client.write_all(b"precious\nbye\n").expect("it is sent");
-        // The session has ended or is about to; a reset would show as an error here or below.
+        // The session has ended or is about to end. A reset would be an error here or below.
         client.write_all(&rest).expect("the server still takes it");
         assert_eq!(read_to_end(&mut client), b"precious\n");
     }
 }
 
 #[test]
-fn half_close_is_answered_in_full() {
+fn a_client_that_half_closes_gets_every_byte_back() {
     let server = start(framed(Framing::Raw));
     let input = random_bytes(64 * 1024 * 1024);
     let output = send_and_finish(&connect(address(&server)), &input);
-    assert!(output == input, "64 MiB differ");
+    assert!(output == input, "a byte differs");
 }
 
 #[test]
@@ -76,9 +78,9 @@ fn nothing_is_special_in_raw_framing() {
 #[test]
 fn line_framing_strips_telnet_commands_and_refuses_each_option_once() {
     let server = start(framed(Framing::Line));
-    let input = b"he\xff\xf4llo\r\n\xff\xfd\x06\xff\xfd\x06\xff\xfb\x1fworld\nand\xff\xff\nrest";
+    let input = b"he\xff\xf4llo\r\n\xff\xfd\x03\xff\xfd\x03\xff\xfb\x1fworld\nand\xff\xff\nrest";
     let output = send_and_finish(&connect(address(&server)), input);
-    assert_eq!(output, b"hello\r\n\xff\xfc\x06\xff\xfe\x1fworld\nand\xff\xff\nrest");
+    assert_eq!(output, b"hello\r\n\xff\xfc\x03\xff\xfe\x1fworld\nand\xff\xff\nrest");
     assert_eq!(send_and_finish(&connect(address(&server)), b"one\n bye \ntwo\n"), b"one\n");
     assert_eq!(send_and_finish(&connect(address(&server)), b"one\nbye"), b"one\n");
 }
@@ -92,27 +94,23 @@ fn a_line_over_the_cap_gets_one_line_and_a_clean_close() {
     assert_eq!(output, [&fits[..], b"error: a line may have 100 bytes\r\n"].concat());
 }
 
-/// Fails in the way the message asks for.
-struct Moody;
-
-impl Handler for Moody {
-    fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
-        match message {
-            b"close" => {
-                write!(reply, "closing {}", 1)?;
-                return Ok(Next::Close);
-            }
-            b"fail" => return Err(io::ErrorKind::InvalidData.into()),
-            b"panic" => panic!("as asked"),
-            _ => reply.write_all(message)?,
+/// Closes, fails or panics if the message says so, and echoes it otherwise.
+fn obedient(message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+    match message {
+        b"close" => {
+            write!(reply, "closing {}", 1)?;
+            return Ok(Next::Close);
         }
-        Ok(Next::Continue)
+        b"fail" => return Err(io::ErrorKind::InvalidData.into()),
+        b"panic" => panic!("the client has sent `panic`"),
+        _ => reply.write_all(message)?,
     }
+    Ok(Next::Continue)
 }
 
 #[test]
 fn a_handler_that_closes_fails_or_panics_ends_its_own_session_only() {
-    let server = Server::bind(config(), |_client| Moody).expect("it binds").start().expect("it starts");
+    let server = serve(config(), obedient);
     let events = server.subscribe();
     let mut bystander = connect(address(&server));
     let cases = [
@@ -125,13 +123,9 @@ fn a_handler_that_closes_fails_or_panics_ends_its_own_session_only() {
         let mut client = connect(address(&server));
         client.write_all(message.as_bytes()).expect("it is sent");
         assert_eq!(read_to_end(&mut client), answer);
-        let reason = std::iter::from_fn(|| events.next_timeout(FUSE)).find_map(|event| match event {
-            Event::Disconnected { reason, .. } => Some(reason),
-            _ => None,
-        });
-        assert_eq!(reason, Some(expected));
+        assert_eq!(next_reason(&events), expected);
     }
-    // More panics than there are workers: the pool keeps its strength.
+    // There are more panics than workers, and no worker is lost.
     for _ in 0..50 {
         let mut client = connect(address(&server));
         client.write_all(b"panic").expect("it is sent");

@@ -1,4 +1,4 @@
-//! How a server stops: drain, deadline, and what clients see of it.
+//! How a server stops: the drain, the deadline, and what clients see.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hebra::{Handler, Next, Server, ServerConfig};
 
-use crate::support::{FUSE, address, clog, config, connect, connect_served, exchange, read_to_end, start};
+use crate::support::{FUSE, address, clog_server, config, connect, connect_served, exchange, read_to_end, start};
 
 #[test]
 fn idle_sessions_end_with_a_clean_end_of_stream() {
@@ -25,7 +25,7 @@ fn idle_sessions_end_with_a_clean_end_of_stream() {
 fn a_session_that_is_polled_ends_like_any_other() {
     let server = start(config().busy_poll(Some(Duration::from_millis(1))));
     let mut client = connect(address(&server));
-    // By then it is polled, if there is a core to do that on.
+    // After so many quick messages the session is polled, if there is a core to spare.
     for _ in 0..100 {
         assert_eq!(exchange(&mut client, b"quick\n"), b"quick\n");
     }
@@ -35,7 +35,7 @@ fn a_session_that_is_polled_ends_like_any_other() {
 }
 
 #[test]
-fn the_waiting_are_told() {
+fn waiting_clients_get_a_notice_when_the_server_stops() {
     let server = start(config().workers(1));
     let mut events = server.subscribe();
     let _held = connect_served(address(&server));
@@ -52,17 +52,12 @@ fn the_waiting_are_told() {
 #[test]
 fn a_client_that_does_not_read_is_cut_off_at_the_deadline() {
     let server = start(config());
-    let pace = crossbeam_channel::tick(Duration::from_millis(10));
-    let _client = clog(address(&server), || {
-        pace.recv().expect("it ticks");
-        let stats = server.stats();
-        (stats.bytes_in, stats.bytes_out)
-    });
+    let _client = clog_server(&server);
     let report = server.shutdown(Duration::from_millis(50));
     assert_eq!((report.cut_off, report.abandoned), (1, 0));
 }
 
-/// Does not return until it is allowed to.
+/// A handler that answers, and then blocks until the flag is set.
 struct Stuck(Arc<AtomicBool>);
 
 impl Handler for Stuck {
@@ -76,7 +71,7 @@ impl Handler for Stuck {
 }
 
 #[test]
-fn a_handler_that_never_returns_does_not_hold_up_the_stop() {
+fn a_handler_that_never_returns_does_not_delay_the_stop() {
     let free = Arc::new(AtomicBool::new(false));
     let handler = Arc::clone(&free);
     let server = Server::bind(config(), move |_client| Stuck(Arc::clone(&handler))).expect("it binds");
@@ -84,19 +79,19 @@ fn a_handler_that_never_returns_does_not_hold_up_the_stop() {
     let mut client = connect(address(&server));
     client.write_all(b"hello").expect("it is sent");
     let mut answer = [0; 5];
-    client.read_exact(&mut answer).expect("it answers and then is stuck");
+    client.read_exact(&mut answer).expect("it answers before it blocks");
     let report = server.shutdown(Duration::ZERO);
     assert_eq!((report.cut_off, report.abandoned), (1, 1));
     free.store(true, Ordering::SeqCst);
 }
 
-/// An address that no other test takes a free port of, so that a port stays free once it is left.
+/// Returns the configuration of a server at an address that no other test uses, so that its port stays free afterwards.
 fn apart(last: u8) -> ServerConfig {
     config().listen(vec![format!("127.0.1.{last}:0")])
 }
 
 #[test]
-fn a_stopped_server_leaves_its_port_to_the_next() {
+fn the_port_of_a_stopped_server_can_be_used_at_once() {
     let server = start(apart(1));
     let address = address(&server);
     let _client = connect_served(address);
@@ -104,11 +99,11 @@ fn a_stopped_server_leaves_its_port_to_the_next() {
     let next = start(config().listen(vec![address.to_string()]));
     connect_served(address);
     drop(next);
-    TcpListener::bind(address).expect("a dropped server has let go of its port too");
+    TcpListener::bind(address).expect("the port is free after a drop too");
 }
 
 #[test]
-fn a_server_that_never_started_leaves_nothing() {
+fn a_server_that_is_dropped_before_it_starts_frees_its_port() {
     let server = Server::bind(apart(2), |_client| hebra::Echo).expect("it binds");
     let address = server.local_addrs()[0];
     drop(server);

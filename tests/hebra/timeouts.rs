@@ -1,27 +1,23 @@
-//! Clients that are silent or do not read: each limit ends the session and names itself.
+//! Clients that are silent or do not read: each limit ends the session, and the event names the limit.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use hebra::{CloseReason, Event, Framing, RunningServer};
+use hebra::{CloseReason, Framing, RunningServer};
 
-use crate::support::{FUSE, address, config, connect, connect_served, read_to_end, start};
+use crate::support::{self, FUSE, address, config, connect, connect_served, read_to_end, start};
 
 const SHORT: Duration = Duration::from_millis(50);
 
-/// The reason of the next session that ends.
+/// Calls `act`, and returns the reason of the first session that ends.
 fn next_reason(server: &RunningServer, act: impl FnOnce()) -> CloseReason {
     let events = server.subscribe();
     act();
-    loop {
-        if let Event::Disconnected { reason, .. } = events.next_timeout(FUSE).expect("a session ends") {
-            return reason;
-        }
-    }
+    support::next_reason(&events)
 }
 
-/// Sends until the connection takes no more, and reads nothing.
+/// Sends until the connection fails, and returns the kind of the error. Reads nothing.
 fn flood(mut client: &TcpStream) -> ErrorKind {
     loop {
         if let Err(error) = client.write_all(&[b'x'; 64 * 1024]) {
@@ -31,7 +27,7 @@ fn flood(mut client: &TcpStream) -> ErrorKind {
 }
 
 #[test]
-fn a_silent_client_is_told_and_closed() {
+fn a_silent_client_gets_a_notice_and_is_closed() {
     let server = start(config().idle_timeout(Some(SHORT)));
     let mut client = connect(address(&server));
     let reason = next_reason(&server, || {
@@ -64,7 +60,7 @@ fn a_client_that_reads_a_little_now_and_then_is_reset_too() {
     let reason = next_reason(&server, || {
         std::thread::scope(|scope| {
             scope.spawn(|| flood(&client));
-            // A little every so often, as a slow reader does: the pace is the subject, not a synchronisation.
+            // The pace is that of a slow reader, which this test is about. Nothing is synchronised by it.
             let pace = crossbeam_channel::tick(SHORT / 2);
             while (&client).read(&mut [0; 512]).is_ok_and(|count| count > 0) {
                 pace.recv_timeout(FUSE).expect("it ticks");

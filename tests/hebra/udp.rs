@@ -1,4 +1,4 @@
-//! UDP: what is echoed, what is not, what is told, and how it stops.
+//! UDP: which datagrams are echoed, what is reported, how the server stops, and `hebra udp send`.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Command, Output, Stdio};
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use hebra::{LogMessages, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};
 use nix::sys::signal::Signal;
 
-use crate::support::{FUSE, Program, random_bytes, signal, spawn_apart, status};
+use crate::support::{FUSE, Program, random_bytes, signal, spawn_apart, status, udp_command};
 
-/// The most that a datagram holds over IPv4.
+/// The longest payload of a datagram over IPv4.
 const LONGEST: usize = 65_507;
 
-/// A server that echoes and reports, on a free loopback port.
+/// Returns the configuration of a server that echoes and reports datagrams, on a free loopback port.
 fn echoing() -> UdpConfig {
     UdpConfig::default().listen(["127.0.0.1:0"]).echo(true).log_messages(LogMessages::PerSecond(1000))
 }
@@ -21,7 +21,7 @@ fn start(config: UdpConfig) -> RunningUdpServer {
     UdpServer::bind(config).expect("it binds").start().expect("it starts")
 }
 
-/// A client that fails rather than hangs, and gets datagrams from the server only.
+/// Returns a socket that receives from `server` only, and fails instead of hanging.
 fn client(server: SocketAddr) -> UdpSocket {
     let socket = UdpSocket::bind((server.ip(), 0)).expect("a free port");
     socket.connect(server).expect("a server");
@@ -41,7 +41,7 @@ fn exchange(socket: &UdpSocket, datagram: &[u8]) -> Vec<u8> {
     receive(socket)
 }
 
-/// Waits until the server has counted what is expected.
+/// Waits until the totals of the server satisfy `holds`.
 fn wait_until(server: &RunningUdpServer, holds: impl Fn(UdpStats) -> bool) {
     let began = Instant::now();
     while !holds(server.stats()) {
@@ -65,16 +65,16 @@ fn datagrams_of_every_length_come_back_as_they_were_and_only_once() {
     assert_eq!((stats.answers, stats.bytes_out), (count, bytes));
     assert_eq!((stats.withheld, stats.rate_limited, stats.unsent, stats.events_dropped), (0, 0, 0, 0));
     client.set_nonblocking(true).expect("a socket");
-    assert!(client.recv(&mut [0]).is_err(), "an answer too many");
+    assert!(client.recv(&mut [0]).is_err(), "a datagram was answered twice");
 }
 
 #[test]
-fn without_echo_datagrams_are_told_and_not_answered() {
+fn without_echo_datagrams_are_reported_and_not_answered() {
     let server = start(echoing().echo(false));
     let events = server.subscribe();
     let client = client(server.local_addrs()[0]);
     client.send("Hola, señor".as_bytes()).expect("it is sent");
-    let Some(UdpEvent::Datagram { peer, payload }) = events.next_timeout(FUSE) else { panic!("it is told") };
+    let Some(UdpEvent::Datagram { peer, payload }) = events.next_timeout(FUSE) else { panic!("it is reported") };
     assert_eq!((peer, payload.as_bytes()), (client.local_addr().expect("bound"), "Hola, señor".as_bytes()));
     let stats = server.shutdown();
     assert_eq!((stats.datagrams, stats.answers, stats.withheld), (1, 0, 0));
@@ -85,23 +85,23 @@ fn a_port_below_1024_and_the_servers_own_ports_are_not_answered() {
     let config = echoing().listen(vec!["127.0.0.1:0".to_owned(), "127.0.0.2:0".to_owned()]);
     let server = start(config);
     let target = server.local_addrs()[0];
-    // The port of the server's other socket, on an address where it is free.
+    // This sender has the port of the server's other socket, on an address where that port is free.
     let own = UdpSocket::bind((Ipv4Addr::new(127, 0, 1, 20), server.local_addrs()[1].port())).expect("a free port");
     own.send_to(b"loop?", target).expect("it is sent");
     let mut withheld = 1;
-    // Only some may bind such a port; the rule itself has a unit test.
+    // Binding such a port may need a privilege. Without it, only the unit test of the rule remains.
     if let Some(service) = (512..1024).find_map(|port| UdpSocket::bind((Ipv4Addr::new(127, 0, 1, 21), port)).ok()) {
         service.send_to(b"reflect?", target).expect("it is sent");
         withheld += 1;
     }
     wait_until(&server, |stats| stats.withheld == withheld);
-    // The server goes on.
+    // The server goes on serving.
     assert_eq!(exchange(&client(target), b"hello"), b"hello");
     assert_eq!(server.shutdown().answers, 1);
 }
 
 #[test]
-fn a_sender_gets_its_share_of_answers_and_others_theirs() {
+fn the_rate_of_answers_is_limited_for_each_sender_by_itself() {
     const SENT: u64 = 30;
     let server = start(echoing().rate(Some(3)));
     let target = server.local_addrs()[0];
@@ -111,7 +111,7 @@ fn a_sender_gets_its_share_of_answers_and_others_theirs() {
     }
     wait_until(&server, |stats| stats.datagrams == SENT && stats.answers + stats.rate_limited == SENT);
     assert!(server.stats().rate_limited > 0, "{:?}", server.stats());
-    // Another address is another sender.
+    // Each address is a sender of its own.
     let other = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a free port");
     other.set_read_timeout(Some(FUSE)).expect("a valid timeout");
     other.send_to(b"hello", target).expect("it is sent");
@@ -124,11 +124,11 @@ fn two_echo_servers_pointed_at_each_other_fall_silent() {
     let config = |address: SocketAddr| {
         echoing().listen(vec![address.to_string()]).rate(Some(RATE as usize)).log_messages(LogMessages::Off)
     };
-    // Addresses that no other test takes a free port of.
+    // No other test binds free ports of these addresses.
     let one = UdpServer::bind(config(([127, 0, 1, 22], 0).into())).expect("it binds");
     let decoy = UdpSocket::bind((Ipv4Addr::new(127, 0, 1, 23), 0)).expect("a free port");
     let address = decoy.local_addr().expect("bound");
-    // The first server does not receive yet: by the time it answers, the second is where the question came from.
+    // The first server does not receive yet. When it answers, the second server has the address of the decoy.
     decoy.send_to(b"ping", one.local_addrs()[0]).expect("it is sent");
     drop(decoy);
     let other = start(config(address));
@@ -138,7 +138,7 @@ fn two_echo_servers_pointed_at_each_other_fall_silent() {
         assert!(began.elapsed() < FUSE, "{:?} {:?}", one.stats(), other.stats());
         std::thread::yield_now();
     }
-    // There was one datagram on its way, and it was not answered: nothing is left that could be.
+    // There was only one datagram in the loop, and it got no answer. So the loop has ended.
     let (one, other) = (one.shutdown(), other.shutdown());
     assert_eq!(one.rate_limited + other.rate_limited, 1);
     assert_eq!(one.datagrams + other.datagrams, one.answers + other.answers + 1);
@@ -146,20 +146,20 @@ fn two_echo_servers_pointed_at_each_other_fall_silent() {
 }
 
 #[test]
-fn ipv4_senders_of_an_ipv6_socket_are_told_as_ipv4_and_answered() {
+fn ipv4_senders_of_an_ipv6_socket_are_reported_as_ipv4_and_answered() {
     let server = start(echoing().listen(vec!["[::]:0".to_owned()]));
     let events = server.subscribe();
     let port = server.local_addrs()[0].port();
     for target in ["127.0.0.1", "::1"] {
         let client = client((target.parse::<std::net::IpAddr>().expect("an address"), port).into());
         assert_eq!(exchange(&client, b"hello"), b"hello");
-        let Some(UdpEvent::Datagram { peer, .. }) = events.next_timeout(FUSE) else { panic!("it is told") };
+        let Some(UdpEvent::Datagram { peer, .. }) = events.next_timeout(FUSE) else { panic!("it is reported") };
         assert_eq!(peer, client.local_addr().expect("bound"));
     }
 }
 
 #[test]
-fn a_flood_is_counted_exactly_and_what_is_not_told_is_counted_too() {
+fn a_flood_is_counted_exactly_and_so_are_the_datagrams_that_are_not_logged() {
     const SENT: u64 = 2_000;
     let server = start(echoing().rate(None).log_messages(LogMessages::PerSecond(10)));
     let events = server.subscribe();
@@ -169,21 +169,21 @@ fn a_flood_is_counted_exactly_and_what_is_not_told_is_counted_too() {
     }
     let stats = server.shutdown();
     assert_eq!((stats.datagrams, stats.answers, stats.bytes_out), (SENT, SENT, 5 * SENT));
-    let (mut told, mut counted, mut at_the_end) = (0, 0, None);
+    let (mut reported, mut counted, mut totals) = (0, 0, None);
     for event in events {
         match event {
-            UdpEvent::Datagram { .. } => told += 1,
+            UdpEvent::Datagram { .. } => reported += 1,
             UdpEvent::DatagramsNotLogged { datagrams } => counted += datagrams,
-            UdpEvent::Totals { stats } => at_the_end = Some(stats),
+            UdpEvent::Totals { stats } => totals = Some(stats),
             other => panic!("{other}"),
         }
     }
-    assert!(told >= 10, "{told}");
-    assert_eq!((told + counted, at_the_end), (SENT, Some(stats)));
+    assert!(reported >= 10, "{reported}");
+    assert_eq!((reported + counted, totals), (SENT, Some(stats)));
 }
 
 #[test]
-fn a_server_that_waits_for_a_datagram_stops_at_once_and_leaves_its_port() {
+fn a_server_that_waits_for_a_datagram_stops_at_once_and_frees_its_ports() {
     let listen = vec!["127.0.1.24:0".to_owned(), "127.0.1.25:0".to_owned()];
     let server = start(echoing().listen(listen));
     let addresses = server.local_addrs().to_vec();
@@ -195,18 +195,16 @@ fn a_server_that_waits_for_a_datagram_stops_at_once_and_leaves_its_port() {
     }
 }
 
-/// `hebra udp serve` on a free loopback port.
+/// Starts `hebra udp serve` on a free loopback port.
 fn serve(flags: &[&str]) -> Program {
     Program::spawn(udp("serve").args(["--listen", "127.0.0.1:0"]).args(flags), 1)
 }
 
 fn udp(command: &str) -> Command {
-    let mut hebra = Command::new(Program::command().get_program());
-    hebra.args(["udp", command]).env_remove("RUST_LOG");
-    hebra
+    udp_command(&[command])
 }
 
-/// What `hebra udp send` printed, and its exit code.
+/// Runs `hebra udp send`, and returns its exit code, standard output and standard error.
 fn send(arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = udp("send").args(arguments).output().expect("it is built");
     let text = |bytes| String::from_utf8(bytes).expect("text");
@@ -214,7 +212,7 @@ fn send(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
-fn datagrams_read_on_the_console_as_they_were_sent_and_forge_no_line() {
+fn datagrams_are_logged_as_they_were_sent_and_cannot_forge_a_line() {
     let program = serve(&["--echo"]);
     let client = client(program.address());
     exchange(&client, "¡Hola, señor!".as_bytes());
@@ -230,7 +228,8 @@ fn datagrams_read_on_the_console_as_they_were_sent_and_forge_no_line() {
             "INFO  hebra] datagram from {peer}: \"\\u{{1b}}[2J\\n[2026-01-01T00:00:00Z INFO  hebra] totals: \\xff\" \
              (49 bytes)"
         ),
-        format!("INFO  hebra] datagram from {peer}: \"{longest}\" (65506 bytes)"),
+        // A datagram's line is as short as a message's: no client may fill the log with one packet.
+        format!("INFO  hebra] datagram from {peer}: \"{}...\" (65506 bytes)", "ñ".repeat(32)),
         "INFO  hebra] totals: datagrams=3 bytes_in=65570 answers=3 bytes_out=65570 withheld=0 rate_limited=0 \
          unsent=0 events_dropped=0"
             .to_owned(),
@@ -242,12 +241,12 @@ fn datagrams_read_on_the_console_as_they_were_sent_and_forge_no_line() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_costs_neither_memory_nor_answers_and_does_not_hold_up_the_stop() {
+fn an_unread_log_costs_neither_memory_nor_answers_and_does_not_delay_the_stop() {
     let mut hebra = udp("serve");
     hebra.args(["--listen", "127.0.0.1:0", "--echo", "--rate", "off", "--log-messages", "all"]);
     let (mut child, _stdout, address) = spawn_apart(&mut hebra, Stdio::piped());
     let client = client(address);
-    // Escaped they are six times as long; unread they would be 32 MiB.
+    // 500 of these are 32 MiB. Each escape is six times as long in the log.
     let datagram = vec![b'\x1b'; LONGEST];
     for _ in 0..500 {
         assert_eq!(exchange(&client, &datagram).len(), LONGEST);
@@ -260,7 +259,7 @@ fn a_log_that_nobody_reads_costs_neither_memory_nor_answers_and_does_not_hold_up
 }
 
 #[test]
-fn what_is_sent_comes_back_and_is_printed_on_a_line() {
+fn an_answer_is_printed_on_a_line() {
     let program = serve(&["--echo"]);
     let address = program.address().to_string();
     let answered = |stdout: &str| (Some(0), stdout.to_owned(), String::new());
@@ -282,33 +281,33 @@ fn an_answer_that_cannot_be_printed_is_a_failure() {
     command.arg(program.address().to_string()).args(["hello", "--wait", "1m"]).stdout(full);
     let output =
         command.stderr(Stdio::piped()).spawn().and_then(|child| child.wait_with_output()).expect("it ends");
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!((output.status.code(), told.lines().count()), (Some(1), 1), "{told}");
-    assert!(told.starts_with("hebra: cannot write to standard output: "), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+    assert!(stderr.starts_with("hebra: cannot write to standard output: "), "{stderr}");
 }
 
 #[test]
-fn whoever_does_not_answer_is_told_by_the_exit_code() {
-    let told = |arguments: &[&str]| {
+fn each_failure_of_send_has_its_exit_code() {
+    let failure = |arguments: &[&str]| {
         let (code, stdout, stderr) = send(arguments);
         assert_eq!((stdout.as_str(), stderr.lines().count()), ("", 1), "{stderr}");
         (code, stderr)
     };
-    // An address that no other test takes a free port of, so that nobody takes the place of this server.
+    // No other test binds free ports of this address, so the port stays free once this server is killed.
     let silent = Program::spawn(udp("serve").args(["--listen", "127.0.1.26:0"]), 1).address().to_string();
     let program = serve(&[]);
     let address = program.address().to_string();
-    let (code, line) = told(&[&address, "anybody?", "--wait", "50ms"]);
+    let (code, line) = failure(&[&address, "anybody?", "--wait", "50ms"]);
     assert_eq!((code, line), (Some(6), format!("hebra: no answer from {address}: timed out\n")));
     for arguments in [&[&silent, "anybody?"][..], &[&silent, "anybody?", "--wait", "1m"]] {
-        let (code, line) = told(arguments);
+        let (code, line) = failure(arguments);
         assert_eq!(code, Some(5), "{line}");
         assert!(line.contains(&silent) && line.ends_with(": connection refused\n"), "{line}");
     }
-    let (code, line) = told(&["no-such-name.invalid:1234", "anybody?"]);
+    let (code, line) = failure(&["no-such-name.invalid:1234", "anybody?"]);
     assert_eq!(code, Some(4), "{line}");
     let too_long = "x".repeat(LONGEST + 1);
-    let (code, line) = told(&[&address, &too_long]);
+    let (code, line) = failure(&[&address, &too_long]);
     assert_eq!((code, line.contains("65,507")), (Some(2), true), "{line}");
     for (arguments, named) in [
         (&[address.as_str()][..], "missing: TEXT"),
@@ -316,7 +315,7 @@ fn whoever_does_not_answer_is_told_by_the_exit_code() {
         (&[&address, "hello", "--wait", "0s"], "--wait: \"0s\" is too short"),
         (&[&address, "hello", "--wait", "-5s"], "--wait: \"-5s\" is negative"),
     ] {
-        let (code, line) = told(arguments);
+        let (code, line) = failure(arguments);
         assert_eq!((code, line.contains(named)), (Some(2), true), "{line}");
     }
 }
@@ -347,21 +346,21 @@ fn a_wrong_flag_or_address_is_named() {
 }
 
 #[test]
-fn an_address_of_many_hosts_is_refused_at_the_start() {
+fn a_broadcast_or_multicast_address_is_refused_at_the_start() {
     for (address, kind) in [
         ("239.1.2.3:0", "multicast"),
         ("224.0.0.1:0", "multicast"),
         ("[ff0e::5]:0", "multicast"),
         ("[::ffff:224.0.0.1]:0", "multicast"),
         ("255.255.255.255:0", "broadcast"),
-        // That of the loopback network, which only the system knows.
+        // Only the system knows that this is the broadcast address of the loopback network.
         ("127.255.255.255:0", "broadcast"),
     ] {
-        // An IPv4 address in an IPv6 one is named as what it is.
-        let told = address.replace("[::ffff:224.0.0.1]", "224.0.0.1");
-        let told = format!("cannot listen on {told}: a {kind} address, not a host's");
+        // An IPv4 address that is written as an IPv6 one is named as what it is.
+        let named = address.replace("[::ffff:224.0.0.1]", "224.0.0.1");
+        let expected = format!("cannot listen on {named}: a {kind} address, not a host's");
         let error = UdpServer::bind(echoing().listen(vec![address.to_owned()])).expect_err(address);
-        assert!(error.to_string().starts_with(&told), "{error}");
+        assert!(error.to_string().starts_with(&expected), "{error}");
         let output = udp("serve").args(["--listen", address]).output().expect("it is built");
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(String::from_utf8_lossy(&output.stderr), format!("hebra: {error}\n"));

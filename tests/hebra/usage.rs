@@ -1,4 +1,5 @@
-//! Bad input: one line that names it and says what would be right, a documented exit code, no panic and no backtrace.
+//! Wrong arguments: the program prints one line that names the mistake and says what would be right, and exits with the
+//! documented code. It does not panic, and prints no backtrace.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -6,7 +7,7 @@ use std::process::{Command, Output};
 
 use crate::support::{Program, config, start};
 
-/// The exit code and the one line of a command that is refused.
+/// Runs a command that must be refused in one line. Returns the exit code and the line.
 fn refuse(command: &mut Command) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = command.env("RUST_BACKTRACE", "1").output().expect("it is built");
     assert!(stdout.is_empty(), "{}", String::from_utf8_lossy(&stdout));
@@ -261,7 +262,7 @@ fn an_address_that_cannot_be_used_is_named_with_exit_code_1() {
         (taken.as_str(), format!("cannot listen on {taken}: Address already in use")),
         ("no-such-name.invalid:1234", "cannot resolve \"no-such-name.invalid:1234\": ".to_owned()),
         ("\u{1b}[2J:1", "cannot resolve \"\\u{1b}[2J:1\": ".to_owned()),
-        // For documentation (RFC 3849), so nobody has it.
+        // An address for documentation (RFC 3849), which no host has.
         ("[2001:db8::1]:1234", "cannot listen on [2001:db8::1]:1234: ".to_owned()),
         ("224.0.0.1:0", "cannot listen on 224.0.0.1:0: a multicast address, not a host's".to_owned()),
         ("127.255.255.255:0", "cannot listen on 127.255.255.255:0: a broadcast address, not a host's".to_owned()),
@@ -273,7 +274,7 @@ fn an_address_that_cannot_be_used_is_named_with_exit_code_1() {
 }
 
 #[test]
-fn more_workers_than_the_system_allows_are_named() {
+fn more_workers_than_the_system_allows_are_an_error() {
     let (code, line) = refuse(Program::command().args(["--listen", "127.0.0.1:0", "--workers", "100000000"]));
     assert_eq!(code, Some(1));
     assert!(line.contains("cannot start 100000000 workers: "), "{line}");

@@ -1,43 +1,26 @@
-//! The chat: an operator on a terminal with telnet users, and with the client of the textbooks.
+//! The chat: an operator on a terminal with users of telnet, and with the chat client of textbooks.
 
-use std::process::{Command, Stdio};
-
-use rexpect::session::{PtySession, spawn_command};
+use rexpect::session::PtySession;
 
 use crate::python::python;
-use crate::support::{FUSE, Program};
+use crate::support::{chat, chat_on_terminal, terminal};
 use crate::telnet::telnet_to;
-
-/// The operator's terminal, and the port that the chat listens on.
-fn operator(flags: &[&str]) -> (PtySession, u16) {
-    let mut command = Program::command();
-    command
-        .env("TERM", "xterm")
-        .stdin(Stdio::inherit())
-        .args(["--listen", "127.0.0.1:0", "--service", "chat"])
-        .args(flags);
-    let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
-    terminal.exp_string("listening on 127.0.0.1:").expect("it listens");
-    let port = terminal.read_line().expect("a port").trim().parse().expect("a number");
-    terminal.exp_string("> ").expect("a prompt");
-    (terminal, port)
-}
 
 fn shows(terminal: &mut PtySession, text: &str) {
     terminal.exp_string(text).unwrap_or_else(|error| panic!("{text}: {error}"));
 }
 
-/// Types a line with Enter's own key, which is what a line editor waits for.
+/// Types a line and Enter, which sends a carriage return. A line editor waits for that.
 fn types(terminal: &mut PtySession, line: &str) {
     terminal.send(&format!("{line}\r")).and_then(|_| terminal.flush()).expect("it reads");
 }
 
 #[test]
 fn an_operator_and_two_telnet_users_share_a_room() {
-    let (mut operator, port) = operator(&["--room"]);
-    let mut first = telnet_to("127.0.0.1", port);
+    let (mut operator, address) = chat_on_terminal(&["--room"]);
+    let mut first = telnet_to("127.0.0.1", address.port());
     shows(&mut operator, "* <1> joined from 127.0.0.1:");
-    let mut second = telnet_to("127.0.0.1", port);
+    let mut second = telnet_to("127.0.0.1", address.port());
     shows(&mut operator, "* <2> joined from 127.0.0.1:");
 
     first.send_line("hello").expect("telnet runs");
@@ -50,7 +33,7 @@ fn an_operator_and_two_telnet_users_share_a_room() {
     shows(&mut second, "<operator> only you\r\n");
     types(&mut operator, "/who");
     shows(&mut operator, "* here: 2");
-    // A line half typed is not garbled by what comes meanwhile, and is sent whole.
+    // A line that arrives while another is typed does not garble it, and the typed line is sent whole.
     operator.send("half and ").and_then(|_| operator.flush()).expect("it reads");
     second.send_line("am I interrupting?").expect("telnet runs");
     shows(&mut operator, "<2> am I interrupting?");
@@ -70,13 +53,11 @@ fn an_operator_and_two_telnet_users_share_a_room() {
 
 #[test]
 fn the_textbook_chat_client_takes_turns_with_an_operator() {
-    let mut command = Program::command();
-    command.args(["--listen", "127.0.0.1:0", "--service", "chat"]).stdin(Stdio::piped());
-    let mut program = Program::spawn(&mut command, 1);
+    let mut program = chat(&[]);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/textbook_chat_client.py");
-    let mut client: Command = python(&[script], &program);
+    let mut client = python(&[script], &program);
     client.env("PYTHONIOENCODING", "utf-8");
-    let mut client = spawn_command(client, Some(FUSE.as_millis() as u64)).expect("a terminal");
+    let mut client = terminal(client);
     assert!(program.next_shown().starts_with("* <1> joined from "));
     for (said, answered) in [("Hola", "Buenas"), ("que tal?", "aqui andamos")] {
         shows(&mut client, " -> ");
@@ -88,7 +69,7 @@ fn the_textbook_chat_client_takes_turns_with_an_operator() {
     client.send_line("bye").expect("it reads");
     client.exp_eof().expect("it ends");
     assert_eq!(program.next_shown(), "* <1> left: end of stream");
-    // The next one is welcome.
+    // The end of the operator's input ends the chat.
     program.end_input();
     assert_eq!(program.finish().0, Some(0));
 }

@@ -1,28 +1,30 @@
-//! `hebra connect` against ncat as the server, and against hebra: on a terminal and in a pipe.
+//! `hebra connect` with ncat and with hebra as the server, on a terminal and in a pipe.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use rexpect::session::{PtySession, spawn_command};
+use rexpect::session::PtySession;
 
-use crate::support::{FUSE, Program, assert_same, connect_command, connect_on_terminal, random_bytes};
+use crate::support::{
+    Program, assert_same, connect_command, connect_on_terminal, free_address, random_bytes, terminal,
+};
 use crate::{pipe, tool};
 
 const LENGTH: usize = 16 << 20;
 
-/// ncat that listens, as a child whose standard output is piped, once it does. Each test has an address of its
-/// own, so that the free port stays free until ncat takes it.
+/// Starts ncat as a server whose standard output is piped, and waits until it listens. Each test passes a host of its
+/// own, so that the free port stays free until ncat binds it.
 fn ncat(host: &str, flags: &[&str], input: impl Into<Stdio>) -> (Child, SocketAddr) {
-    let address = TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr()).expect("a free port");
+    let address = free_address(host);
     let mut command = Command::new(tool("ncat"));
     command.args(["-v", "-l", host, &address.port().to_string()]).args(flags);
     let mut child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it exists");
     let errors = BufReader::new(child.stderr.take().expect("piped"));
-    // It goes on to tell of its client, and is let do so.
+    // ncat goes on to report its client. The pipe is read to the end, so that it never blocks.
     let mut lines = errors.lines().map_while(Result::ok);
     lines.find(|line| line.contains("Listening on")).expect("it listens");
     std::thread::spawn(move || lines.for_each(drop));
@@ -68,7 +70,7 @@ fn a_line_comes_back_from_ncat_on_a_terminal_and_ctrl_d_ends() {
     terminal.send_line("hola").expect("it runs");
     terminal.exp_string("hola").expect("the line");
     terminal.exp_string("hola\r\n").expect("its echo");
-    // Between two lines the terminal would take Ctrl-D for itself.
+    // Without a prompt the terminal would not pass Ctrl-D on.
     terminal.exp_string("> ").expect("a prompt");
     terminal.send_control('d').expect("it runs");
     terminal.exp_eof().expect("it ends");
@@ -87,24 +89,24 @@ fn a_line_comes_back_from_hebra_on_a_terminal_and_bye_ends() {
     server.wait_for("disconnected: bye");
 }
 
-/// Half a line typed at connect's prompt, on a terminal that tells its settings afterwards; and the process that
-/// connect is the child of.
+/// Starts `hebra connect` in a shell on a terminal, and types half a line. The shell prints the settings of the terminal
+/// when `hebra connect` has ended. Returns the terminal, and the process id of the shell.
 fn type_half_a_line(server: &Program) -> (PtySession, u32) {
     let connect = connect_command(&[&server.address().to_string()]);
     let mut command = Command::new("sh");
     command.args(["-c", "echo $$; \"$0\" \"$@\"; stty -a"]).arg(connect.get_program()).args(connect.get_args());
     command.env("TERM", "xterm");
-    let mut terminal = spawn_command(command, Some(FUSE.as_millis() as u64)).expect("a terminal");
-    let shell = terminal.read_line().expect("it tells").trim().parse().expect("a process id");
+    let mut terminal = terminal(command);
+    let shell = terminal.read_line().expect("it prints its id").trim().parse().expect("a process id");
     terminal.exp_string("> ").expect("a prompt");
     terminal.send("half a l").expect("it runs");
     terminal.flush().expect("it runs");
-    terminal.exp_string("half a l").expect("it shows what is typed");
+    terminal.exp_string("half a l").expect("the typed text is shown");
     (terminal, shell)
 }
 
 #[test]
-fn a_terminal_has_its_settings_back_after_a_signal() {
+fn the_settings_of_the_terminal_are_restored_after_a_signal() {
     let server = Program::serve(&[]);
     let (mut terminal, shell) = type_half_a_line(&server);
     let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).expect("it runs");
@@ -115,7 +117,7 @@ fn a_terminal_has_its_settings_back_after_a_signal() {
 }
 
 #[test]
-fn a_terminal_has_its_settings_back_when_the_server_closes_while_a_line_is_typed() {
+fn the_settings_of_the_terminal_are_restored_when_the_server_closes_while_a_line_is_typed() {
     let server = Program::serve(&["--idle-timeout", "100ms"]);
     let (mut terminal, _) = type_half_a_line(&server);
     let settings = terminal.exp_eof().expect("it ends");

@@ -1,4 +1,4 @@
-//! The greeting, from ncat and from Python.
+//! The greeting, read by ncat and by Python.
 
 use crate::python::python;
 use crate::support::Program;
@@ -8,7 +8,7 @@ use crate::{client, pipe};
 fn ncat_and_python_are_greeted() {
     let server = Program::serve(&["--service", "greet"]);
     assert_eq!(pipe(&mut client("ncat", server.address()), b"Hola"), b"Un saludo crack!\n");
-    // More than one read takes: what is left unread destroys nothing.
+    // This is more than the server reads. The unread rest does not destroy the greeting.
     assert_eq!(pipe(&mut client("ncat", server.address()), &[b'x'; 1 << 20]), b"Un saludo crack!\n");
     let script = "import socket, sys\n\
                   client = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60)\n\

@@ -1,5 +1,5 @@
-//! The tests with real clients, as people use them: telnet on a terminal, ncat, socat, Python, make, and
-//! strace as a witness of what the server asks of the kernel. Run by `make test-interop`.
+//! Tests with real programs, used as people use them: telnet on a terminal, ncat, socat, Python and make. strace
+//! counts the system calls of the server. `make test-interop` runs these tests.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -22,7 +22,7 @@ use std::process::{Command, Output};
 
 use support::run;
 
-/// The program `name`, which must be installed: a client that was not tried has not been tested.
+/// Returns the path of the program `name`. Panics if it is not installed, because a skipped test shows nothing.
 fn tool(name: &str) -> PathBuf {
     let package = if name == "telnet" { "inetutils-telnet" } else { name };
     env::split_paths(&env::var_os("PATH").unwrap_or_default())
@@ -31,15 +31,15 @@ fn tool(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{name} is missing: apt-get install {package}"))
 }
 
-/// A client called as `name HOST PORT`, which ncat and telnet are.
+/// Returns the command `name HOST PORT`, which is how ncat is called.
 fn client(name: &str, address: SocketAddr) -> Command {
     let mut command = Command::new(tool(name));
     command.args([address.ip().to_string(), address.port().to_string()]);
     command
 }
 
-/// Runs a client in a pipe, with `input` and then an end of file, and returns what it printed. One that
-/// fails or does not end fails the test.
+/// Runs a client to its end with `input` on its standard input, and returns its standard output. Panics if the client
+/// fails or does not end.
 fn pipe(client: &mut Command, input: &[u8]) -> Vec<u8> {
     let Output { status, stdout, stderr } = run(client, input);
     assert!(status.success(), "{client:?}: {status}: {}", String::from_utf8_lossy(&stderr));

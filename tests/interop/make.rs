@@ -1,23 +1,22 @@
 //! `make run`, from the first line to Ctrl-C.
 
-use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
 
 use rexpect::process::{Signal, WaitStatus};
 use rexpect::session::spawn_command;
 
-use crate::support::{connect, exchange, read_to_end};
+use crate::support::{connect, exchange, read_to_end, say_bye};
 use crate::tool;
 
-/// The first run builds.
+/// The first run builds the program.
 const BUILD_FUSE: Duration = Duration::from_secs(600);
 
 #[test]
 fn make_run_serves_until_ctrl_c_and_drains() {
     let mut command = Command::new(tool("make"));
     command.args(["run", "ARGS=--listen 127.0.0.1:0"]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    // What a make that runs the tests would pass on to this one, which is a person's.
+    // A make that runs the tests would pass these on, and a person's make has none of them.
     for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "RUST_LOG"] {
         command.env_remove(name);
     }
@@ -28,15 +27,14 @@ fn make_run_serves_until_ctrl_c_and_drains() {
     assert_eq!(exchange(&mut client, b"hello"), b"hello");
     let mut leaver = connect(address);
     assert_eq!(exchange(&mut leaver, b"hola"), b"hola");
-    leaver.write_all(b"bye").expect("it is sent");
-    assert_eq!(read_to_end(&mut leaver), b"");
+    say_bye(&mut leaver);
     terminal.send_control('c').expect("it runs");
     assert_eq!(read_to_end(&mut client), b"");
     let rest = terminal.exp_eof().expect("it ends");
     assert!(rest.contains("totals: accepted=2"), "{rest}");
-    // Had the server failed, make would tell: `make: *** [Makefile:15: run] Error 3`.
+    // If the server had failed, make would print `make: *** [Makefile:15: run] Error 3`.
     assert!(!rest.contains("***"), "{rest}");
-    // make itself ends by the signal it was sent, so that the shell knows of the Ctrl-C.
+    // make ends by the signal, so that the shell knows of the Ctrl-C.
     let end = terminal.process().wait().expect("it was started");
     assert!(matches!(end, WaitStatus::Signaled(_, Signal::SIGINT, _)), "{end:?}");
 }

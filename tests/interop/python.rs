@@ -1,11 +1,11 @@
-//! Python's socket module: the client of the textbooks, and many at once.
+//! Clients that use Python's socket module: that of textbooks, and fifty at once.
 
 use std::process::Command;
 
 use crate::support::Program;
 use crate::{pipe, tool};
 
-/// Python with `script` and where the server listens as its arguments.
+/// Returns the command `python3` with `script`, and with the host and port of the server as its arguments.
 pub(crate) fn python(script: &[&str], server: &Program) -> Command {
     let address = server.address();
     let mut command = Command::new(tool("python3"));
@@ -21,7 +21,7 @@ fn the_textbook_client_is_answered_without_a_newline() {
     assert_eq!(printed, b"received: Hola, servidor!\nend of stream\n");
 }
 
-/// Fifty threads, each with a connection and a hundred messages that no other sends.
+/// Fifty threads, each with a connection and a hundred messages that no other thread sends.
 const FIFTY: &str = r#"
 import concurrent.futures, socket, sys
 
@@ -43,7 +43,7 @@ with concurrent.futures.ThreadPoolExecutor(50) as threads:
 "#;
 
 #[test]
-fn fifty_python_threads_get_back_what_each_has_sent() {
+fn fifty_python_threads_get_their_own_messages_back() {
     let server = Program::serve(&["--log-messages", "off"]);
     assert_eq!(pipe(&mut python(&["-c", FIFTY], &server), b""), b"5000\n");
 }

@@ -5,7 +5,8 @@ use std::process::Command;
 use crate::support::{Program, assert_same, random_bytes};
 use crate::{pipe, tool};
 
-/// socat that waits for the server's end of stream when its input has ended, instead of half a second.
+/// Returns a socat command that waits for the end of the stream after the end of its input. By default socat waits for
+/// half a second only.
 fn socat(server: &Program) -> Command {
     let mut command = Command::new(tool("socat"));
     command.args(["-t", "60", "-", &format!("TCP:{}", server.address())]);
@@ -13,7 +14,7 @@ fn socat(server: &Program) -> Command {
 }
 
 #[test]
-fn what_socat_sends_comes_back_and_bye_closes() {
+fn messages_from_socat_come_back_and_bye_closes() {
     let server = Program::serve(&[]);
     assert_eq!(pipe(&mut socat(&server), b"hello\nbye\nlost\n"), b"hello\n");
     server.wait_for("disconnected: bye");

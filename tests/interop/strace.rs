@@ -1,4 +1,4 @@
-//! strace as the witness that an echo costs the worker two system calls.
+//! strace shows that an echo costs the worker two system calls.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,13 +11,13 @@ use crate::tool;
 
 const MESSAGES: usize = 500;
 
-/// Exchanges messages with a server under strace, and counts by name the system calls of the session's worker
-/// from the arrival of the first message to the echo of the last.
+/// Exchanges messages with a server under strace. Returns how often the worker made each system call, from the arrival
+/// of the first message to the echo of the last.
 fn worker_calls(name: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> BTreeMap<String, usize> {
     let file = format!("{}/strace-{name}.txt", env!("CARGO_TARGET_TMPDIR"));
     let mut command = Command::new(tool("strace"));
-    // With -D the child is the server and strace a process beside it, which ends with the server and so does
-    // not outlive a test that fails. It also may trace where only descendants can be attached to (Yama).
+    // With -D the child is the server, and strace is a process beside it that ends with the server. So it does not
+    // outlive a test that fails. It may also trace where only descendants can be traced (Yama).
     command.args(["-D", "-f", "-qq", "-s", "64", "-o", &file]);
     command.args([env!("CARGO_BIN_EXE_hebra"), "serve", "--listen", "127.0.0.1:0"]).env_remove("RUST_LOG");
     let server = Program::spawn(set(&mut command), 1);
@@ -30,7 +30,7 @@ fn worker_calls(name: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> B
     exchange(b"MARK-B");
     drop(client);
     server.signal(Signal::SIGINT);
-    // Standard error ends when strace does, which has then written all it saw.
+    // Standard error ends when strace ends, which has then written the whole trace.
     let (_, errors) = server.finish();
     let refused = errors.iter().any(|line| line.contains("ptrace("));
     assert!(!refused, "strace must be allowed to trace (ptrace): {errors:#?}");
@@ -44,7 +44,7 @@ fn worker_calls(name: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> B
     lines.find(is_first);
     let mut calls = BTreeMap::new();
     for line in lines {
-        // A call that another thread's interrupted is told in two lines.
+        // A call that another thread's call interrupted has two lines.
         if !line.starts_with("<... ") {
             let call = line.split('(').next().unwrap_or(line);
             *calls.entry(call.to_owned()).or_default() += 1;
@@ -56,7 +56,7 @@ fn worker_calls(name: &str, set: impl FnOnce(&mut Command) -> &mut Command) -> B
     panic!("no last message in {file}");
 }
 
-/// The echo of the first message, the exchanges between, and the last one: a read and a write each.
+/// One write for the echo of the first message, and a read and a write for each message after it.
 fn two_for_each() -> BTreeMap<String, usize> {
     BTreeMap::from([("recvfrom".to_owned(), MESSAGES + 1), ("sendto".to_owned(), MESSAGES + 2)])
 }

@@ -1,4 +1,4 @@
-"""The chat client of the textbooks: it sends what is typed without a newline, and then waits for an answer."""
+"""The chat client of textbooks. It sends each typed line without a newline, and then waits for an answer."""
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-"""The TCP client of the textbooks: it sends text without a newline and waits for it to come back."""
+"""The TCP client of textbooks. It sends text without a newline, and waits for the echo."""
 
 import socket
 import sys

@@ -1,4 +1,4 @@
-//! UDP with ncat and socat: each sends to hebra and hears the echo, and each echoes what hebra sends.
+//! UDP with ncat and socat: hebra echoes what they send, and they echo what hebra sends.
 
 use std::io::Write;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{FUSE, Program, lines};
+use crate::support::{FUSE, Program, lines, udp_command};
 use crate::tool;
 
 const LOOPBACK: [&str; 2] = ["127.0.0.1", "::1"];
 
-/// A program that does not end by itself.
+/// A program that does not end by itself, and is killed when this is dropped.
 struct Running(Child);
 
 impl Drop for Running {
@@ -22,17 +22,11 @@ impl Drop for Running {
     }
 }
 
-fn hebra_udp(arguments: &[&str]) -> Command {
-    let mut hebra = Command::new(Program::command().get_program());
-    hebra.arg("udp").args(arguments).env_remove("RUST_LOG");
-    hebra
-}
-
-/// hebra echoes to the client that `client` makes for its address.
+/// Asserts that hebra echoes to the client that `client` returns for its address.
 fn assert_served(client: impl Fn(SocketAddr) -> Command) {
     for host in LOOPBACK {
         let listen = SocketAddr::new(host.parse().expect("an address"), 0).to_string();
-        let server = Program::spawn(&mut hebra_udp(&["serve", "--echo", "--listen", &listen]), 1);
+        let server = Program::spawn(&mut udp_command(&["serve", "--echo", "--listen", &listen]), 1);
         let mut command = client(server.address());
         let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it is installed");
         let mut client = Running(child);
@@ -52,7 +46,7 @@ fn assert_served(client: impl Fn(SocketAddr) -> Command) {
     }
 }
 
-/// The server that `server` makes for an address echoes what hebra sends.
+/// Asserts that the server that `server` returns for an address echoes what hebra sends.
 fn assert_answers(server: impl Fn(SocketAddr) -> Command) {
     for host in LOOPBACK {
         let free = UdpSocket::bind((host, 0)).and_then(|socket| socket.local_addr()).expect("a free port");
@@ -60,18 +54,18 @@ fn assert_answers(server: impl Fn(SocketAddr) -> Command) {
         let _server = Running(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("it is installed"));
         let began = Instant::now();
         let Output { status, stdout, stderr } = loop {
-            let mut send = hebra_udp(&["send", &free.to_string(), "¡Hola,", "señor!", "--wait", "10s"]);
+            let mut send = udp_command(&["send", &free.to_string(), "¡Hola,", "señor!", "--wait", "10s"]);
             let output = send.output().expect("it is built");
-            // Refused: the server has not come to listen yet.
+            // Code 5 means refused: the server does not listen yet.
             if output.status.code() != Some(5) || began.elapsed() > FUSE {
                 break output;
             }
         };
-        let told = String::from_utf8_lossy(&stderr);
+        let stderr = String::from_utf8_lossy(&stderr);
         assert_eq!(
             (status.code(), String::from_utf8_lossy(&stdout).as_ref()),
             (Some(0), "¡Hola, señor!\n"),
-            "{told}"
+            "{stderr}"
         );
     }
 }

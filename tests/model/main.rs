@@ -1,9 +1,9 @@
-//! Admission and the shutdown under schedules that no machine would choose by itself.
+//! Admission and the stop of the server, in orders of events that a machine would seldom choose.
 //!
-//! The source of admission is built here a second time, with locks and a clock whose every order of events a
-//! scheduler picks: at random, and by priorities that change at a few places (PCT), which finds what needs a
-//! thread to be held up for long. A deadlock, which is what a lost notification becomes, fails the test, and
-//! the schedule that led there is printed for `shuttle::replay`.
+//! The source of admission is compiled here a second time, with locks and a clock that belong to a scheduler. The
+//! scheduler chooses the order of events at random, or by priorities that change at a few places (PCT), which finds
+//! faults that need one thread to be delayed for long. A lost notification ends in a deadlock, and a deadlock fails the
+//! test. The failing schedule is printed for `shuttle::replay`.
 
 #[path = "../../src/server/admission.rs"]
 #[allow(dead_code, unreachable_pub, reason = "the library uses all of it")]
@@ -24,19 +24,19 @@ use admission::Admission;
 use server::{Fate, Scenario, Silent, run};
 use sync::{Instant, NEVER, Semaphore};
 
-/// Schedules of each kind for each scenario.
+/// How many schedules of each kind are tried for each scenario.
 const SCHEDULES: usize = 1000;
 
-/// Places at which PCT changes priorities.
+/// How often PCT changes priorities in a schedule.
 const CHANGES: usize = 3;
 
-/// Two acceptors with three clients each, and everything on.
+/// Two acceptors with three clients each. Clients may expire, and idle sessions give up their workers.
 const CROWD: Scenario = Scenario {
     workers: 2,
     max_pending: 1,
     acceptors: 2,
     clients: 3,
-    silent: Silent::Some,
+    silent: Silent::Half,
     wait_for_place: false,
     expire: true,
     take_workers: true,
@@ -50,16 +50,16 @@ fn each_client_has_one_fate_whenever_the_server_stops() {
             check(move || drop(run(Scenario { stop_after, wait_for_place, ..CROWD })));
         }
     }
-    // The places are taken by sessions that only the stop ends, after the acceptors that wait for one.
-    let held = Scenario { max_pending: 0, silent: Silent::Everybody, wait_for_place: true, ..CROWD };
+    // Sessions that only the stop ends have all places, and the acceptors wait for a place.
+    let held = Scenario { max_pending: 0, silent: Silent::All, wait_for_place: true, ..CROWD };
     check(move || drop(run(Scenario { expire: false, take_workers: false, ..held })));
 }
 
 #[test]
-fn the_places_are_never_exceeded_and_all_who_got_one_are_served() {
+fn the_places_are_never_exceeded_and_every_admitted_client_is_served() {
     for (workers, max_pending) in [(1, 0), (1, 1), (2, 1)] {
         let scenario =
-            Scenario { workers, max_pending, silent: Silent::Nobody, expire: false, stop_after: 6, ..CROWD };
+            Scenario { workers, max_pending, silent: Silent::None, expire: false, stop_after: 6, ..CROWD };
         check(move || {
             let fates = run(scenario);
             assert!(fates.iter().all(|fate| matches!(fate, Fate::Served | Fate::Refused)), "{fates:?}");
@@ -69,10 +69,10 @@ fn the_places_are_never_exceeded_and_all_who_got_one_are_served() {
 }
 
 #[test]
-fn a_worker_is_taken_from_the_silent_for_each_client_that_waits() {
+fn a_silent_session_gives_up_its_worker_for_each_client_that_waits() {
     for (workers, max_pending) in [(1, 1), (2, 2)] {
-        let scenario = Scenario { workers, max_pending, silent: Silent::Everybody, expire: false, ..CROWD };
-        // Nobody who waits asks the last ones for their workers: the stop ends them, or comes before them.
+        let scenario = Scenario { workers, max_pending, silent: Silent::All, expire: false, ..CROWD };
+        // No client waits for the workers of the last sessions. The stop ends these, or comes before them.
         let stop_after = 6 - workers;
         let scenario = Scenario { wait_for_place: true, stop_after, ..scenario };
         check(move || {
@@ -84,18 +84,18 @@ fn a_worker_is_taken_from_the_silent_for_each_client_that_waits() {
 }
 
 #[test]
-fn all_who_wait_for_too_long_expire_and_others_are_served() {
+fn clients_that_wait_for_too_long_expire_and_the_others_are_served() {
     let scenario = Scenario {
         workers: 1,
         max_pending: 1,
-        silent: Silent::Everybody,
+        silent: Silent::All,
         wait_for_place: true,
         take_workers: false,
         stop_after: 5,
         ..CROWD
     };
-    // Workers that were called for somebody who waits no more sleep again until they are needed.
-    check(move || drop(run(Scenario { silent: Silent::Nobody, stop_after: 6, ..scenario })));
+    // A worker that is woken for a client that has expired sleeps again until it is needed.
+    check(move || drop(run(Scenario { silent: Silent::None, stop_after: 6, ..scenario })));
     check(move || {
         let fates = run(scenario);
         let expired = fates.iter().filter(|fate| **fate == Fate::Expired).count();
@@ -104,20 +104,20 @@ fn all_who_wait_for_too_long_expire_and_others_are_served() {
 }
 
 #[test]
-fn a_place_that_becomes_free_wakes_whoever_waits_for_that() {
+fn a_place_that_becomes_free_wakes_the_acceptor_that_waits_for_one() {
     check(|| {
-        let gate = Arc::new(Admission::new(1, 0, Semaphore::default()));
+        let admission = Arc::new(Admission::new(1, 0, Semaphore::default()));
         let woken = Arc::new(AtomicBool::new(false));
         let waiter = {
-            let (gate, woken) = (Arc::clone(&gate), Arc::clone(&woken));
+            let (admission, woken) = (Arc::clone(&admission), Arc::clone(&woken));
             thread::spawn(move || {
-                assert!(gate.wait_freed(NEVER));
+                assert!(admission.wait_freed(NEVER));
                 woken.store(true, SeqCst);
             })
         };
         while !woken.load(SeqCst) {
-            gate.admit(());
-            drop(gate.next());
+            admission.admit(());
+            drop(admission.next());
             yield_now();
         }
         waiter.join().expect("it did not panic");
@@ -125,16 +125,16 @@ fn a_place_that_becomes_free_wakes_whoever_waits_for_that() {
 }
 
 #[test]
-fn a_place_that_becomes_free_wakes_all_who_wait_for_that() {
+fn a_place_that_becomes_free_wakes_every_thread_that_waits_for_one() {
     check(|| {
-        let gate = Arc::new(Admission::new(1, 0, Semaphore::default()));
-        gate.admit(());
-        let (_, permit) = gate.next().expect("it waits");
+        let admission = Arc::new(Admission::new(1, 0, Semaphore::default()));
+        admission.admit(());
+        let (_, permit) = admission.next().expect("it waits");
         let sleepers: [fn(&Admission<()>); 2] =
-            [|gate| gate.wait_for_place(), |gate| assert!(gate.wait_idle(NEVER))];
+            [|admission| admission.wait_for_place(), |admission| assert!(admission.wait_idle(NEVER))];
         let sleepers = sleepers.map(|sleep| {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || sleep(&gate))
+            let admission = Arc::clone(&admission);
+            thread::spawn(move || sleep(&admission))
         });
         drop(permit);
         for sleeper in sleepers {
@@ -144,21 +144,21 @@ fn a_place_that_becomes_free_wakes_all_who_wait_for_that() {
 }
 
 #[test]
-fn whoever_sleeps_at_the_gate_is_woken_by_its_closing() {
+fn closing_admission_wakes_every_thread_that_sleeps_there() {
     check(|| {
-        let gate = Arc::new(Admission::new(1, 0, Semaphore::default()));
-        gate.admit(());
+        let admission = Arc::new(Admission::new(1, 0, Semaphore::default()));
+        admission.admit(());
         let sleepers: [fn(&Admission<()>); 4] = [
-            |gate| assert!(gate.wait_freed(NEVER)),
-            |gate| gate.wait_for_place(),
-            |gate| assert!(gate.wait_idle(NEVER)),
-            |gate| while gate.wait_for_news(None) {},
+            |admission| assert!(admission.wait_freed(NEVER)),
+            |admission| admission.wait_for_place(),
+            |admission| assert!(admission.wait_idle(NEVER)),
+            |admission| while admission.wait_for_news(None) {},
         ];
         let sleepers = sleepers.map(|sleep| {
-            let gate = Arc::clone(&gate);
-            thread::spawn(move || sleep(&gate))
+            let admission = Arc::clone(&admission);
+            thread::spawn(move || sleep(&admission))
         });
-        assert_eq!(gate.close().len(), 1);
+        assert_eq!(admission.close().len(), 1);
         for sleeper in sleepers {
             sleeper.join().expect("it did not panic");
         }
@@ -166,21 +166,21 @@ fn whoever_sleeps_at_the_gate_is_woken_by_its_closing() {
 }
 
 #[test]
-fn idle_means_that_nobody_runs_and_nobody_waits() {
+fn idle_means_that_no_client_is_served_or_waits() {
     check(|| {
-        let gate = Arc::new(Admission::new(1, 1, Semaphore::default()));
+        let admission = Arc::new(Admission::new(1, 1, Semaphore::default()));
         let served = Arc::new(AtomicUsize::new(0));
-        gate.admit(());
-        gate.admit(());
+        admission.admit(());
+        admission.admit(());
         let waiter = {
-            let (gate, served) = (Arc::clone(&gate), Arc::clone(&served));
+            let (admission, served) = (Arc::clone(&admission), Arc::clone(&served));
             thread::spawn(move || {
-                assert!(gate.wait_idle(NEVER));
+                assert!(admission.wait_idle(NEVER));
                 assert_eq!(served.load(SeqCst), 2);
             })
         };
         for _ in 0..2 {
-            let (_, permit) = gate.next().expect("it waits");
+            let (_, permit) = admission.next().expect("it waits");
             served.fetch_add(1, SeqCst);
             drop(permit);
         }
@@ -189,25 +189,26 @@ fn idle_means_that_nobody_runs_and_nobody_waits() {
 }
 
 #[test]
-fn the_reaper_sleeps_until_the_first_of_its_times() {
-    // One thread has one schedule.
+fn the_reaper_sleeps_until_the_earliest_deadline() {
+    // There is one thread, and therefore one schedule.
     let model = || {
         let (soon, late) = (Duration::from_secs(10), Duration::from_secs(60));
-        let gate = Arc::new(Admission::new(1, 2, Semaphore::default()));
+        let admission = Arc::new(Admission::new(1, 2, Semaphore::default()));
         let start = Instant::now();
-        gate.admit(1);
-        let (_, _permit) = gate.next().expect("it waits");
-        gate.admit(2);
-        assert!(gate.wait_for_news(None), "the second client has to wait");
-        assert!(gate.wait_for_news(Some(start + soon)));
+        admission.admit(1);
+        let (_, _permit) = admission.next().expect("it waits");
+        admission.admit(2);
+        assert!(admission.wait_for_news(None), "the second client has to wait");
+        assert!(admission.wait_for_news(Some(start + soon)));
         assert_eq!(Instant::now(), start + soon);
-        assert_eq!(gate.take_overdue(late), Err(Some(start + late)));
-        assert!(gate.wait_for_news(Some(start + late)));
-        assert_eq!((gate.take_overdue(late), Instant::now()), (Ok(2), start + late));
+        assert_eq!(admission.take_overdue(late), Err(Some(start + late)));
+        assert!(admission.wait_for_news(Some(start + late)));
+        assert_eq!((admission.take_overdue(late), Instant::now()), (Ok(2), start + late));
     };
     shuttle::check_random(model, 1);
 }
 
+/// Checks `model` in [`SCHEDULES`] orders of events of each kind.
 fn check(model: impl Fn() + Clone + Send + Sync + 'static) {
     shuttle::check_random(model.clone(), SCHEDULES);
     shuttle::check_pct(model, SCHEDULES, CHANGES);

@@ -1,5 +1,5 @@
-//! A server around the real gate and the real token, without sockets: acceptors, a pool, a reaper and the
-//! stop order, each step as in `src/server/`, with an account of what becomes of every client.
+//! A server without sockets around the real admission and the real token: acceptors, workers, a reaper and the stop
+//! order. Each step is as in `src/server/`, and the fate of every client is recorded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering::SeqCst};
@@ -23,48 +23,49 @@ pub(crate) struct Scenario {
     pub(crate) workers: usize,
     pub(crate) max_pending: usize,
     pub(crate) acceptors: usize,
-    /// Clients that each acceptor meets.
+    /// How many clients each acceptor accepts.
     pub(crate) clients: usize,
-    /// Which of them say nothing until their session is ended.
+    /// Which clients send nothing until their session is ended.
     pub(crate) silent: Silent,
     /// Whether an acceptor waits for a place instead of refusing.
     pub(crate) wait_for_place: bool,
-    /// Whether waiting has a limit.
+    /// Whether there is a queue timeout.
     pub(crate) expire: bool,
-    /// Whether silent sessions are asked for their workers.
+    /// Whether silent sessions have to give up their workers.
     pub(crate) take_workers: bool,
-    /// The fates after which the server is stopped; none for a stop at any moment.
+    /// How many fates the stop waits for. With 0 it may come at any moment.
     pub(crate) stop_after: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Silent {
-    Nobody,
-    Some,
-    Everybody,
+    None,
+    Half,
+    All,
 }
 
 /// What became of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fate {
     Served,
-    /// It waited for too long.
+    /// The client waited for too long.
     Expired,
-    /// There was no place.
+    /// No place was free.
     Refused,
-    /// The server stopped.
+    /// The server stopped first.
     Dismissed,
 }
 
-/// What acceptors, workers and the reaper share: `Core` without sockets.
+/// What acceptors, workers and the reaper share, which is `Core` without sockets.
 struct Core {
     scenario: Scenario,
     admission: Arc<Admission<Client>>,
     token: ShutdownToken,
     registry: Mutex<Vec<Arc<Session>>>,
-    /// Set when the gate is known to be closed.
+    /// Set once admission has closed.
     closed: AtomicBool,
-    /// Counted up after the step and down before it, so that these are never more than what they count.
+    /// Clients that were admitted, and those that are served. Both are counted up after the step and down before it, so
+    /// that they never exceed the real numbers.
     inside: AtomicIsize,
     running: AtomicIsize,
 }
@@ -72,8 +73,8 @@ struct Core {
 struct Client {
     number: usize,
     silent: bool,
-    /// Where its fate is told, once.
-    account: Sender<(usize, Fate)>,
+    /// Receives the client's fate, once.
+    fates: Sender<(usize, Fate)>,
 }
 
 /// The read side of a client's connection.
@@ -91,8 +92,8 @@ struct SessionState {
 }
 
 impl Client {
-    fn meets(self, fate: Fate) {
-        self.account.send((self.number, fate)).expect("the account outlives the clients");
+    fn record(self, fate: Fate) {
+        self.fates.send((self.number, fate)).expect("the receiver outlives the clients");
     }
 }
 
@@ -113,14 +114,17 @@ impl Core {
         (self.scenario.workers + self.scenario.max_pending) as isize
     }
 
-    /// `Core::arrive`.
+    /// As `Core::arrive`.
     fn arrive(&self, mut client: Client) {
         loop {
             let closed = self.closed.load(SeqCst);
             let admitted = self.admission.admit(client);
-            assert!(!closed || matches!(admitted, Admitted::Closed(_)), "somebody got in after the close");
+            assert!(!closed || matches!(admitted, Admitted::Closed(_)), "a client was admitted after the close");
             if matches!(admitted, Admitted::Waits) {
-                assert!(self.inside.fetch_add(1, SeqCst) < self.places(), "more inside than there are places");
+                assert!(
+                    self.inside.fetch_add(1, SeqCst) < self.places(),
+                    "more clients are admitted than there are places"
+                );
             }
             match admitted {
                 Admitted::Waits => return,
@@ -128,22 +132,22 @@ impl Core {
                     self.admission.wait_for_place();
                     client = back;
                 }
-                Admitted::Full(client) => return client.meets(Fate::Refused),
-                Admitted::Closed(client) => return client.meets(Fate::Dismissed),
+                Admitted::Full(client) => return client.record(Fate::Refused),
+                Admitted::Closed(client) => return client.record(Fate::Dismissed),
             }
         }
     }
 
-    /// `Core::work` and `Core::serve`.
+    /// As `Core::work` and `Core::serve`.
     fn work(&self) {
         while let Some((client, permit)) = self.admission.next() {
             let running = self.running.fetch_add(1, SeqCst);
-            assert!(running < self.scenario.workers as isize, "more run than there are workers");
+            assert!(running < self.scenario.workers as isize, "more clients are served than there are workers");
             self.serve(&client);
             self.running.fetch_sub(1, SeqCst);
             self.inside.fetch_sub(1, SeqCst);
             drop(permit);
-            client.meets(Fate::Served);
+            client.record(Fate::Served);
         }
     }
 
@@ -159,7 +163,7 @@ impl Core {
         self.registry.lock().expect("no panic").retain(|other| other.number != session.number);
     }
 
-    /// `reaper::run`, without idle timeouts and lifetimes.
+    /// As `reaper::run`, without idle timeouts and lifetimes.
     fn reap(&self) {
         let Scenario { expire, take_workers, .. } = self.scenario;
         let mut yield_from = take_workers.then(Instant::now);
@@ -181,13 +185,13 @@ impl Core {
         }
     }
 
-    /// `reaper::refuse_overdue`.
+    /// As `reaper::refuse_overdue`.
     fn refuse_overdue(&self) -> Option<Instant> {
         loop {
-            // A client that expires leaves inside of `take_overdue`, so it is counted out before.
+            // A client that expires leaves in `take_overdue`, so it is counted down before.
             self.inside.fetch_sub(1, SeqCst);
             match self.admission.take_overdue(QUEUE_TIMEOUT) {
-                Ok(client) => client.meets(Fate::Expired),
+                Ok(client) => client.record(Fate::Expired),
                 Err(due) => {
                     self.inside.fetch_add(1, SeqCst);
                     return due;
@@ -196,7 +200,7 @@ impl Core {
         }
     }
 
-    /// `Registry::end_idle`. Returns how many sessions were asked.
+    /// As `Registry::end_idle`. Returns how many sessions were asked to end.
     fn end_idle(&self, most: usize) -> usize {
         let registry = self.registry.lock().expect("no panic");
         let is_asked = |session: &&Arc<Session>| session.state.lock().expect("no panic").asked;
@@ -220,7 +224,7 @@ pub(crate) fn run(scenario: Scenario) -> Vec<Fate> {
         inside: AtomicIsize::default(),
         running: AtomicIsize::default(),
     });
-    let (account, fates) = channel();
+    let (sender, fates) = channel();
 
     let spawn = |run: Box<dyn FnOnce(&Core) + Send>| {
         let core = Arc::clone(&core);
@@ -230,20 +234,20 @@ pub(crate) fn run(scenario: Scenario) -> Vec<Fate> {
     let reaper = spawn(Box::new(Core::reap));
     let acceptors: Vec<_> = (0..scenario.acceptors)
         .map(|acceptor| {
-            let account = account.clone();
+            let sender = sender.clone();
             spawn(Box::new(move |core| {
                 for number in acceptor * scenario.clients..(acceptor + 1) * scenario.clients {
                     let silent = match scenario.silent {
-                        Silent::Nobody => false,
-                        Silent::Some => number % 2 == 0,
-                        Silent::Everybody => true,
+                        Silent::None => false,
+                        Silent::Half => number % 2 == 0,
+                        Silent::All => true,
                     };
-                    core.arrive(Client { number, silent, account: account.clone() });
+                    core.arrive(Client { number, silent, fates: sender.clone() });
                 }
             }))
         })
         .collect();
-    drop(account);
+    drop(sender);
 
     let mut known: Vec<(usize, Fate)> = fates.iter().take(scenario.stop_after).collect();
     stop(&core, acceptors, reaper);
@@ -252,13 +256,16 @@ pub(crate) fn run(scenario: Scenario) -> Vec<Fate> {
     known.extend(fates.iter());
     known.sort_unstable();
     let clients: Vec<usize> = known.iter().map(|(number, _)| *number).collect();
-    assert!(clients.into_iter().eq(0..scenario.acceptors * scenario.clients), "not one fate each: {known:?}");
+    assert!(
+        clients.into_iter().eq(0..scenario.acceptors * scenario.clients),
+        "a client has no fate or several: {known:?}"
+    );
     known.into_iter().map(|(_, fate)| fate).collect()
 }
 
-/// `Threads::stop`, up to the pool.
+/// As `Threads::stop`, up to the step that joins the workers.
 fn stop(core: &Core, acceptors: Vec<JoinHandle<()>>, reaper: JoinHandle<()>) {
-    // The scheduler switches at locks, and the token has none: it may do so here instead.
+    // The scheduler switches threads at locks. The token has none, so the scheduler may switch here.
     yield_now();
     core.token.trigger();
     yield_now();
@@ -266,14 +273,14 @@ fn stop(core: &Core, acceptors: Vec<JoinHandle<()>>, reaper: JoinHandle<()>) {
     core.closed.store(true, SeqCst);
     acceptors.into_iter().for_each(join);
     join(reaper);
-    waiting.into_iter().for_each(|client| client.meets(Fate::Dismissed));
+    waiting.into_iter().for_each(|client| client.record(Fate::Dismissed));
     core.registry.lock().expect("no panic").iter().for_each(|session| session.half_close());
     for limit in [Duration::ZERO, Duration::from_secs(1), NEVER] {
         if core.admission.wait_idle(limit) {
-            assert_eq!(core.running.load(SeqCst), 0, "it says idle, and somebody runs");
+            assert_eq!(core.running.load(SeqCst), 0, "admission says idle while a client is served");
             break;
         }
-        assert!(limit != NEVER, "it says busy, and nobody runs");
+        assert!(limit != NEVER, "admission says busy and no client is served");
     }
     assert_eq!(core.admission.waiting(), 0);
 }

@@ -1,7 +1,7 @@
-//! Locks and a clock for the gate, under a scheduler that chooses who runs next and when a time-out comes.
+//! Locks and a clock for admission, under a scheduler that chooses which thread runs next and when a wait times out.
 //!
-//! Shuttle models no time. Here time passes only when a time-out comes, and one may come at any moment: a
-//! wait with a limit lets the others run for a while and then ends, notified or not.
+//! Shuttle does not model time. Here time passes only when a wait times out, which it may do at any moment: a wait with
+//! a limit lets other threads run for a while and then ends, notified or not.
 
 use std::cell::Cell;
 use std::ops::{Add, Deref, DerefMut, Sub};
@@ -17,7 +17,7 @@ use shuttle::thread::yield_now;
 pub(crate) const NEVER: Duration = Duration::MAX;
 
 thread_local! {
-    /// All threads of a check run on one of the system's.
+    /// Shuttle runs all threads of a schedule on one thread of the system, so they share this.
     static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
@@ -49,7 +49,7 @@ impl Sub for Instant {
 #[derive(Debug)]
 pub(crate) struct Mutex<T>(scheduled::Mutex<T>);
 
-/// A guard that knows its lock, so that a wait can give it back and take it again.
+/// A guard that knows its mutex, so that a wait can unlock it and lock it again.
 pub(crate) struct MutexGuard<'a, T> {
     guard: scheduled::MutexGuard<'a, T>,
     mutex: &'a Mutex<T>,
@@ -86,7 +86,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 #[derive(Debug)]
 pub(crate) struct Condvar {
     untimed: scheduled::Condvar,
-    /// Notifications so far: by them a wait with a limit knows whether it was notified.
+    /// Counts notifications, so that a wait with a limit can see whether it was notified.
     notified: AtomicU64,
 }
 
@@ -157,7 +157,7 @@ impl Condvar {
     }
 }
 
-/// The semaphore without its pipe.
+/// The semaphore of `src/server/semaphore.rs`, without its pipe.
 #[derive(Debug, Default)]
 pub(crate) struct Semaphore {
     permits: scheduled::Mutex<usize>,

@@ -1,7 +1,7 @@
-//! A plain reference for the protocol core, and what the core itself makes of a stream.
+//! A plain reference for the protocol core, and functions that run the core itself on a stream.
 //!
-//! The reference looks at the whole stream at once: first what each byte means, then the rules. It shares
-//! nothing with the state machines it judges. The property tests and the fuzz targets use it.
+//! The reference looks at the whole stream at once: it finds out what each byte means, and then applies the rules. It
+//! shares no code with the state machines that it checks. The property tests and the fuzz targets use it.
 
 #![allow(dead_code, unreachable_pub, reason = "each program uses its own part of this")]
 
@@ -12,50 +12,56 @@ use hebra::protocol::{Decoded, Decoder};
 
 pub const IAC: u8 = 255;
 pub const SE: u8 = 240;
+pub const AYT: u8 = 246;
 pub const SB: u8 = 250;
 pub const WILL: u8 = 251;
 pub const WONT: u8 = 252;
 pub const DO: u8 = 253;
 pub const DONT: u8 = 254;
 
-/// What separates the reads in an input of the fuzzer. The protocol gives this byte no meaning, so that not
-/// having it in a stream loses nothing, and corpus files can be read: `b|y|e` is typed one by one.
+const LONGEST_SUBNEGOTIATION: usize = 128;
+const HERE: &[u8] = b"hebra: yes, here\r\n";
+const TIMING_MARK: [u8; 3] = [IAC, WONT, 6];
+
+/// The byte that separates the reads in an input of the fuzzer. A stream cannot contain it, which loses nothing because
+/// it means nothing in the protocol. It is printable, so that a corpus file is readable: `b|y|e` is three reads.
 const CUT: u8 = b'|';
 
-/// Compares the message framing with the reference, on the reads that `input` describes.
+/// Compares the message framing with the reference, on the reads in `input`.
 pub fn check_bye(input: &[u8]) {
     let reads = reads(input);
     assert_eq!(found_bye(&reads), expected_bye(&reads), "{reads:?}");
 }
 
-/// Compares the line framing with the reference, on the limit and the reads that `input` describes.
+/// Compares the line framing with the reference, on the limit and the reads in `input`.
 pub fn check_line(input: &[u8]) {
     let (max_line, reads) = cap_and_reads(input);
     assert_eq!(found_lines(&reads, max_line), expected_lines(&reads, max_line), "{max_line} {reads:?}");
 }
 
-/// An input of the `bye` target: reads.
+/// Splits an input of the `bye` target into reads.
 pub fn reads(input: &[u8]) -> Vec<&[u8]> {
     input.split(|byte| *byte == CUT).collect()
 }
 
-/// An input of the `line` target: a byte that is the cap, then reads.
+/// Splits an input of the `line` target: its first byte is the limit of a line, and the rest are reads.
 pub fn cap_and_reads(input: &[u8]) -> (usize, Vec<&[u8]>) {
     let (max_line, input) = input.split_first().unwrap_or((&0, &[]));
     (usize::from(*max_line), reads(input))
 }
 
-/// What the decoder made of a stream of lines.
+/// What the decoder returns for a stream of lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     Line(Vec<u8>),
-    Refusal([u8; 3]),
+    Reply(Vec<u8>),
     TooLong,
     Bye,
     Rest(Vec<u8>),
 }
 
-/// Returns the number of the read that ends the session, and how many of its bytes are answered.
+/// Runs the decoder with message framing. Returns the number of the read that ends the session, and how many of its
+/// bytes are answered.
 pub fn found_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     let mut decoder = Decoder::new(Framing::Message, 0);
     for (number, read) in reads.iter().enumerate() {
@@ -75,6 +81,7 @@ pub fn found_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     None
 }
 
+/// Runs the decoder with line framing, up to the end of the session.
 pub fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
     let mut decoder = Decoder::new(Framing::Line, max_line);
     let mut output = Vec::new();
@@ -82,7 +89,7 @@ pub fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
         while let Some(decoded) = decoder.next(&mut read) {
             output.push(match decoded {
                 Decoded::Message(line) => Output::Line(line.to_vec()),
-                Decoded::Reply(refusal) => Output::Refusal(refusal),
+                Decoded::Reply(reply) => Output::Reply(reply.to_vec()),
                 Decoded::TooLong => Output::TooLong,
                 Decoded::Bye => Output::Bye,
                 other => panic!("{other:?}"),
@@ -98,25 +105,28 @@ pub fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
         Decoded::Bye => Output::Bye,
         other => panic!("{other:?}"),
     }));
-    assert_eq!(decoder.finish(), None, "what was handed out is not left");
+    assert_eq!(decoder.finish(), None, "the rest is returned once");
     output
 }
 
 /// A data byte or a telnet command.
 struct Item {
     meaning: Meaning,
-    /// How much of the stream it takes to know it: it belongs to the read that this is in.
+    /// The offset in the stream after the byte that decides its meaning. The item belongs to the read with that byte.
     end: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Data(u8),
+    /// A data byte that ends a line.
+    End(u8),
     Command,
     Refuse([u8; 3]),
+    AreYouThere,
 }
 
-/// What a stream is made of, without a command that is cut short by its end.
+/// Splits a stream into items. Leaves out a command that is cut short by the end of the stream.
 fn items(stream: &[u8]) -> Vec<Item> {
     let mut items = Vec::new();
     let mut at = 0;
@@ -131,6 +141,7 @@ fn items(stream: &[u8]) -> Vec<Item> {
                 Some(length) => (2 + length, Meaning::Command),
                 None => break,
             },
+            [IAC, AYT, ..] => (2, Meaning::AreYouThere),
             [IAC, 236..=255, ..] => (2, Meaning::Command),
             [IAC, data, ..] => {
                 items.push(Item { meaning: Meaning::Data(IAC), end: at + 2 });
@@ -141,28 +152,51 @@ fn items(stream: &[u8]) -> Vec<Item> {
         at += length;
         items.push(Item { meaning, end: at });
     }
+    let mut last = None;
+    for item in &mut items {
+        if let Meaning::Data(byte) = item.meaning {
+            if byte == b'\n' || (byte == 0 && last == Some(b'\r')) {
+                item.meaning = Meaning::End(byte);
+            }
+            last = Some(byte);
+        }
+    }
     items
 }
 
-/// The length of a subnegotiation up to and with its IAC SE, if it has one. Inside it IAC makes a pair with
-/// whatever follows.
+/// Returns the length of a subnegotiation including its IAC SE, or up to the limit; nothing if it goes on. Inside of it,
+/// an IAC and the next byte are a pair.
 fn subnegotiation(body: &[u8]) -> Option<usize> {
-    match body {
-        [IAC, SE, ..] => Some(2),
-        [IAC, _, rest @ ..] => Some(2 + subnegotiation(rest)?),
-        [_, rest @ ..] => Some(1 + subnegotiation(rest)?),
-        [] => None,
+    let mut after_iac = false;
+    for (index, byte) in body.iter().enumerate() {
+        if (after_iac && *byte == SE) || index == LONGEST_SUBNEGOTIATION {
+            return Some(index + 1);
+        }
+        after_iac = !after_iac && *byte == IAC;
     }
+    None
 }
 
-/// The data among `items`.
+/// Returns the data bytes of `items`.
 fn text(items: &[Item]) -> Vec<u8> {
-    items.iter().filter_map(|item| if let Meaning::Data(byte) = item.meaning { Some(byte) } else { None }).collect()
+    let data = |item: &Item| match item.meaning {
+        Meaning::Data(byte) | Meaning::End(byte) => Some(byte),
+        _ => None,
+    };
+    items.iter().filter_map(data).collect()
 }
 
+fn is_bye_trimmed(text: &[u8]) -> bool {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    let start = text.iter().position(|byte| !is_blank(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    text[start..end] == *b"bye"
+}
+
+/// Returns what [`found_bye`] should return.
 pub fn expected_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     let items = &items(&reads.concat())[..];
-    let is_feed = |item: &Item| item.meaning == Meaning::Data(b'\n');
+    let is_feed = |item: &Item| matches!(item.meaning, Meaning::End(_));
     let mut start = 0;
     for (number, read) in reads.iter().enumerate() {
         let known_by = |end| items.iter().filter(|item| item.end <= end).count();
@@ -171,7 +205,7 @@ pub fn expected_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
             let begin = items[..feed].iter().rposition(is_feed).map_or(0, |previous| previous + 1);
             begin..feed
         });
-        let is_bye = |range: &Range<usize>| text(&items[range.clone()]).trim_ascii() == b"bye";
+        let is_bye = |range: &Range<usize>| is_bye_trimmed(&text(&items[range.clone()]));
         if let Some(range) = lines.chain([whole.clone()]).find(is_bye) {
             let letter = |item: &Item| item.meaning == Meaning::Data(b'b');
             let letter = range.start + items[range].iter().position(letter).expect("it is bye");
@@ -184,14 +218,15 @@ pub fn expected_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     None
 }
 
+/// Returns what [`found_lines`] should return.
 pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
     let mut output = Vec::new();
     let mut line = Vec::new();
     for item in items(&reads.concat()) {
         match item.meaning {
-            Meaning::Data(b'\n') => {
-                line.push(b'\n');
-                if line.trim_ascii() == b"bye" {
+            Meaning::End(byte) => {
+                line.push(byte);
+                if is_bye_trimmed(&line) {
                     output.push(Output::Bye);
                     return output;
                 }
@@ -199,15 +234,17 @@ pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
             }
             Meaning::Data(byte) => line.push(byte),
             Meaning::Command => {}
-            Meaning::Refuse(refusal) if output.contains(&Output::Refusal(refusal)) => {}
-            Meaning::Refuse(refusal) => output.push(Output::Refusal(refusal)),
+            Meaning::AreYouThere => output.push(Output::Reply(HERE.to_vec())),
+            Meaning::Refuse(refusal)
+                if refusal != TIMING_MARK && output.contains(&Output::Reply(refusal.to_vec())) => {}
+            Meaning::Refuse(refusal) => output.push(Output::Reply(refusal.to_vec())),
         }
         if line.len() > max_line {
             output.push(Output::TooLong);
             return output;
         }
     }
-    if line.trim_ascii() == b"bye" {
+    if is_bye_trimmed(&line) {
         output.push(Output::Bye);
     } else if !line.is_empty() {
         output.push(Output::Rest(line));

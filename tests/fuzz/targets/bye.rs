@@ -1,4 +1,4 @@
-//! The message framing against the reference, for any reads; it never allocates.
+//! Compares the message framing with the reference, for any reads. Asserts that it never allocates.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! The line framing against the reference, for any limit and any reads; its memory is bounded by the limit.
+//! Compares the line framing with the reference, for any limit and any reads. Asserts that the limit bounds its memory.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ use libfuzzer_sys::fuzz_target;
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// A vector of bytes begins with as many.
+/// The capacity of a vector of bytes after its first allocation.
 const LEAST_ALLOCATION: usize = 8;
 
 fuzz_target!(|input: &[u8]| {

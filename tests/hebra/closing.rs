@@ -1,0 +1,255 @@
+//! The close of a session destroys nothing: a client that reads slowly and goes on talking receives every byte that
+//! counts as sent, the farewell line included, and then a clean end of the stream, whatever the reason is.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hebra::{ClientHandle, CloseReason, Event, Framing, Handler, Next, RunningServer, Server, ServerConfig};
+use socket2::{Domain, Socket, Type};
+
+use crate::support::{FUSE, address, config, connect, connect_served, random_bytes, read_to_end, start};
+
+/// Sent by the client at once. The reader is slower than the server by far.
+const MESSAGE: usize = 600_000;
+
+/// A client with a small receive buffer, so that replies wait with the server.
+fn connect_narrow(address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(16 * 1024).expect("a valid size");
+    socket.connect(&address.into()).expect("it listens");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+    stream
+}
+
+/// A client that sends `first`, goes on talking for as long as the connection takes it, and reads a megabyte a second.
+/// Returns the bytes that it has read when the stream ends, which is to be clean.
+fn slow_talker(address: SocketAddr, first: &[u8], pause: Duration) -> JoinHandle<Vec<u8>> {
+    let stream = connect_narrow(address);
+    let mut talker = stream.try_clone().expect("a descriptor is free");
+    let first = first.to_vec();
+    thread::spawn(move || {
+        let talking = thread::spawn(move || {
+            let mut next = first;
+            while talker.write_all(&next).is_ok() {
+                next = b"more\n".to_vec();
+                thread::sleep(pause);
+            }
+        });
+        let (mut output, mut buffer) = (Vec::new(), [0; 10_000]);
+        loop {
+            match (&stream).read(&mut buffer).expect("a clean end of the stream") {
+                0 => break,
+                count => output.extend_from_slice(&buffer[..count]),
+            }
+            // The pace of the reader is the subject, not a synchronisation.
+            thread::sleep(Duration::from_millis(10));
+        }
+        drop(stream.shutdown(Shutdown::Both));
+        talking.join().expect("it only writes");
+        output
+    })
+}
+
+/// Waits for the end of a session. Returns its reason and the bytes that count as sent.
+fn ended(events: &mut hebra::Subscription) -> (CloseReason, u64) {
+    events
+        .find_map(|event| match event {
+            Event::Disconnected { reason, bytes_out, .. } => Some((reason, bytes_out)),
+            _ => None,
+        })
+        .expect("a session ends")
+}
+
+/// Asserts that a slow talker of `server` receives everything and then `farewell`.
+fn assert_nothing_is_lost(
+    server: &RunningServer,
+    first: &[u8],
+    pause: Duration,
+    expected: CloseReason,
+    farewell: &str,
+    end: impl FnOnce(),
+) {
+    let mut events = server.subscribe();
+    let client = slow_talker(address(server), first, pause);
+    end();
+    let (reason, sent) = ended(&mut events);
+    assert_eq!(reason, expected);
+    let output = client.join().expect("it reads to the end");
+    assert_eq!(output.len() as u64, sent);
+    assert!(output.ends_with(farewell.as_bytes()), "{:?}", String::from_utf8_lossy(&output[output.len() - 60..]));
+}
+
+const SHORT: Duration = Duration::from_millis(50);
+
+#[test]
+fn after_bye() {
+    let message = [vec![b'x'; MESSAGE], b"\nbye\n".to_vec()].concat();
+    assert_nothing_is_lost(&start(config()), &message, SHORT, CloseReason::Bye, "x\n", || ());
+}
+
+#[test]
+fn at_the_idle_timeout() {
+    let server = start(config().idle_timeout(Duration::from_millis(300)));
+    let farewell = "idle: nothing was received for too long\r\n";
+    let pause = Duration::from_millis(700);
+    assert_nothing_is_lost(&server, &[b'x'; MESSAGE], pause, CloseReason::IdleTimeout, farewell, || ());
+}
+
+#[test]
+fn at_the_end_of_the_lifetime() {
+    let server = start(config().max_lifetime(Duration::from_millis(300)));
+    let farewell = "error: the session has lasted too long\r\n";
+    let (first, pause) = (&[b'x'; MESSAGE], Duration::from_millis(1));
+    assert_nothing_is_lost(&server, first, pause, CloseReason::Expired, farewell, || ());
+}
+
+#[test]
+fn when_the_worker_is_needed_for_another() {
+    let server = start(config().workers(1).yield_after(Duration::from_millis(200)));
+    let farewell = "idle: the worker is needed for another client\r\n";
+    let (first, pause) = (&[b'x'; MESSAGE], Duration::from_millis(900));
+    let other = || drop(connect_served(address(&server)));
+    assert_nothing_is_lost(&server, first, pause, CloseReason::Yielded, farewell, other);
+}
+
+#[test]
+fn when_the_operator_disconnects_it() {
+    let server = start(config());
+    let disconnect = || {
+        while server.stats().messages == 0 {
+            thread::yield_now();
+        }
+        assert!(server.disconnect(1));
+    };
+    let (first, farewell) = (&[b'x'; MESSAGE], "error: disconnected by the operator\r\n");
+    assert_nothing_is_lost(&server, first, SHORT, CloseReason::Disconnected, farewell, disconnect);
+}
+
+#[test]
+fn after_a_line_that_is_too_long() {
+    let server = start(config().framing(Framing::Line).max_line(1000));
+    let line = [vec![b'x'; 999], b"\n".to_vec()].concat();
+    let first = [line.repeat(MESSAGE / 1000), vec![b'y'; 2000]].concat();
+    let farewell = "error: a line may have 1000 bytes\r\n";
+    assert_nothing_is_lost(&server, &first, SHORT, CloseReason::LineTooLong, farewell, || ());
+}
+
+/// Answers with much, and then does what its function says.
+#[derive(Clone, Copy)]
+struct Much(fn() -> io::Result<Next>);
+
+impl Handler for Much {
+    fn message(&mut self, _: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        reply.write_all(&[b'x'; MESSAGE])?;
+        (self.0)()
+    }
+}
+
+#[test]
+fn when_the_handler_closes_fails_or_panics() {
+    let cases = [
+        (Much(|| Ok(Next::Close)), CloseReason::ServiceClosed),
+        (Much(|| Err(io::Error::other("enough"))), CloseReason::ServiceFailed(io::ErrorKind::Other)),
+        (Much(|| panic!("enough")), CloseReason::Panicked),
+    ];
+    for (handler, reason) in cases {
+        let server = Server::bind(config(), move |_session| handler).expect("it binds").start().expect("it starts");
+        assert_nothing_is_lost(&server, b"go\n", SHORT, reason, "xxxx", || ());
+    }
+}
+
+#[test]
+fn when_a_handle_closes_it_after_a_push() {
+    struct Silent;
+    impl Handler for Silent {
+        fn message(&mut self, _: &[u8], _: &mut dyn Write) -> io::Result<Next> {
+            Ok(Next::Continue)
+        }
+    }
+    let (sender, handles) = mpsc::channel::<ClientHandle>();
+    let factory = move |session: &hebra::Session| {
+        sender.send(session.handle()).expect("the test waits");
+        Silent
+    };
+    let config = config().max_outgoing(2 * MESSAGE);
+    let server = Server::bind(config, factory).expect("it binds").start().expect("it starts");
+    let push = || {
+        let handle = handles.recv().expect("a client comes");
+        handle.push(&[vec![b'x'; MESSAGE], b"over".to_vec()].concat()).expect("there is room");
+        handle.close();
+    };
+    assert_nothing_is_lost(&server, b"hello\n", SHORT, CloseReason::ServiceClosed, "over", push);
+}
+
+#[test]
+fn at_a_stop_and_the_stop_waits_for_it() {
+    let server = start(config());
+    let mut events = server.subscribe();
+    let client = slow_talker(address(&server), &random_bytes(MESSAGE), SHORT);
+    while server.stats().messages == 0 {
+        thread::yield_now();
+    }
+    let report = server.shutdown(FUSE);
+    let (reason, sent) = ended(&mut events);
+    assert_eq!((reason, report.cut_off), (CloseReason::Shutdown, 0));
+    assert_eq!(client.join().expect("it reads to the end").len() as u64, sent);
+}
+
+#[test]
+fn a_stop_whose_deadline_comes_before_everything_has_arrived_says_so() {
+    let server = start(config());
+    let mut stalled = connect_narrow(address(&server));
+    stalled.write_all(&[b'x'; MESSAGE]).expect("it is sent");
+    while server.stats().bytes_out < MESSAGE as u64 {
+        thread::yield_now();
+    }
+    let report = server.shutdown(Duration::from_millis(200));
+    assert_eq!((report.cut_off, report.abandoned), (if cfg!(target_os = "linux") { 1 } else { 0 }, 0));
+}
+
+#[test]
+fn half_a_line_is_answered_at_a_stop() {
+    for framing in [Framing::Line, Framing::PlainLine] {
+        let server = start(config().framing(framing));
+        let mut idle = connect(address(&server));
+        idle.write_all(b"one\nhalf").expect("it is sent");
+        idle.read_exact(&mut [0; 4]).expect("the first line is answered");
+        assert_eq!(server.shutdown(FUSE).cut_off, 0);
+        assert_eq!(read_to_end(&mut idle), b"half");
+    }
+}
+
+#[test]
+fn clients_linger_at_the_same_time() {
+    const CLIENTS: usize = 50;
+    let server = start(config().workers(CLIENTS));
+    let mut clients: Vec<TcpStream> = (0..CLIENTS).map(|_| connect_served(address(&server))).collect();
+    for client in &mut clients {
+        client.write_all(b"bye").expect("it is sent");
+        assert_eq!(read_to_end(client), b"");
+    }
+    // None of them closes, and each has half a second: one after the other they would take far longer than the fuse of
+    // a stop's test.
+    let began = std::time::Instant::now();
+    assert_eq!(server.shutdown(FUSE).cut_off, 0);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn more_clients_than_may_linger_leave_the_first_ones_their_replies() {
+    let server = start(ServerConfig::default().listen(["127.0.0.1:0"]).workers(2).max_pending(0));
+    let _held = connect_served(address(&server));
+    let mut events = server.subscribe();
+    let message = [vec![b'x'; MESSAGE], b"\nbye\n".to_vec()].concat();
+    let client = slow_talker(address(&server), &message, SHORT);
+    let (_, sent) = ended(&mut events);
+    let _other = connect_served(address(&server));
+    // Refused clients that do not close take the places of each other.
+    let refused: Vec<TcpStream> = (0..300).map(|_| connect(address(&server))).collect();
+    assert_eq!(client.join().expect("it reads to the end").len() as u64, sent);
+    drop(refused);
+}
