@@ -9,7 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use hebra::{Error, Framing, ServerConfig, WhenFull};
 
-use super::units::{self, Count, Limit};
+use super::units::{self, Limit};
 use super::{ListenArguments, LogArguments};
 
 /// The least that may wait for a client of a chat: the longest line of another, escaped, fits.
@@ -82,7 +82,7 @@ pub(crate) struct ServeArguments {
 
     /// Connections of one IPv4 address or IPv6 /64, or off
     #[arg(long, env = "HEBRA_MAX_PER_IP", value_name = "N", default_value = "off")]
-    max_per_ip: Count,
+    max_per_ip: Limit<usize>,
 
     /// How long a stop waits for sessions to end
     #[arg(

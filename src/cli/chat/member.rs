@@ -57,8 +57,10 @@ impl Handler for Member {
         let mut bytes = mem::take(&mut self.begun);
         bytes.extend_from_slice(message);
         self.begun = bytes.split_off(bytes.len() - incomplete(&bytes));
-        // A message may be several lines, or the beginning of one, because some clients send no line feed.
-        for line in bytes.split(|byte| *byte == b'\n').map(trim).filter(|line| !line.is_empty()) {
+        // A message may be several lines, or the beginning of one, because some clients send no line feed. Telnet ends lines
+        // with CR NUL, and C programs pad them with NUL.
+        let lines = bytes.split(|byte| [b'\n', 0].contains(byte)).map(<[u8]>::trim_ascii);
+        for line in lines.filter(|line| !line.is_empty()) {
             match Said::from(line) {
                 Said::Text(line) => self.say(line),
                 Said::Who => reply.write_all((self.room.list().join("\r\n") + "\r\n").as_bytes())?,
@@ -85,20 +87,4 @@ impl Drop for Member {
             self.room.notify(Notice::Left { client: self.client, reason: self.reason });
         }
     }
-}
-
-/// Removes white space from both ends of a line, and NUL, which pads the messages of some C programs.
-fn trim(mut line: &[u8]) -> &[u8] {
-    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
-    while let [first, rest @ ..] = line
-        && is_blank(first)
-    {
-        line = rest;
-    }
-    while let [rest @ .., last] = line
-        && is_blank(last)
-    {
-        line = rest;
-    }
-    line
 }

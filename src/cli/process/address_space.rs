@@ -4,7 +4,9 @@
 //! only if the limit leaves what its clients can make it allocate, and a chat turns a client away if a thread more might
 //! not fit.
 
-use std::{fs, io};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::{env, fs, io};
 
 use bytesize::ByteSize;
 use hebra::{Error, Framing, ServerConfig};
@@ -54,6 +56,9 @@ pub(in crate::cli) fn fits_thread(stack_size: usize) -> bool {
 }
 
 fn check(needed: u64) -> Result<(), String> {
+    if left().is_some() {
+        use_one_arena();
+    }
     match left() {
         Some(left) if left < needed => {
             let [needed, left] = [needed, left].map(ByteSize::b);
@@ -61,6 +66,16 @@ fn check(needed: u64) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Starts the program again, in this process, with one arena for all threads. By default glibc reserves 64 MiB for each of
+/// many arenas, so that nothing would be left for threads. The environment is the only safe way to say so.
+fn use_one_arena() {
+    const ARENAS: &str = "MALLOC_ARENA_MAX";
+    let mut words = env::args_os();
+    let (Ok(program), Some(name), None) = (env::current_exe(), words.next(), env::var_os(ARENAS)) else { return };
+    // If that fails, the program continues as it is.
+    let _ = Command::new(program).arg0(name).args(words).env(ARENAS, "1").exec();
 }
 
 /// Returns how much more address space the process may have; `None` if there is no limit, or the system does not say how
