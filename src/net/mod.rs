@@ -1,5 +1,6 @@
 //! The operating system's side of a server: addresses, listening sockets, limits, threads.
 
+pub(crate) mod resolve;
 pub(crate) mod addresses;
 pub(crate) mod listener;
 pub(crate) mod backoff;
