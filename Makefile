@@ -48,14 +48,15 @@ doc: ## Build the documentation, warnings denied
 
 check: lint doc test ## Run lint, doc and test: all must pass before a commit
 
-INTEROP_TOOLS := telnet ncat socat strace python3
+INTEROP_TOOLS := telnet ncat socat strace python3 nft ip nc busybox plink
+INTEROP_PACKAGES := inetutils-telnet ncat socat strace python3 nftables iproute2 netcat-openbsd busybox putty-tools
 
 interop-tools:
-	@missing=; \
+	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for tool in $(INTEROP_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then \
 		echo "test-interop needs:$$missing"; \
-		echo "on Debian or Ubuntu: apt-get install inetutils-telnet ncat socat strace python3"; \
+		echo "on Debian or Ubuntu: apt-get install $(INTEROP_PACKAGES)"; \
 		exit 1; \
 	fi
 
@@ -70,7 +71,7 @@ descriptors:
 	fi
 
 # Only the release profile shows how much memory a session takes: without optimization its frames are deeper.
-test-interop: interop-tools descriptors ## Run the tests with real clients (telnet, ncat, socat, Python) and 10,000 sessions
+test-interop: interop-tools descriptors ## Run the tests with real clients and bad networks (some need root), and 10,000 sessions
 	$(CARGO) test --locked --test interop
 	$(CARGO) test --locked --release --test faults soak::ten -- --ignored
 
