@@ -75,6 +75,8 @@ pub(crate) fn adopt(
 /// Sets the options that accepted sockets inherit, so that they need not be set for each connection.
 fn set_options(socket: &Socket, write_timeout: Option<Duration>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
+    // Urgent data stays in the stream (RFC 6093): nothing vanishes, and a telnet Synch is read where it was sent.
+    socket.set_out_of_band_inline(true)?;
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_INTERVAL))?;
     // The kernel keeps nothing for longer than that for a client that takes nothing, even when its session is over
     // (RFC 5482).

@@ -40,6 +40,8 @@ impl PeerLimit {
 pub(crate) fn peer_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
+        // Neighbours on one link share fe80::/64 (RFC 4291, section 2.5.6).
+        IpAddr::V6(link_local) if link_local.is_unicast_link_local() => address,
         IpAddr::V6(address) => {
             const HOST_BITS: u32 = 64;
             Ipv6Addr::from_bits(address.to_bits() >> HOST_BITS << HOST_BITS).into()
@@ -94,5 +96,9 @@ mod tests {
         let _one = peers.enter(ip("2001:db8:0:1::1")).expect("a place");
         assert!(peers.enter(ip("2001:db8:0:1:ffff::2")).is_none());
         assert!(peers.enter(ip("2001:db8:0:2::1")).is_some());
+        // Neighbours on a link are hosts of their own.
+        let _neighbour = peers.enter(ip("fe80::a")).expect("a place");
+        assert!(peers.enter(ip("fe80::b")).is_some());
+        assert!(peers.enter(ip("fe80::a")).is_none());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In the message framing there are two rules, and the session ends by whichever holds first:
 //!
-//! - a whole read, trimmed of ASCII white space, is `bye`; or
+//! - a whole read, trimmed of ASCII white space and NUL, is `bye`; or
 //! - a complete line is `bye` after trimming, however it was cut into reads or packed with others.
 //!
 //! The line framing has the second rule alone. Telnet commands are ignored by both rules; an IAC that begins no
@@ -10,9 +10,9 @@
 //! starts anew at each read, for the second at each line feed.
 
 use super::telnet::{Meaning, Telnet};
-use super::{LF, find_break};
+use super::{CR, LF, NUL, find_break};
 
-/// Whether the text since a starting point, trimmed of ASCII white space, is `bye`.
+/// Whether the text since a starting point, trimmed of ASCII white space and NUL, is `bye`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Word {
     /// Only white space so far.
@@ -29,14 +29,18 @@ enum Word {
 impl Word {
     fn push(&mut self, byte: u8) {
         *self = match (*self, byte) {
-            (Self::Blank, byte) if byte.is_ascii_whitespace() => Self::Blank,
+            (Self::Blank, byte) if is_blank(byte) => Self::Blank,
             (Self::Blank, b'b') => Self::B,
             (Self::B, b'y') => Self::By,
             (Self::By, b'e') => Self::Bye,
-            (Self::Bye, byte) if byte.is_ascii_whitespace() => Self::Bye,
+            (Self::Bye, byte) if is_blank(byte) => Self::Bye,
             _ => Self::Other,
         };
     }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte == NUL
 }
 
 /// Returns whether a whole line is `bye` after trimming.
@@ -53,6 +57,8 @@ pub(super) fn is_bye(line: &[u8]) -> bool {
 pub(super) struct ByeDetector {
     telnet: Telnet,
     line: Word,
+    /// Whether the last byte of data was a carriage return.
+    after_cr: bool,
 }
 
 impl ByeDetector {
@@ -67,7 +73,7 @@ impl ByeDetector {
         let (mut line_start, mut whole_start) = (0, 0);
         let mut at = 0;
         while at < read.len() {
-            if self.telnet.is_data() && self.line == Word::Other && whole == Word::Other {
+            if self.telnet.is_data() && !self.after_cr && self.line == Word::Other && whole == Word::Other {
                 // Only the end of this line or a telnet command can change anything.
                 at += find_break(&read[at..]);
                 if at == read.len() {
@@ -78,7 +84,7 @@ impl ByeDetector {
             at += 1;
             match self.telnet.feed(byte) {
                 Meaning::Pending => continue,
-                Meaning::Done | Meaning::Refuse(_) => {
+                Meaning::Done | Meaning::Refuse(_) | Meaning::AreYouThere => {
                     if self.line == Word::Blank {
                         line_start = at;
                     }
@@ -90,11 +96,14 @@ impl ByeDetector {
                 Meaning::IacAndData => {
                     self.line = Word::Other;
                     whole = Word::Other;
+                    self.after_cr = false;
                 }
                 Meaning::Data => {}
             }
             whole.push(byte);
-            if byte == LF {
+            let ends_line = byte == LF || (byte == NUL && self.after_cr);
+            self.after_cr = byte == CR;
+            if ends_line {
                 if self.line == Word::Bye {
                     return Some(line_start);
                 }
@@ -117,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_line_is_bye_if_only_white_space_is_around_the_word() {
-        for line in ["bye", "bye\n", " \tbye \r\n", "\x0cbye"] {
+        for line in ["bye", "bye\n", " \tbye \r\n", "\x0cbye", "bye\r\0", "\0bye\0\0\0"] {
             assert!(is_bye(line.as_bytes()), "{line:?}");
         }
         for line in ["", "\n", "by", "goodbye", "bye now", "byebye", "BYE", "b ye"] {

@@ -5,6 +5,7 @@ use std::mem;
 use super::bye::ByeDetector;
 use super::line::LineDecoder;
 use super::telnet;
+use super::text::TextDecoder;
 
 /// What a message is, and whether anything in the stream is special.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -14,8 +15,11 @@ pub enum Framing {
     /// message, but the search for `bye` ignores them.
     #[default]
     Message,
-    /// A message is a line, including its line feed. `bye` ends the session. Telnet commands are removed and
-    /// options are refused. A line longer than [`max_line`](crate::ServerConfig::max_line) ends the session.
+    /// A message is what one read returned without its telnet commands, for services whose text people read. `bye` ends
+    /// the session. Options are refused.
+    Text,
+    /// A message is a line, including its end: LF, CR LF or CR NUL. `bye` ends the session. Telnet commands are removed
+    /// and options are refused. A line longer than [`max_line`](crate::ServerConfig::max_line) ends the session.
     Line,
     /// A message is a line, including its line feed, and nothing else is special: for line protocols with their
     /// own commands. A line longer than [`max_line`](crate::ServerConfig::max_line) ends the session.
@@ -27,15 +31,16 @@ pub enum Framing {
 impl Framing {
     /// Returns whether one read can hold many messages, so that their replies are worth gathering.
     pub(crate) fn gathers_replies(self) -> bool {
-        matches!(self, Self::Line | Self::PlainLine)
+        matches!(self, Self::Text | Self::Line | Self::PlainLine)
     }
 
     /// Appends `reply` to `out` in the form in which a client of this framing must receive it.
     ///
-    /// In [`Framing::Line`] the client may speak telnet, so each byte of value 255 is doubled (RFC 854).
+    /// In [`Framing::Line`] and [`Framing::Text`] the client may speak telnet, so each byte of value 255 is doubled
+    /// (RFC 854).
     pub fn encode(self, reply: &[u8], out: &mut Vec<u8>) {
         match self {
-            Self::Line => telnet::escape_into(reply, out),
+            Self::Line | Self::Text => telnet::escape_into(reply, out),
             Self::Message | Self::PlainLine | Self::Raw => out.extend_from_slice(reply),
         }
     }
@@ -47,8 +52,8 @@ impl Framing {
 pub enum Decoded<'a> {
     /// A message for the handler. A line includes its line feed, and no telnet commands.
     Message(&'a [u8]),
-    /// A telnet answer that the client must receive now.
-    Reply([u8; 3]),
+    /// An answer to a telnet command, which the client must receive as it is.
+    Reply(&'a [u8]),
     /// The client said `bye`. The decoder must not be fed again.
     Bye,
     /// The line has grown longer than the limit. The decoder must not be fed again.
@@ -86,6 +91,7 @@ enum Kind {
         /// `bye` was found, and what came before it was handed out.
         said: bool,
     },
+    Text(TextDecoder),
     Line(LineDecoder),
     Raw,
 }
@@ -97,6 +103,7 @@ impl Decoder {
     pub fn new(framing: Framing, max_line: usize) -> Self {
         Self(match framing {
             Framing::Message => Kind::Message { bye: ByeDetector::default(), said: false },
+            Framing::Text => Kind::Text(TextDecoder::default()),
             Framing::Line => Kind::Line(LineDecoder::new(max_line, true)),
             Framing::PlainLine => Kind::Line(LineDecoder::new(max_line, false)),
             Framing::Raw => Kind::Raw,
@@ -109,6 +116,7 @@ impl Decoder {
     pub fn next<'a, 'i: 'a>(&'a mut self, input: &mut &'i [u8]) -> Option<Decoded<'a>> {
         let before = match &mut self.0 {
             Kind::Line(lines) => return lines.next(input),
+            Kind::Text(text) => return text.next(input),
             _ if input.is_empty() => return None,
             Kind::Message { said: true, .. } => Some(0),
             Kind::Message { bye, said } => {
@@ -136,7 +144,7 @@ impl Decoder {
     pub fn finish(&mut self) -> Option<Decoded<'_>> {
         match &mut self.0 {
             Kind::Line(lines) => lines.finish(),
-            Kind::Message { .. } | Kind::Raw => None,
+            Kind::Message { .. } | Kind::Text(_) | Kind::Raw => None,
         }
     }
 
@@ -150,7 +158,7 @@ impl Decoder {
     pub fn max_line(&self) -> usize {
         match &self.0 {
             Kind::Line(lines) => lines.max_line(),
-            Kind::Message { .. } | Kind::Raw => 0,
+            Kind::Message { .. } | Kind::Text(_) | Kind::Raw => 0,
         }
     }
 
@@ -158,14 +166,17 @@ impl Decoder {
     pub(crate) fn memory(&self) -> usize {
         match &self.0 {
             Kind::Line(lines) => lines.memory(),
+            Kind::Text(text) => text.memory(),
             Kind::Message { .. } | Kind::Raw => 0,
         }
     }
 
     /// Frees the memory that the line begun so far does not need.
     pub(crate) fn release_memory(&mut self) {
-        if let Kind::Line(lines) = &mut self.0 {
-            lines.release_memory();
+        match &mut self.0 {
+            Kind::Line(lines) => lines.release_memory(),
+            Kind::Text(text) => text.release_memory(),
+            Kind::Message { .. } | Kind::Raw => {}
         }
     }
 }

@@ -4,8 +4,8 @@ use std::mem;
 
 use super::bye::is_bye;
 use super::decoder::Decoded;
-use super::telnet::{IAC, Meaning, Refused, Telnet};
-use super::{LF, find_break};
+use super::telnet::{HERE, IAC, Meaning, Refused, Telnet};
+use super::{CR, LF, NUL, find_break};
 
 /// The memory that is kept from one line to the next, in bytes: one long line must not cost its memory for the rest
 /// of the session.
@@ -18,6 +18,8 @@ pub(super) struct LineDecoder {
     is_special: bool,
     telnet: Telnet,
     refused: Refused,
+    /// The answer that was returned last.
+    reply: [u8; 3],
     max_line: usize,
     line: Vec<u8>,
     /// Whether `line` was handed out and must be cleared before the next byte.
@@ -32,6 +34,7 @@ impl LineDecoder {
             is_special,
             telnet: Telnet::default(),
             refused: Refused::default(),
+            reply: [0; 3],
             max_line,
             line: Vec::new(),
             handed_out: false,
@@ -61,7 +64,7 @@ impl LineDecoder {
             self.line.shrink_to(KEPT_CAPACITY);
         }
         while let [byte, rest @ ..] = *input {
-            if self.telnet.is_data() {
+            if self.telnet.is_data() && !self.is_after_cr() {
                 let (run, rest) = input.split_at(find_break(input));
                 if !run.is_empty() {
                     if run.len() > self.max_line - self.line.len() {
@@ -78,14 +81,17 @@ impl LineDecoder {
                 Meaning::Pending | Meaning::Done => continue,
                 Meaning::Refuse(refusal) => {
                     if self.refused.first_time(refusal) {
-                        return Some(Decoded::Reply(refusal));
+                        self.reply = refusal;
+                        return Some(Decoded::Reply(&self.reply));
                     }
                     continue;
                 }
+                Meaning::AreYouThere => return Some(Decoded::Reply(HERE)),
                 Meaning::IacAndData => &[IAC, *byte],
                 Meaning::Data => &[*byte],
             };
-            let ends = data.last() == Some(&LF);
+            let ends = *byte == LF || (data == [NUL] && self.is_after_cr());
+            // The byte that ends a line does not count.
             if self.line.len() + data.len() - usize::from(ends) > self.max_line {
                 return Some(Decoded::TooLong);
             }
@@ -95,6 +101,11 @@ impl LineDecoder {
             }
         }
         None
+    }
+
+    /// Returns whether a NUL would end the line now.
+    fn is_after_cr(&self) -> bool {
+        self.is_special && self.line.last() == Some(&CR)
     }
 
     /// Returns whether a line was begun and has no line feed yet.

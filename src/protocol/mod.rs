@@ -7,6 +7,7 @@
 mod decoder;
 mod bye;
 mod line;
+mod text;
 mod telnet;
 
 pub use decoder::{Decoded, Decoder, Framing};
@@ -14,7 +15,14 @@ pub use decoder::{Decoded, Decoder, Framing};
 /// Line feed: ends a line. A carriage return before it is white space, which trimming removes.
 const LF: u8 = b'\n';
 
-/// Returns the index of the first line feed or IAC, or the length of `bytes` if there is none.
+/// Carriage return. With NUL after it, it ends a line as CR LF does: telnet sends that for Enter in character mode
+/// (RFC 854; RFC 1123, 3.3.1).
+const CR: u8 = b'\r';
+
+/// NUL is no operation for telnet (RFC 854), and C programs send buffers that are padded with it. So trimming removes it.
+const NUL: u8 = 0;
+
+/// Returns the index of the first line feed, carriage return or IAC, or the length of `bytes` if there is none.
 ///
 /// No other byte changes the telnet state or ends a line, so the decoder skips everything up to there. Byte by
 /// byte, a read of 64 KiB would cost more than the system calls that carry it.
@@ -35,7 +43,7 @@ fn clean_chunks<const SIZE: usize>(bytes: &[u8]) -> usize {
 }
 
 fn is_break(byte: &u8) -> bool {
-    *byte == LF || *byte == telnet::IAC
+    *byte == LF || *byte == CR || *byte == telnet::IAC
 }
 
 #[cfg(test)]
@@ -48,7 +56,7 @@ mod tests {
             let mut bytes = vec![b'x'; length];
             assert_eq!(find_break(&bytes), length);
             for at in 0..length {
-                for stop in [LF, telnet::IAC] {
+                for stop in [LF, CR, telnet::IAC] {
                     bytes[at] = stop;
                     assert_eq!(find_break(&bytes), at);
                 }

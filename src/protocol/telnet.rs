@@ -11,11 +11,24 @@ pub(crate) const IAC: u8 = 255;
 const LOWEST_COMMAND: u8 = 236;
 
 const SE: u8 = 240;
+/// Are You There: the peer wants something that can be seen (RFC 854; RFC 1123, 3.2.3).
+const AYT: u8 = 246;
 const SB: u8 = 250;
 const WILL: u8 = 251;
 const WONT: u8 = 252;
 const DO: u8 = 253;
 const DONT: u8 = 254;
+
+/// Timing mark (RFC 860). Each request is a question of its own: telnet clients discard what they receive after Ctrl-C until
+/// it is answered.
+const TIMING_MARK: u8 = 6;
+
+/// The answer to Are You There.
+pub(super) const HERE: &[u8] = b"hebra: yes, here\r\n";
+
+/// How long a subnegotiation may be, in bytes. No option is ever agreed to, so none should come; one without an end must not
+/// hide what is typed after it for ever.
+const LONGEST_SUBNEGOTIATION: u8 = 128;
 
 /// What a byte turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +41,8 @@ pub(crate) enum Meaning {
     Pending,
     /// The last byte of a command.
     Done,
+    /// The last byte of Are You There.
+    AreYouThere,
     /// The last byte of a command by which the peer offers (`WILL`) or asks for (`DO`) an option: these
     /// three bytes refuse it.
     Refuse([u8; 3]),
@@ -43,10 +58,10 @@ pub(crate) enum Telnet {
     Command,
     /// After IAC and WILL, WONT, DO or DONT: the option is next.
     Option(u8),
-    /// Inside a subnegotiation, which ends at IAC SE.
-    Subnegotiation,
-    /// Inside a subnegotiation, after IAC.
-    SubnegotiationCommand,
+    /// Inside a subnegotiation of so many bytes so far. It ends at IAC SE, or when it is too long.
+    Subnegotiation(u8),
+    /// The same, after IAC.
+    SubnegotiationCommand(u8),
 }
 
 impl Telnet {
@@ -61,17 +76,24 @@ impl Telnet {
             (Self::Data, IAC) => (Self::Command, Meaning::Pending),
             (Self::Data, _) => (Self::Data, Meaning::Data),
             (Self::Command, IAC) => (Self::Data, Meaning::Data),
-            (Self::Command, SB) => (Self::Subnegotiation, Meaning::Pending),
+            (Self::Command, SB) => (Self::Subnegotiation(0), Meaning::Pending),
+            (Self::Command, AYT) => (Self::Data, Meaning::AreYouThere),
             (Self::Command, WILL | WONT | DO | DONT) => (Self::Option(byte), Meaning::Pending),
             (Self::Command, LOWEST_COMMAND..) => (Self::Data, Meaning::Done),
             (Self::Command, _) => (Self::Data, Meaning::IacAndData),
             (Self::Option(WILL), _) => (Self::Data, Meaning::Refuse([IAC, DONT, byte])),
             (Self::Option(DO), _) => (Self::Data, Meaning::Refuse([IAC, WONT, byte])),
             (Self::Option(_), _) => (Self::Data, Meaning::Done),
-            (Self::Subnegotiation, IAC) => (Self::SubnegotiationCommand, Meaning::Pending),
-            (Self::Subnegotiation, _) => (Self::Subnegotiation, Meaning::Pending),
-            (Self::SubnegotiationCommand, SE) => (Self::Data, Meaning::Done),
-            (Self::SubnegotiationCommand, _) => (Self::Subnegotiation, Meaning::Pending),
+            (Self::SubnegotiationCommand(_), SE) => (Self::Data, Meaning::Done),
+            (
+                Self::Subnegotiation(LONGEST_SUBNEGOTIATION..)
+                | Self::SubnegotiationCommand(LONGEST_SUBNEGOTIATION..),
+                _,
+            ) => (Self::Data, Meaning::Done),
+            (Self::Subnegotiation(length), IAC) => (Self::SubnegotiationCommand(length + 1), Meaning::Pending),
+            (Self::Subnegotiation(length) | Self::SubnegotiationCommand(length), _) => {
+                (Self::Subnegotiation(length + 1), Meaning::Pending)
+            }
         };
         *self = next;
         meaning
@@ -86,9 +108,12 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    /// Records `refusal`. Returns `false` if it was recorded before.
+    /// Records `refusal`. Returns `false` if it was recorded before and need not be sent again.
     pub(crate) fn first_time(&mut self, refusal: [u8; 3]) -> bool {
         let [_, verb, option] = refusal;
+        if option == TIMING_MARK && verb == WONT {
+            return true;
+        }
         let set = if verb == WONT { &mut self.wont } else { &mut self.dont };
         let bit = 1 << (option % 64);
         let word = &mut set[usize::from(option / 64)];
@@ -132,6 +157,11 @@ mod tests {
         assert!(inside.iter().all(|meaning| *meaning == Pending));
         assert_eq!(meanings(&size)[last..], [Done, Data]);
         assert_eq!(meanings(&[IAC, b'\n', b'x']), [Pending, IacAndData, Data]);
+        assert_eq!(meanings(&[IAC, AYT]), [Pending, Meaning::AreYouThere]);
+        // Without an end it ends when it is too long.
+        let endless = [[IAC, SB].as_slice(), &[b'x'; 200]].concat();
+        let data = meanings(&endless).iter().filter(|meaning| **meaning == Data).count();
+        assert_eq!(data, 200 - usize::from(LONGEST_SUBNEGOTIATION) - 1);
     }
 
     #[test]
@@ -141,8 +171,9 @@ mod tests {
             assert!(refused.first_time([IAC, WONT, option]));
             assert!(refused.first_time([IAC, DONT, option]));
         }
-        assert!(!refused.first_time([IAC, WONT, 6]));
+        assert!(!refused.first_time([IAC, WONT, 1]));
         assert!(!refused.first_time([IAC, DONT, 255]));
+        assert!(refused.first_time([IAC, WONT, TIMING_MARK]), "each timing mark is answered");
     }
 
     #[test]

@@ -343,7 +343,11 @@ impl Threads {
                 core.registry.end_half_closed(&outgoing);
             }
         }
-        // What was sent by sessions that have ended is on its way to their clients.
+        // What was sent by sessions that have ended is on its way to their clients. A worker hands its connection over
+        // after it counts as idle, so the pool is joined first. That has no time limit, so only an idle pool is joined.
+        if idle {
+            pool.join();
+        }
         core.linger.wait_empty(left());
         // 4. The other sessions are cut off, and what lingers is closed.
         let mut cut_off = 0;
@@ -355,21 +359,17 @@ impl Threads {
         }
         core.linger.finish();
         join(linger);
+        if !idle && core.admission.wait_idle(LAST_WAIT) {
+            pool.join();
+        }
         cut_off += core.linger.undelivered() - undelivered_before;
         if cut_off > 0 {
             core.sink.send(Event::CutOff { sessions: cut_off });
         }
-        if !idle {
-            idle = core.admission.wait_idle(LAST_WAIT);
-        }
         let stats = core.stats();
         let report = ShutdownReport { cut_off, abandoned: stats.live, stats };
-        // 5. The pool ends. Its join has no time limit, so only an idle pool is joined.
-        if idle {
-            pool.join();
-        }
         drop(pool);
-        // 6. The logging thread ends when its last sender is gone: this one, unless a handler still runs and holds
+        // 5. The logging thread ends when its last sender is gone: this one, unless a handler still runs and holds
         // another.
         drop(core);
         log.end();

@@ -111,7 +111,10 @@ impl Linger {
         let mut state = self.lock();
         if state.is_over {
             drop(state);
-            let _: io::Result<bool> = leaving.discard(now);
+            let mut outgoing = Outgoing::default();
+            outgoing.read();
+            let undelivered = usize::from(leaving.cut(now, &outgoing));
+            self.lock().undelivered += undelivered;
             return;
         }
         let mut evicted = None;
@@ -280,7 +283,8 @@ impl Leaving {
         patience.is_some_and(|patience| now.saturating_duration_since(self.since) >= patience)
     }
 
-    /// Prepares the connection for a close whatever its client has received. Returns whether something is missing.
+    /// Prepares the connection for a close whatever its client has received. Returns whether something is missing that
+    /// was not counted before.
     fn cut(&mut self, now: Instant, outgoing: &Outgoing) -> bool {
         let is_undelivered = !self.unsent.is_empty() || !is_delivered(&self.session, outgoing);
         if !self.is_shut {
@@ -288,7 +292,7 @@ impl Leaving {
         }
         // Input that was not read would reset the connection.
         let _: io::Result<bool> = self.discard(now);
-        is_undelivered
+        is_undelivered && self.session.is_first_cut()
     }
 }
 

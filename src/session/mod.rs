@@ -66,6 +66,8 @@ pub struct Session {
     /// What the conversation could not send without waiting: the end of a farewell line.
     unsent: Mutex<Vec<u8>>,
     is_read_shut: AtomicBool,
+    /// Whether it was counted as a session whose client may not have received everything.
+    is_cut: AtomicBool,
     this: Weak<Session>,
 }
 
@@ -90,6 +92,7 @@ impl Session {
             max_outgoing,
             unsent: Mutex::default(),
             is_read_shut: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
             this: Weak::clone(this),
         })
     }
@@ -187,7 +190,12 @@ impl Session {
             || self.outbox().is_some_and(|outbox| !outbox.is_sent())
             || !is_delivered(self, outgoing);
         self.shut(if owes { Shutdown::Both } else { Shutdown::Read });
-        owes
+        owes && self.is_first_cut()
+    }
+
+    /// Returns whether this is the first call, so that the session is counted once.
+    fn is_first_cut(&self) -> bool {
+        !self.is_cut.swap(true, Relaxed)
     }
 
     /// Lets only a little wait in the kernel, for a session that sends its last replies or that is pushed to.

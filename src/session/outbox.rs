@@ -79,7 +79,7 @@ impl Outbox {
             state.closed = true;
             return Err(PushError::TooSlow);
         }
-        state.queue.extend_from_slice(bytes);
+        self.append(&mut state, bytes);
         if state.writer == Writer::Idle || self.is_half_full(&state) {
             self.wake_writer(&mut state);
         }
@@ -104,7 +104,7 @@ impl Outbox {
             }
             let count = bytes.len().min(self.half().saturating_sub(state.queue.len()));
             if count > 0 {
-                state.queue.extend_from_slice(&bytes[..count]);
+                self.append(&mut state, &bytes[..count]);
                 state.urgent = true;
                 self.wake_writer(&mut state);
                 return Ok(count);
@@ -114,6 +114,16 @@ impl Outbox {
             }
             state = self.sleep(state, None);
         }
+    }
+
+    /// Appends to the queue, whose memory grows by doubling but never over the bound.
+    fn append(&self, state: &mut State, bytes: &[u8]) {
+        let needed = state.queue.len() + bytes.len();
+        if needed > state.queue.capacity() {
+            let capacity = needed.max(self.bound.min(2 * state.queue.capacity()));
+            state.queue.reserve_exact(capacity - state.queue.len());
+        }
+        state.queue.extend_from_slice(bytes);
     }
 
     /// Makes [`Outbox::write`] fail instead of waiting for room.

@@ -70,7 +70,7 @@ impl<'a, S: Write> Replies<'a, S> {
     pub(crate) fn handle(&mut self, decoded: Decoded<'_>, handler: &mut impl Handler) -> Result<(), CloseReason> {
         match decoded {
             Decoded::Message(message) => self.answer(message, handler),
-            Decoded::Reply(reply) => self.gather(|gathered| gathered.extend(reply)),
+            Decoded::Reply(reply) => self.gather(|gathered| gathered.extend_from_slice(reply)),
             Decoded::Bye => Err(CloseReason::Bye),
             Decoded::TooLong => Err(CloseReason::LineTooLong),
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::text::quote;
+use crate::events::Excerpt;
 
 /// Bytes of datagrams that events may hold, in the queue or with subscribers, give or take a datagram for each socket.
 /// Without this bound the events that fit the queue could hold 256 MiB.
@@ -12,7 +12,8 @@ pub(super) const MAX_HELD: usize = 4 * 1024 * 1024;
 
 /// The bytes of one datagram, shared by all copies of its event.
 ///
-/// [`Display`](fmt::Display) prints all of them, in quotes and escaped as an [`Excerpt`](crate::Excerpt) is.
+/// [`Display`](fmt::Display) prints how they begin, as an [`Excerpt`](crate::Excerpt) does: one datagram must not fill the
+/// log, nor reach the length at which collectors cut a line in two.
 #[derive(Clone)]
 pub struct Payload(Arc<Held>);
 
@@ -44,7 +45,7 @@ impl Drop for Held {
 
 impl fmt::Display for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        quote(f, self.as_bytes(), self.as_bytes().len())
+        fmt::Display::fmt(&Excerpt::new(self.as_bytes()), f)
     }
 }
 

@@ -13,44 +13,42 @@ const SENDERS: usize = 4096;
 /// A full bucket holds the answers of this time.
 const BURST: Duration = Duration::from_secs(1);
 
+/// Senders that are forgotten when the table is full: so many at once that looking for them costs each newcomer little.
+const FORGOTTEN: usize = SENDERS / 16;
+
 /// The buckets of the senders.
 ///
-/// A sender whose bucket is full is the same as one that was never seen, so no sender gains by being forgotten, and
-/// forged senders cannot push out the bucket of another. While no sender can be forgotten, newcomers get no answer.
+/// A sender whose bucket is full is the same as one that was never seen. When the table is full, those whose buckets
+/// will be full first are forgotten, so that newcomers are answered however many senders are forged.
 #[derive(Debug)]
 pub(super) struct SenderRates {
     rate: Rate,
     buckets: HashMap<IpAddr, Bucket>,
-    /// The bucket that will be full first: before that, looking for a sender to forget is in vain.
-    first_full: Option<Bucket>,
 }
 
 impl SenderRates {
     /// `rate` answers a second for each sender, and as many at once.
     pub(super) fn new(rate: usize) -> Self {
-        Self { rate: Rate::new(rate as u64, BURST), buckets: HashMap::new(), first_full: None }
+        Self { rate: Rate::new(rate as u64, BURST), buckets: HashMap::new() }
     }
 
     /// Takes an answer out of the sender's bucket. Returns whether there was one.
     pub(super) fn take(&mut self, sender: IpAddr, now: Instant) -> bool {
         let sender = peer_of(sender);
-        if !self.has_place(sender, now) {
-            return false;
+        if self.buckets.len() >= SENDERS && !self.buckets.contains_key(&sender) {
+            self.forget();
         }
         let bucket = self.buckets.entry(sender).or_insert_with(|| self.rate.full_bucket(now));
         self.rate.try_take(bucket, 1, now)
     }
 
-    /// Returns whether the sender is in the table or can be.
-    fn has_place(&mut self, sender: IpAddr, now: Instant) -> bool {
-        if self.buckets.len() < SENDERS || self.buckets.contains_key(&sender) {
-            return true;
+    fn forget(&mut self) {
+        let mut buckets: Vec<(Bucket, IpAddr)> =
+            self.buckets.iter().map(|(sender, bucket)| (*bucket, *sender)).collect();
+        buckets.select_nth_unstable(FORGOTTEN);
+        for (_, sender) in &buckets[..FORGOTTEN] {
+            self.buckets.remove(sender);
         }
-        if self.first_full.is_none_or(|bucket| bucket.is_full(now)) {
-            self.buckets.retain(|_, bucket| !bucket.is_full(now));
-            self.first_full = self.buckets.values().min().copied();
-        }
-        self.buckets.len() < SENDERS
     }
 }
 
@@ -92,18 +90,15 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_forgets_only_full_buckets() {
+    fn a_full_table_forgets_the_buckets_that_will_be_full_first_and_answers_newcomers() {
         let now = Instant::now();
         let mut limit = SenderRates::new(2);
         assert_eq!(burst(&mut limit, sender(0), now), 2);
-        for number in 1..2 * SENDERS {
-            assert_eq!(limit.take(sender(number), now), number < SENDERS);
+        for number in 1..10 * SENDERS {
+            assert!(limit.take(sender(number), now));
+            assert!(limit.buckets.len() <= SENDERS);
         }
-        assert_eq!(limit.buckets.len(), SENDERS);
-        // All but the first have earned back what they took.
-        let later = now + BURST * 3 / 4;
-        assert!(limit.take(sender(SENDERS), later));
-        assert_eq!(limit.buckets.len(), 2);
-        assert_eq!(burst(&mut limit, sender(0), later), 1);
+        // The one that has taken most is remembered longest.
+        assert_eq!(burst(&mut limit, sender(0), now), 0);
     }
 }

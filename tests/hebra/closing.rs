@@ -139,6 +139,7 @@ fn after_a_line_that_is_too_long() {
 }
 
 /// Answers with much, and then does what its function says.
+#[derive(Clone, Copy)]
 struct Much(fn() -> io::Result<Next>);
 
 impl Handler for Much {
@@ -150,14 +151,13 @@ impl Handler for Much {
 
 #[test]
 fn when_the_handler_closes_fails_or_panics() {
-    let cases: [(fn() -> io::Result<Next>, CloseReason); 3] = [
-        (|| Ok(Next::Close), CloseReason::ServiceClosed),
-        (|| Err(io::Error::other("enough")), CloseReason::ServiceFailed(io::ErrorKind::Other)),
-        (|| panic!("enough"), CloseReason::Panicked),
+    let cases = [
+        (Much(|| Ok(Next::Close)), CloseReason::ServiceClosed),
+        (Much(|| Err(io::Error::other("enough"))), CloseReason::ServiceFailed(io::ErrorKind::Other)),
+        (Much(|| panic!("enough")), CloseReason::Panicked),
     ];
-    for (next, reason) in cases {
-        let server =
-            Server::bind(config(), move |_session| Much(next)).expect("it binds").start().expect("it starts");
+    for (handler, reason) in cases {
+        let server = Server::bind(config(), move |_session| handler).expect("it binds").start().expect("it starts");
         assert_nothing_is_lost(&server, b"go\n", SHORT, reason, "xxxx", || ());
     }
 }

@@ -110,9 +110,16 @@ fn a_line_of_the_cap_passes_and_one_byte_more_does_not() {
 
 #[test]
 fn each_option_is_refused_once() {
-    let refusals = found_lines(&[&[IAC, DO, 6, IAC, WILL, 6, b'a', IAC, DO, 6], &[IAC, DO, 1, b'\n']], 80);
-    let refusal = |verb, option| Output::Refusal([IAC, verb, option]);
-    assert_eq!(refusals, [refusal(WONT, 6), refusal(DONT, 6), refusal(WONT, 1), Output::Line(b"a\n".to_vec())]);
+    let refusals = found_lines(&[&[IAC, DO, 3, IAC, WILL, 3, b'a', IAC, DO, 3], &[IAC, DO, 1, b'\n']], 80);
+    let refusal = |verb, option| Output::Reply(vec![IAC, verb, option]);
+    assert_eq!(refusals, [refusal(WONT, 3), refusal(DONT, 3), refusal(WONT, 1), Output::Line(b"a\n".to_vec())]);
+}
+
+/// A telnet client throws output away from its Ctrl-C until the answer to its timing mark comes (RFC 860).
+#[test]
+fn each_timing_mark_is_answered() {
+    let mark = || Output::Reply(vec![IAC, WONT, 6]);
+    assert_eq!(found_lines(&[&[IAC, DO, 6, IAC, DO, 6], &[IAC, DO, 6]], 80), [mark(), mark(), mark()]);
 }
 
 /// Runs `property` on generated streams, caps and splits. Long streams are cut at random, between tokens and between

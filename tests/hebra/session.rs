@@ -78,9 +78,9 @@ fn nothing_is_special_in_raw_framing() {
 #[test]
 fn line_framing_strips_telnet_commands_and_refuses_each_option_once() {
     let server = start(framed(Framing::Line));
-    let input = b"he\xff\xf4llo\r\n\xff\xfd\x06\xff\xfd\x06\xff\xfb\x1fworld\nand\xff\xff\nrest";
+    let input = b"he\xff\xf4llo\r\n\xff\xfd\x03\xff\xfd\x03\xff\xfb\x1fworld\nand\xff\xff\nrest";
     let output = send_and_finish(&connect(address(&server)), input);
-    assert_eq!(output, b"hello\r\n\xff\xfc\x06\xff\xfe\x1fworld\nand\xff\xff\nrest");
+    assert_eq!(output, b"hello\r\n\xff\xfc\x03\xff\xfe\x1fworld\nand\xff\xff\nrest");
     assert_eq!(send_and_finish(&connect(address(&server)), b"one\n bye \ntwo\n"), b"one\n");
     assert_eq!(send_and_finish(&connect(address(&server)), b"one\nbye"), b"one\n");
 }

@@ -12,11 +12,16 @@ use hebra::protocol::{Decoded, Decoder};
 
 pub const IAC: u8 = 255;
 pub const SE: u8 = 240;
+pub const AYT: u8 = 246;
 pub const SB: u8 = 250;
 pub const WILL: u8 = 251;
 pub const WONT: u8 = 252;
 pub const DO: u8 = 253;
 pub const DONT: u8 = 254;
+
+const LONGEST_SUBNEGOTIATION: usize = 128;
+const HERE: &[u8] = b"hebra: yes, here\r\n";
+const TIMING_MARK: [u8; 3] = [IAC, WONT, 6];
 
 /// The byte that separates the reads in an input of the fuzzer. A stream cannot contain it, which loses nothing because
 /// it means nothing in the protocol. It is printable, so that a corpus file is readable: `b|y|e` is three reads.
@@ -49,7 +54,7 @@ pub fn cap_and_reads(input: &[u8]) -> (usize, Vec<&[u8]>) {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     Line(Vec<u8>),
-    Refusal([u8; 3]),
+    Reply(Vec<u8>),
     TooLong,
     Bye,
     Rest(Vec<u8>),
@@ -84,7 +89,7 @@ pub fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
         while let Some(decoded) = decoder.next(&mut read) {
             output.push(match decoded {
                 Decoded::Message(line) => Output::Line(line.to_vec()),
-                Decoded::Reply(refusal) => Output::Refusal(refusal),
+                Decoded::Reply(reply) => Output::Reply(reply.to_vec()),
                 Decoded::TooLong => Output::TooLong,
                 Decoded::Bye => Output::Bye,
                 other => panic!("{other:?}"),
@@ -114,8 +119,11 @@ struct Item {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Data(u8),
+    /// A data byte that ends a line.
+    End(u8),
     Command,
     Refuse([u8; 3]),
+    AreYouThere,
 }
 
 /// Splits a stream into items. Leaves out a command that is cut short by the end of the stream.
@@ -133,6 +141,7 @@ fn items(stream: &[u8]) -> Vec<Item> {
                 Some(length) => (2 + length, Meaning::Command),
                 None => break,
             },
+            [IAC, AYT, ..] => (2, Meaning::AreYouThere),
             [IAC, 236..=255, ..] => (2, Meaning::Command),
             [IAC, data, ..] => {
                 items.push(Item { meaning: Meaning::Data(IAC), end: at + 2 });
@@ -143,29 +152,51 @@ fn items(stream: &[u8]) -> Vec<Item> {
         at += length;
         items.push(Item { meaning, end: at });
     }
+    let mut last = None;
+    for item in &mut items {
+        if let Meaning::Data(byte) = item.meaning {
+            if byte == b'\n' || (byte == 0 && last == Some(b'\r')) {
+                item.meaning = Meaning::End(byte);
+            }
+            last = Some(byte);
+        }
+    }
     items
 }
 
-/// Returns the length of a subnegotiation including its IAC SE, or nothing if that is missing. Inside of it, an IAC and
-/// the next byte are a pair.
+/// Returns the length of a subnegotiation including its IAC SE, or up to the limit; nothing if it goes on. Inside of it,
+/// an IAC and the next byte are a pair.
 fn subnegotiation(body: &[u8]) -> Option<usize> {
-    match body {
-        [IAC, SE, ..] => Some(2),
-        [IAC, _, rest @ ..] => Some(2 + subnegotiation(rest)?),
-        [_, rest @ ..] => Some(1 + subnegotiation(rest)?),
-        [] => None,
+    let mut after_iac = false;
+    for (index, byte) in body.iter().enumerate() {
+        if (after_iac && *byte == SE) || index == LONGEST_SUBNEGOTIATION {
+            return Some(index + 1);
+        }
+        after_iac = !after_iac && *byte == IAC;
     }
+    None
 }
 
 /// Returns the data bytes of `items`.
 fn text(items: &[Item]) -> Vec<u8> {
-    items.iter().filter_map(|item| if let Meaning::Data(byte) = item.meaning { Some(byte) } else { None }).collect()
+    let data = |item: &Item| match item.meaning {
+        Meaning::Data(byte) | Meaning::End(byte) => Some(byte),
+        _ => None,
+    };
+    items.iter().filter_map(data).collect()
+}
+
+fn is_bye_trimmed(text: &[u8]) -> bool {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == 0;
+    let start = text.iter().position(|byte| !is_blank(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    text[start..end] == *b"bye"
 }
 
 /// Returns what [`found_bye`] should return.
 pub fn expected_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     let items = &items(&reads.concat())[..];
-    let is_feed = |item: &Item| item.meaning == Meaning::Data(b'\n');
+    let is_feed = |item: &Item| matches!(item.meaning, Meaning::End(_));
     let mut start = 0;
     for (number, read) in reads.iter().enumerate() {
         let known_by = |end| items.iter().filter(|item| item.end <= end).count();
@@ -174,7 +205,7 @@ pub fn expected_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
             let begin = items[..feed].iter().rposition(is_feed).map_or(0, |previous| previous + 1);
             begin..feed
         });
-        let is_bye = |range: &Range<usize>| text(&items[range.clone()]).trim_ascii() == b"bye";
+        let is_bye = |range: &Range<usize>| is_bye_trimmed(&text(&items[range.clone()]));
         if let Some(range) = lines.chain([whole.clone()]).find(is_bye) {
             let letter = |item: &Item| item.meaning == Meaning::Data(b'b');
             let letter = range.start + items[range].iter().position(letter).expect("it is bye");
@@ -193,9 +224,9 @@ pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
     let mut line = Vec::new();
     for item in items(&reads.concat()) {
         match item.meaning {
-            Meaning::Data(b'\n') => {
-                line.push(b'\n');
-                if line.trim_ascii() == b"bye" {
+            Meaning::End(byte) => {
+                line.push(byte);
+                if is_bye_trimmed(&line) {
                     output.push(Output::Bye);
                     return output;
                 }
@@ -203,15 +234,17 @@ pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
             }
             Meaning::Data(byte) => line.push(byte),
             Meaning::Command => {}
-            Meaning::Refuse(refusal) if output.contains(&Output::Refusal(refusal)) => {}
-            Meaning::Refuse(refusal) => output.push(Output::Refusal(refusal)),
+            Meaning::AreYouThere => output.push(Output::Reply(HERE.to_vec())),
+            Meaning::Refuse(refusal)
+                if refusal != TIMING_MARK && output.contains(&Output::Reply(refusal.to_vec())) => {}
+            Meaning::Refuse(refusal) => output.push(Output::Reply(refusal.to_vec())),
         }
         if line.len() > max_line {
             output.push(Output::TooLong);
             return output;
         }
     }
-    if line.trim_ascii() == b"bye" {
+    if is_bye_trimmed(&line) {
         output.push(Output::Bye);
     } else if !line.is_empty() {
         output.push(Output::Rest(line));
