@@ -1,8 +1,10 @@
 //! Everything that can be set for a server, with its defaults, and the one place that checks it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::network::Network;
 use crate::protocol::Framing;
 
 /// What a server listens on, how many clients it takes, and how long it waits for them.
@@ -27,9 +29,13 @@ use crate::protocol::Framing;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServerConfig {
-    /// The addresses to listen on, each `HOST:PORT`. Every address that a name resolves to is used. Port 0 takes a
-    /// free port. Broadcast and multicast addresses are refused. Default: `localhost:1234`.
+    /// The addresses to listen on, each `HOST:PORT` or `tcp://HOST:PORT`. Every address that a name resolves to is used.
+    /// Port 0 takes a free port. Broadcast and multicast addresses are refused. `unix:/path` listens on a Unix socket,
+    /// and `unix:@name` on one without a file (Linux). A socket file on which no program answers is replaced, and the file
+    /// is removed at the stop. Default: `localhost:1234`.
     pub listen: Vec<String>,
+    /// The permissions of the socket files of `listen`: to connect takes the right to write. Default: 0o660.
+    pub unix_mode: u32,
     /// Clients served at once: the size of the thread pool. A worker costs address space and about 10 KB of
     /// memory, idle ones included; a session whose client has sent much holds up to 256 KiB more for its read
     /// buffer. Default: 512.
@@ -54,6 +60,14 @@ pub struct ServerConfig {
     /// Connections that one peer may have at a time, waiting ones included. A peer is one IPv4 address, or one IPv6
     /// network of 64 bits. Default: `None`.
     pub max_per_ip: Option<usize>,
+    /// Proxies that name their clients: connections from these networks must begin with a header of the PROXY protocol,
+    /// version 1 or 2, within 3 seconds, or are closed. The address that it names is the client's from then on. No header
+    /// is looked for in connections from elsewhere. Default: none.
+    pub proxy_protocol: Vec<Network>,
+    /// If any are given, only clients from these networks are let in. It does not concern Unix sockets. Default: none.
+    pub allow: Vec<Network>,
+    /// Clients from these networks are not let in, whatever `allow` says. Default: none.
+    pub deny: Vec<Network>,
     /// How long the client may take to accept one reply, however often it reads a little. Without a limit a client
     /// that does not read can hold its worker until the server stops. Default: 30 s.
     pub write_timeout: Option<Duration>,
@@ -81,12 +95,18 @@ pub struct ServerConfig {
     pub log_messages: LogMessages,
     /// How often totals are logged. Default: `None`, never.
     pub stats_interval: Option<Duration>,
+    /// How often each acceptor and the reaper show that they run, for a watchdog ([`Monitor::stalled_for`]). It costs one
+    /// system call for each TCP connection. Default: `None`, never.
+    ///
+    /// [`Monitor::stalled_for`]: crate::Monitor::stalled_for
+    pub heartbeat: Option<Duration>,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             listen: vec!["localhost:1234".to_owned()],
+            unix_mode: 0o660,
             workers: 512,
             max_pending: 256,
             when_full: WhenFull::Busy,
@@ -96,6 +116,9 @@ impl Default for ServerConfig {
             yield_after: Some(Duration::from_secs(60)),
             max_lifetime: None,
             max_per_ip: None,
+            proxy_protocol: Vec::new(),
+            allow: Vec::new(),
+            deny: Vec::new(),
             framing: Framing::Message,
             max_line: 64 * 1024,
             max_outgoing: 256 * 1024,
@@ -104,6 +127,7 @@ impl Default for ServerConfig {
             busy_poll: None,
             log_messages: LogMessages::Off,
             stats_interval: None,
+            heartbeat: None,
         }
     }
 }
@@ -133,6 +157,7 @@ macro_rules! setters {
 pub(crate) use setters;
 
 setters!(ServerConfig {
+    unix_mode: u32,
     workers: usize,
     max_pending: usize,
     when_full: WhenFull,
@@ -141,6 +166,9 @@ setters!(ServerConfig {
     yield_after: impl Into<Option<Duration>>,
     max_lifetime: impl Into<Option<Duration>>,
     max_per_ip: Option<usize>,
+    proxy_protocol: Vec<Network>,
+    allow: Vec<Network>,
+    deny: Vec<Network>,
     write_timeout: impl Into<Option<Duration>>,
     framing: Framing,
     max_line: usize,
@@ -150,6 +178,7 @@ setters!(ServerConfig {
     busy_poll: impl Into<Option<Duration>>,
     log_messages: LogMessages,
     stats_interval: impl Into<Option<Duration>>,
+    heartbeat: impl Into<Option<Duration>>,
 });
 
 /// What happens to a client that finds all workers taken and the queue full.
@@ -195,6 +224,17 @@ const MAX_BUSY_POLL: Duration = Duration::from_millis(1);
 const OTHER_DESCRIPTORS: u64 = 32;
 
 impl ServerConfig {
+    /// Returns whether `allow` and `deny` let in a client at `address`.
+    pub(crate) fn lets_in(&self, address: IpAddr) -> bool {
+        let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(address));
+        !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
+    }
+
+    /// Returns whether `address` is a proxy's.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxy_protocol.iter().any(|network| network.contains(address))
+    }
+
     /// Returns how many descriptors a server with this configuration can need at most: for clients that are served
     /// and that wait, for connections that are being closed, and for the server itself.
     ///
@@ -217,6 +257,7 @@ impl ServerConfig {
 
     /// Checks every field but `listen`, for a server that is given its listeners.
     pub(crate) fn validate_all_but_addresses(&self) -> Result<(), Error> {
+        require(self.unix_mode <= 0o777, "unix_mode", "must be at most 0777")?;
         require(self.workers > 0, "workers", "must be at least 1")?;
         require(self.workers.checked_add(self.max_pending).is_some(), "max_pending", "is too large")?;
         require(self.max_per_ip != Some(0), "max_per_ip", "must be at least 1, or off")?;
@@ -236,6 +277,7 @@ impl ServerConfig {
             ("yield_after", self.yield_after),
             ("max_lifetime", self.max_lifetime),
             ("stats_interval", self.stats_interval),
+            ("heartbeat", self.heartbeat),
         ];
         limits.into_iter().try_for_each(|(field, limit)| require_limit(field, limit))
     }

@@ -9,7 +9,8 @@ use std::path::Path;
 
 /// The library, from the bottom up. Units of one floor do not import each other.
 const LIBRARY: &[&[&str]] = &[
-    &["client", "error", "rate", "shutdown", "text"],
+    &["rate", "shutdown", "text"],
+    &["client", "error", "network"],
     &["protocol"],
     &["config"],
     &["events"],

@@ -103,6 +103,48 @@ impl CloseReason {
     }
 }
 
+/// The names of all reasons in numbers by reason: see [`Stats::finished_by_reason`](crate::Stats::finished_by_reason).
+const LABELS: [&str; CloseReason::COUNT] = [
+    "bye", "end_of_stream", "service_closed", "idle_timeout", "yielded", "lifetime", "disconnected", "write_timeout",
+    "too_slow", "line_too_long", "shutdown", "cut_off", "connection_failed", "service_failed", "panicked",
+];
+
+impl CloseReason {
+    /// How many reasons there are, whatever errors they carry.
+    pub(crate) const COUNT: usize = 15;
+
+    /// Returns its name in numbers by reason, in snake case.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        LABELS[self.index()]
+    }
+
+    /// Returns the names of all reasons in the order of [`index`](Self::index).
+    pub(crate) fn labels() -> &'static [&'static str] {
+        &LABELS
+    }
+
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Bye => 0,
+            Self::EndOfStream => 1,
+            Self::ServiceClosed => 2,
+            Self::IdleTimeout => 3,
+            Self::Yielded => 4,
+            Self::Expired => 5,
+            Self::Disconnected => 6,
+            Self::WriteTimeout => 7,
+            Self::TooSlow => 8,
+            Self::LineTooLong => 9,
+            Self::Shutdown => 10,
+            Self::CutOff => 11,
+            Self::Failed(_) => 12,
+            Self::ServiceFailed(_) => 13,
+            Self::Panicked => 14,
+        }
+    }
+}
+
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -7,7 +7,7 @@ use std::{fmt, io};
 use log::Level;
 
 use super::{CloseReason, Excerpt, Loggable, Stats};
-use crate::client::Client;
+use crate::client::{Client, ListenAddress};
 use crate::text::Escaped;
 
 /// Something that happened in a running server.
@@ -20,6 +20,8 @@ pub enum Event {
     Connected {
         /// The client.
         client: Client,
+        /// How long it waited for a worker.
+        waited: Duration,
     },
     /// A message arrived. These are sampled: see [`LogMessages`](crate::LogMessages).
     Message {
@@ -86,14 +88,14 @@ pub enum Event {
     /// Accepting fails and is retried with growing pauses. Reported once until it works again.
     AcceptFailing {
         /// The listener.
-        address: SocketAddr,
+        address: ListenAddress,
         /// The cause, in the system's words.
         cause: String,
     },
     /// Accepting works again.
     AcceptRecovered {
         /// The listener.
-        address: SocketAddr,
+        address: ListenAddress,
         /// How many attempts had failed.
         failures: u64,
     },
@@ -129,6 +131,12 @@ impl Loggable for Event {
 
     fn level(&self) -> Level {
         match self {
+            Self::Connected { client, .. } | Self::Message { client, .. } | Self::Disconnected { client, .. }
+                if client.is_probe =>
+            {
+                Level::Debug
+            }
+            Self::Refused { reason: RefuseReason::Probe, .. } => Level::Debug,
             Self::Connected { .. }
             | Self::Message { .. }
             | Self::Disconnected { .. }
@@ -152,7 +160,7 @@ impl Loggable for Event {
 
     fn client(&self) -> Option<u64> {
         match self {
-            Self::Connected { client }
+            Self::Connected { client, .. }
             | Self::Message { client, .. }
             | Self::Disconnected { client, .. }
             | Self::Refused { client, .. }
@@ -190,7 +198,11 @@ impl Loggable for Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connected { client } => write!(f, "{client} connected"),
+            // A wait that a person would notice.
+            Self::Connected { client, waited } if *waited >= Duration::from_millis(100) => {
+                write!(f, "{client} connected; waited={waited:.1?}")
+            }
+            Self::Connected { client, .. } => write!(f, "{client} connected"),
             Self::Message { client, excerpt } => write!(f, "{client} says {excerpt}"),
             Self::Disconnected { client, reason, messages, bytes_in, bytes_out, duration } => write!(
                 f,
@@ -231,8 +243,34 @@ pub enum RefuseReason {
     QueueTimeout,
     /// The peer had [`max_per_ip`](crate::ServerConfig::max_per_ip) connections.
     TooManyFromPeer,
+    /// [`allow`](crate::ServerConfig::allow) and [`deny`](crate::ServerConfig::deny) do not let it in. It receives nothing.
+    NotAllowed,
+    /// It came from a proxy and did not begin with a header of the PROXY protocol. It receives nothing.
+    NoProxyHeader,
+    /// It came from a proxy and left without a byte, as health checks do. Logged at level debug.
+    Probe,
     /// The server was stopping.
     Shutdown,
+}
+
+impl RefuseReason {
+    /// How many reasons there are.
+    pub(crate) const COUNT: usize = 7;
+
+    /// The names of all reasons in numbers by reason: see [`Stats::refused_by_reason`](crate::Stats::refused_by_reason).
+    pub(crate) const LABELS: [&str; Self::COUNT] =
+        ["full", "queue_timeout", "too_many_from_peer", "not_allowed", "no_proxy_header", "probe", "shutdown"];
+
+    /// Returns its name in numbers by reason, in snake case.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        Self::LABELS[self as usize]
+    }
+
+    /// Returns whether the client receives a line that says why.
+    pub(crate) fn is_told(self) -> bool {
+        !matches!(self, Self::NotAllowed | Self::NoProxyHeader | Self::Probe)
+    }
 }
 
 impl fmt::Display for RefuseReason {
@@ -241,6 +279,9 @@ impl fmt::Display for RefuseReason {
             Self::Full => "all workers are taken and the queue is full",
             Self::QueueTimeout => "no worker came free in time",
             Self::TooManyFromPeer => "too many connections from your address",
+            Self::NotAllowed => "your address is not allowed",
+            Self::NoProxyHeader => "no valid PROXY header came in time",
+            Self::Probe => "a proxy looked whether the server is there",
             Self::Shutdown => "the server is shutting down",
         })
     }

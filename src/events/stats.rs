@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::time::Duration;
+
+use super::{CloseReason, RefuseReason};
 
 /// The counters of one session. Each has one thread that writes it: the worker, or for sent bytes the writer if there
 /// is one. So an increment is a load and a store and not a locked instruction. Any thread may read.
@@ -72,6 +75,46 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Events lost because the log was too slow, not counting sampled messages.
     pub events_dropped: u64,
+    /// How long clients waited for a worker.
+    pub queue_wait: QueueWait,
+    pub(crate) refused_by: [u64; RefuseReason::COUNT],
+    pub(crate) finished_by: [u64; CloseReason::COUNT],
+}
+
+impl Stats {
+    /// Returns the clients refused for each reason, named by [`RefuseReason::label`]. The sum is
+    /// [`refused`](Self::refused).
+    pub fn refused_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        RefuseReason::LABELS.into_iter().zip(self.refused_by)
+    }
+
+    /// Returns the sessions that ended for each reason, named by [`CloseReason::label`]. The sum is
+    /// [`finished`](Self::finished).
+    pub fn finished_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        CloseReason::labels().iter().copied().zip(self.finished_by)
+    }
+}
+
+/// How long clients waited for a worker: a histogram of all that got one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueWait {
+    /// The sum of all waits.
+    pub sum: Duration,
+    /// Clients that waited for at most the bound of the same position in [`BOUNDS`](Self::BOUNDS), and longer than the one
+    /// before; and then those that waited longer than all.
+    pub counts: [u64; Self::BOUNDS.len() + 1],
+}
+
+impl QueueWait {
+    /// The bounds, in milliseconds.
+    pub const BOUNDS: [u64; 9] = [1, 5, 10, 50, 100, 500, 1000, 5000, 10_000];
+
+    pub(crate) fn add(&mut self, wait: Duration) {
+        self.sum += wait;
+        let position = Self::BOUNDS.iter().position(|bound| wait <= Duration::from_millis(*bound));
+        self.counts[position.unwrap_or(Self::BOUNDS.len())] += 1;
+    }
 }
 
 impl fmt::Display for Stats {
@@ -91,6 +134,11 @@ impl fmt::Display for Stats {
             self.bytes_in,
             self.bytes_out,
             self.events_dropped
-        )
+        )?;
+        let mut reasons = |prefix: &str, reasons: &mut dyn Iterator<Item = (&'static str, u64)>| {
+            reasons.filter(|(_, count)| *count > 0).try_for_each(|(reason, count)| write!(f, " {prefix}_{reason}={count}"))
+        };
+        reasons("refused", &mut self.refused_by_reason())?;
+        reasons("finished", &mut self.finished_by_reason())
     }
 }

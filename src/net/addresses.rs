@@ -11,22 +11,16 @@ use crate::error::Error;
 /// How many free ports are tried for one that is free on every address of a name.
 const PORT_ATTEMPTS: usize = 16;
 
-/// Sockets with the addresses that they really have, and the addresses that this machine lacks.
+/// The sockets of one name, with the addresses that they really have, and the addresses that this machine lacks.
 #[derive(Debug)]
 pub(crate) struct Sockets<S> {
     pub(crate) bound: Vec<(SocketAddr, S)>,
     pub(crate) skipped: Vec<(SocketAddr, ErrorKind)>,
 }
 
-impl<S> Sockets<S> {
-    /// Returns the addresses of the sockets.
-    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
-        self.bound.iter().map(|(address, _)| *address).collect()
-    }
-}
-
-/// Binds a socket to every address that every one of `names` (`HOST:PORT`) resolves to. `open` opens a socket bound to an
-/// address, and returns the address that it really has; with `true` the socket leaves IPv4 to another one.
+/// Binds a socket to every address that every one of `names` (`HOST:PORT`) resolves to, and returns the sockets of each
+/// name. `open` opens a socket bound to an address, and returns the address that it really has; with `true` the socket
+/// leaves IPv4 to another one.
 ///
 /// An address that another one of the list includes gets no socket of its own: `0.0.0.0` includes every IPv4 address, and
 /// `[::]` every other address of both families on the same port.
@@ -36,12 +30,12 @@ impl<S> Sockets<S> {
 /// A name that cannot be resolved, or an address that cannot be listened on or is not a single host's. An address that
 /// this machine does not have (`::1` without IPv6) is skipped as long as its name has another.
 pub(crate) fn bind<S>(
-    names: &[String],
+    names: &[impl AsRef<str>],
     open: &dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>,
-) -> Result<Sockets<S>, Error> {
+) -> Result<Vec<Sockets<S>>, Error> {
     let mut resolved = Vec::new();
     for name in names {
-        resolved.push((name, resolve(name)?));
+        resolved.push((name.as_ref(), resolve(name.as_ref())?));
     }
     let all = resolved.iter().flat_map(|(_, addresses)| addresses);
     // A free port is never the same.
@@ -49,7 +43,7 @@ pub(crate) fn bind<S>(
     // Without IPv6, `[::]` includes nothing.
     let wildcards: Vec<SocketAddr> =
         all.filter(is_wildcard).filter(|address| UdpSocket::bind((address.ip(), 0)).is_ok()).copied().collect();
-    let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
+    let mut sockets = Vec::new();
     let mut seen = Vec::new();
     for (name, addresses) in resolved {
         // `127.0.0.1:1234` and `localhost:1234` have an address in common.
@@ -57,13 +51,13 @@ pub(crate) fn bind<S>(
             address.port() == 0 || !(seen.contains(*address) || is_included(**address, &wildcards))
         };
         let new: Vec<SocketAddr> = addresses.iter().filter(is_new).copied().collect();
-        let Sockets { bound, skipped } = bind_name(&new, &wildcards, open)?;
+        let of_name = bind_name(&new, &wildcards, open)?;
         // What is not new has a socket.
-        if let (true, Some((_, kind))) = (bound.is_empty() && new.len() == addresses.len(), skipped.last()) {
-            return Err(Error::Listen { address: name.clone(), cause: (*kind).into() });
+        let has_none = of_name.bound.is_empty() && new.len() == addresses.len();
+        if let (true, Some((_, kind))) = (has_none, of_name.skipped.last()) {
+            return Err(Error::Listen { address: name.to_owned(), cause: (*kind).into() });
         }
-        sockets.bound.extend(bound);
-        sockets.skipped.extend(skipped);
+        sockets.push(of_name);
         seen.extend(new);
     }
     Ok(sockets)
@@ -219,7 +213,8 @@ mod tests {
             let names: Vec<String> = names.iter().map(|name| format!("{name}:7")).collect();
             let open = |address: SocketAddr, only_v6| Ok((address, only_v6 && address.is_ipv6()));
             let sockets = bind(&names, &open).expect("nothing is opened");
-            sockets.bound.iter().map(|(address, only_v6)| (address.ip().to_string(), *only_v6)).collect::<Vec<_>>()
+            let sockets = sockets.iter().flat_map(|of_name| &of_name.bound);
+            sockets.map(|(address, only_v6)| (address.ip().to_string(), *only_v6)).collect::<Vec<_>>()
         };
         let both = [("::".to_owned(), false)];
         for names in [["[::]", "127.0.0.1"], ["127.0.0.1", "[::]"], ["[::]", "localhost"], ["[::1]", "[::]"]] {
@@ -237,7 +232,8 @@ mod tests {
         let open = |address: SocketAddr, _| {
             if address.is_ipv6() { Err(ErrorKind::AddrNotAvailable.into()) } else { Ok((address, ())) }
         };
-        let sockets = bind(&["127.0.0.1:7".to_owned(), "localhost:7".to_owned()], &open).expect("one exists");
-        assert_eq!((sockets.bound.len(), sockets.skipped.len()), (1, 1));
+        let sockets = bind(&["127.0.0.1:7", "localhost:7"], &open).expect("one exists");
+        let counts: Vec<_> = sockets.iter().map(|one| (one.bound.len(), one.skipped.len())).collect();
+        assert_eq!(counts, [(1, 0), (0, 1)]);
     }
 }

@@ -1,12 +1,17 @@
-//! Listening sockets and their options.
+//! Listening sockets, TCP and Unix, and their options.
 
-use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
-use super::addresses::{self, Sockets};
+use super::addresses;
+use crate::client::{ListenAddress, Peer};
+use crate::config::ServerConfig;
 use crate::error::Error;
 
 /// How long a connection may be silent before the kernel probes whether the peer is still there, and the time between
@@ -14,62 +19,123 @@ use crate::error::Error;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Listens on every address that every one of `names` resolves to. A write to an accepted client times out after
-/// `write_timeout`.
+/// A listening socket. One that made its socket file removes it on drop.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) address: ListenAddress,
+    /// Which of the names of [`ServerConfig::listen`] it belongs to, or which of the sockets that were passed in it is.
+    pub(crate) name: usize,
+    socket: Socket,
+    /// Device and inode of the socket file that was made.
+    file: Option<(u64, u64)>,
+    write_timeout: Option<Duration>,
+}
+
+/// Listens on every address that every name of `config` resolves to. Returns the listeners in the order of the names,
+/// and the addresses that this machine lacks.
 ///
 /// # Errors
 ///
-/// Those of [`addresses::bind`].
-pub(crate) fn bind(
-    names: &[String],
-    backlog: u32,
-    write_timeout: Option<Duration>,
-) -> Result<Sockets<TcpListener>, Error> {
-    addresses::bind(names, &|address, only_v6| listen(address, only_v6, backlog, write_timeout))
+/// Those of [`addresses::bind`], and [`Error::Listen`] for a Unix socket on which another program listens.
+pub(crate) fn bind(config: &ServerConfig) -> Result<(Vec<Listener>, Vec<(SocketAddr, ErrorKind)>), Error> {
+    let (mut listeners, mut skipped) = (Vec::new(), Vec::new());
+    let (mut numbers, mut names) = (Vec::new(), Vec::new());
+    for (name, text) in config.listen.iter().enumerate() {
+        if let Some(unix) = text.strip_prefix("unix:") {
+            let listener = listen_unix(unix, config)
+                .map_err(|cause| Error::Listen { address: ListenAddress::Unix(unix.to_owned()).to_string(), cause })?;
+            listeners.push(Listener { name, ..listener });
+        } else {
+            numbers.push(name);
+            names.push(text.strip_prefix("tcp://").unwrap_or(text));
+        }
+    }
+    let open = |address, only_v6| listen_tcp(address, only_v6, config);
+    for (name, sockets) in numbers.into_iter().zip(addresses::bind(&names, &open)?) {
+        listeners.extend(sockets.bound.into_iter().map(|(_, listener)| Listener { name, ..listener }));
+        skipped.extend(sockets.skipped);
+    }
+    listeners.sort_by_key(|listener| listener.name);
+    Ok((listeners, skipped))
 }
 
-/// Opens a listening socket. Returns it with the address that it really has.
-fn listen(
-    address: SocketAddr,
-    only_v6: bool,
-    backlog: u32,
-    write_timeout: Option<Duration>,
-) -> io::Result<(SocketAddr, TcpListener)> {
+/// Opens a TCP listener. Returns it with the address that it really has.
+fn listen_tcp(address: SocketAddr, only_v6: bool, config: &ServerConfig) -> io::Result<(SocketAddr, Listener)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
         socket.set_only_v6(only_v6)?;
     }
-    // On Windows this would let a second server take the port.
-    #[cfg(unix)]
     socket.set_reuse_address(true)?;
-    set_options(&socket, write_timeout)?;
+    set_options(&socket, config.write_timeout)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    let listener = TcpListener::from(socket);
-    Ok((listener.local_addr()?, listener))
+    socket.listen(backlog(config))?;
+    let address = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok((address, Listener::new(ListenAddress::Tcp(address), socket, config)))
+}
+
+/// Opens a Unix listener: on a path, or after `@` on a name without a file.
+fn listen_unix(name: &str, config: &ServerConfig) -> io::Result<Listener> {
+    let address = SockAddr::unix(name.strip_prefix('@').map_or(name.to_owned(), |name| format!("\0{name}")))?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    if let Err(error) = socket.bind(&address) {
+        if error.kind() != ErrorKind::AddrInUse || name.starts_with('@') || !is_stale(name, &address)? {
+            return Err(error);
+        }
+        fs::remove_file(name)?;
+        socket.bind(&address)?;
+    }
+    let mut listener = Listener::new(ListenAddress::Unix(name.to_owned()), socket, config);
+    if !name.starts_with('@') {
+        listener.file = fs::symlink_metadata(name).ok().map(|file| (file.dev(), file.ino()));
+        // No client can connect before `listen`, so there is no moment with other permissions.
+        fs::set_permissions(name, fs::Permissions::from_mode(config.unix_mode))?;
+    }
+    listener.socket.listen(backlog(config))?;
+    Ok(listener)
+}
+
+/// Returns whether nobody answers on a socket file, so that it may be replaced.
+fn is_stale(path: &str, address: &SockAddr) -> io::Result<bool> {
+    if !fs::symlink_metadata(path)?.file_type().is_socket() {
+        return Ok(false);
+    }
+    // A server whose backlog is full would let a blocking connect wait.
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    Ok(probe.connect(address).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused))
 }
 
 /// Takes over listeners that the caller has bound.
 ///
 /// # Errors
 ///
-/// [`Error::Listen`] if a socket refuses an option, which one that does not listen may do.
-pub(crate) fn adopt(
-    listeners: Vec<TcpListener>,
-    write_timeout: Option<Duration>,
-) -> Result<Sockets<TcpListener>, Error> {
-    let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
-    for listener in listeners {
-        let address = listener.local_addr().and_then(|address| {
-            listener.set_nonblocking(false)?;
-            set_options(&SockRef::from(&listener), write_timeout)?;
-            Ok(address)
-        });
-        let address = address
-            .map_err(|cause| Error::Listen { address: "a listener that was passed in".to_owned(), cause })?;
-        sockets.bound.push((address, listener));
-    }
-    Ok(sockets)
+/// [`Error::Listen`] if a socket does not listen, or refuses an option.
+pub(crate) fn adopt(descriptors: Vec<OwnedFd>, config: &ServerConfig) -> Result<Vec<Listener>, Error> {
+    let adopt = |(name, descriptor): (usize, OwnedFd)| {
+        let listener = adopt_one(Socket::from(descriptor), config).map_err(|cause| Error::Listen {
+            address: "a listener that was passed in".to_owned(),
+            cause,
+        })?;
+        Ok(Listener { name, ..listener })
+    };
+    descriptors.into_iter().enumerate().map(adopt).collect()
+}
+
+fn adopt_one(socket: Socket, config: &ServerConfig) -> io::Result<Listener> {
+    let local = socket.local_addr()?;
+    socket.set_nonblocking(false)?;
+    let address = match local.as_socket() {
+        Some(address) => {
+            set_options(&socket, config.write_timeout)?;
+            ListenAddress::Tcp(address)
+        }
+        None => ListenAddress::Unix(match (local.as_pathname(), local.as_abstract_namespace()) {
+            (Some(path), _) => path.to_string_lossy().into_owned(),
+            (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
+            (None, None) => return Err(ErrorKind::InvalidInput.into()),
+        }),
+    };
+    Ok(Listener::new(address, socket, config))
 }
 
 /// Sets the options that accepted sockets inherit, so that they need not be set for each connection.
@@ -85,32 +151,143 @@ fn set_options(socket: &Socket, write_timeout: Option<Duration>) -> io::Result<(
     socket.set_write_timeout(write_timeout)
 }
 
-/// Ends a blocked `accept` on `listener`. No client can connect after it.
-pub(crate) fn wake(listener: &TcpListener, address: SocketAddr) {
-    if cfg!(target_os = "linux") {
-        // Linux ends the wait with an error. It cannot fail on a listening socket.
-        let _ = SockRef::from(listener).shutdown(Shutdown::Both);
-    } else {
-        // Elsewhere a connection must come. If it is refused, no thread waits.
-        let _ = TcpStream::connect_timeout(&addresses::reachable(address), Duration::from_secs(1));
+fn backlog(config: &ServerConfig) -> i32 {
+    i32::try_from(config.backlog).unwrap_or(i32::MAX)
+}
+
+impl Listener {
+    fn new(address: ListenAddress, socket: Socket, config: &ServerConfig) -> Self {
+        Self { address, name: 0, socket, file: None, write_timeout: config.write_timeout }
+    }
+
+    /// Blocks until a client connects. Returns its connection: std reads, writes and shuts a TCP and a Unix socket by
+    /// the same calls, so one type serves both.
+    pub(crate) fn accept(&self) -> io::Result<(TcpStream, Peer)> {
+        let (socket, peer) = self.socket.accept()?;
+        if let ListenAddress::Unix(_) = self.address {
+            // Unix sockets inherit nothing. It cannot fail on an open socket.
+            let _: io::Result<()> = socket.set_write_timeout(self.write_timeout);
+        }
+        Ok((socket.into(), peer.as_socket().map_or(Peer::Unix, Peer::from)))
+    }
+
+    /// Ends a blocked [`accept`](Self::accept). No client can connect after it.
+    pub(crate) fn wake(&self) {
+        if cfg!(target_os = "linux") {
+            // Linux ends the wait with an error. It cannot fail on a listening socket.
+            let _ = self.socket.shutdown(Shutdown::Both);
+        } else if let Ok(address) = self.socket.local_addr() {
+            // Elsewhere a connection must come. If it is refused, no thread waits.
+            let target = address.as_socket().map_or(address, |address| addresses::reachable(address).into());
+            let wake = Socket::new(target.domain(), Type::STREAM, None);
+            let _ = wake.and_then(|socket| socket.connect_timeout(&target, Duration::from_secs(1)));
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let ListenAddress::Unix(path) = &self.address else { return };
+        let is_ours = |file: fs::Metadata| self.file == Some((file.dev(), file.ino()));
+        // Another server may have replaced it.
+        if fs::symlink_metadata(path).is_ok_and(is_ours) {
+            let _ = fs::remove_file(path);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+    use std::path::PathBuf;
+
+    use socket2::SockRef;
+
     use super::*;
+
+    fn config(listen: &str) -> ServerConfig {
+        ServerConfig::default().listen([listen]).write_timeout(Duration::from_secs(7))
+    }
+
+    fn only(listen: &str) -> Result<Listener, Error> {
+        bind(&config(listen)).map(|(mut listeners, _)| listeners.pop().expect("one name, one listener"))
+    }
+
+    /// A path for a socket file that no other test uses.
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("hebra-{}-{name}.sock", std::process::id()))
+    }
 
     #[test]
     fn accepted_sockets_inherit_their_options() {
-        let limit = Some(Duration::from_secs(7));
-        let listeners = bind(&["127.0.0.1:0".to_owned()], 16, limit).expect("loopback exists");
-        let (address, listener) = &listeners.bound[0];
-        let _client = TcpStream::connect(address).expect("it listens");
+        let listener = only("tcp://127.0.0.1:0").expect("loopback exists");
+        let _client = TcpStream::connect(listener.address.tcp().expect("TCP")).expect("it listens");
         let (accepted, _) = listener.accept().expect("a client came");
+        let limit = Some(Duration::from_secs(7));
         assert!(accepted.nodelay().expect("readable"));
         assert!(SockRef::from(&accepted).keepalive().expect("readable"));
+        assert!(SockRef::from(&accepted).out_of_band_inline().expect("readable"));
         assert_eq!(accepted.write_timeout().expect("readable"), limit);
         #[cfg(target_os = "linux")]
         assert_eq!(SockRef::from(&accepted).tcp_user_timeout().expect("readable"), limit);
+    }
+
+    #[test]
+    fn a_unix_socket_is_served_its_stale_file_replaced_and_its_own_removed() {
+        let path = path("stale");
+        let name = format!("unix:{}", path.display());
+        // A server that was killed leaves its file.
+        let killed = only(&name).expect("nobody listens");
+        fs::hard_link(&path, path.with_extension("kept")).expect("the same directory");
+        drop(killed);
+        fs::rename(path.with_extension("kept"), &path).expect("the same directory");
+        let listener = only(&name).expect("nobody answers on it");
+        assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o660);
+        assert_eq!(listener.address.to_string(), name);
+        let in_use = only(&name).expect_err("somebody answers").to_string();
+        assert!(in_use.starts_with(&format!("cannot listen on {name}: ")), "{in_use}");
+        let _client = UnixStream::connect(&path).expect("it listens");
+        let (accepted, peer) = listener.accept().expect("a client came");
+        assert_eq!((accepted.write_timeout().expect("readable"), peer), (Some(Duration::from_secs(7)), Peer::Unix));
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_that_is_no_socket_and_a_socket_of_another_are_left_alone() {
+        let path = path("file");
+        let name = format!("unix:{}", path.display());
+        fs::write(&path, "precious").expect("a temporary directory");
+        only(&name).expect_err("a file is in the way");
+        assert_eq!(fs::read(&path).expect("it is there"), b"precious");
+        fs::remove_file(&path).expect("it is ours");
+        let first = only(&name).expect("nobody listens");
+        fs::remove_file(&path).expect("it is ours");
+        let second = only(&name).expect("nobody listens");
+        drop(first);
+        assert!(path.exists(), "the second one's");
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_name_without_a_file_and_a_socket_that_was_passed_in() {
+        use std::os::linux::net::SocketAddrExt;
+
+        let name = format!("hebra-{}", std::process::id());
+        let listener = only(&format!("unix:@{name}")).expect("nobody has it");
+        assert_eq!(listener.address.to_string(), format!("unix:@{name}"));
+        let passed = adopt(vec![listener.socket.try_clone().expect("a descriptor is free").into()], &config("unused"));
+        let passed = &passed.expect("it listens")[0];
+        assert_eq!(passed.address, listener.address);
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(name).expect("a short name");
+        let mut client = UnixStream::connect_addr(&address).expect("it listens");
+        drop(passed.accept().expect("a client came"));
+        assert_eq!(client.read(&mut [0]).expect("it was closed"), 0);
+        // What ends a blocked accept.
+        passed.wake();
+        passed.accept().expect_err("it no longer accepts");
     }
 }

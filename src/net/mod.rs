@@ -8,4 +8,5 @@ pub(crate) mod limits;
 pub(crate) mod kernel_drops;
 pub(crate) mod outgoing;
 pub(crate) mod per_peer;
+pub mod proxy;
 pub(crate) mod threads;

@@ -47,12 +47,21 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// How long the acknowledgement of what has arrived may take: 40 ms on Linux.
 const DELAYED_ACKNOWLEDGEMENT: Duration = Duration::from_millis(50);
 
+/// What a server listens on, with its position among the names that were given.
+type Addresses = Vec<(usize, ListenAddress)>;
+
+fn tcp(addresses: &Addresses) -> Vec<SocketAddr> {
+    addresses.iter().filter_map(|(_, address)| address.tcp()).collect()
+}
+
 /// A server that listens and does not accept yet: the kernel holds the clients that connect.
 pub struct Server {
     config: ServerConfig,
     factory: Box<HandlerFactory>,
-    listeners: Sockets<TcpListener>,
-    addresses: Vec<SocketAddr>,
+    listeners: Vec<Listener>,
+    /// Addresses of names to listen on that this machine lacks.
+    skipped: Vec<(SocketAddr, ErrorKind)>,
+    addresses: Addresses,
     pool: ThreadPool,
 }
 
@@ -68,41 +77,49 @@ impl Server {
         factory: impl Fn(&Session) -> H + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         config.validate()?;
-        let listeners = listener::bind(&config.listen, config.backlog, config.write_timeout)?;
-        Self::with(config, listeners, factory)
+        let (listeners, skipped) = listener::bind(&config)?;
+        Self::with(config, listeners, skipped, factory)
     }
 
-    /// Serves listeners that the caller has bound, for example sockets that a service manager passed to the process.
-    /// It ignores [`listen`](ServerConfig::listen) and [`backlog`](ServerConfig::backlog), and makes the listeners
-    /// blocking.
+    /// Serves listeners that the caller has bound, TCP and Unix, for example sockets that a service manager passed to the
+    /// process. It ignores [`listen`](ServerConfig::listen) and [`backlog`](ServerConfig::backlog), and makes the
+    /// listeners blocking.
     ///
     /// # Errors
     ///
     /// [`Error`] names the field, the listener or the limit that is in the way.
     pub fn from_listeners<H: Handler + 'static>(
         config: ServerConfig,
-        listeners: Vec<TcpListener>,
+        listeners: impl IntoIterator<Item = impl Into<OwnedFd>>,
         factory: impl Fn(&Session) -> H + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         config.validate_all_but_addresses()?;
-        let listeners = listener::adopt(listeners, config.write_timeout)?;
-        Self::with(config, listeners, factory)
+        let listeners = listener::adopt(listeners.into_iter().map(Into::into).collect(), &config)?;
+        Self::with(config, listeners, Vec::new(), factory)
     }
 
     fn with<H: Handler + 'static>(
         config: ServerConfig,
-        listeners: Sockets<TcpListener>,
+        listeners: Vec<Listener>,
+        skipped: Vec<(SocketAddr, ErrorKind)>,
         factory: impl Fn(&Session) -> H + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let pool = pool::start(config.workers, config.stack_size)?;
         let factory = Box::new(move |session: &Session| -> Box<dyn Handler> { Box::new(factory(session)) });
-        let addresses = listeners.addresses();
-        Ok(Self { config, factory, listeners, addresses, pool })
+        let addresses = listeners.iter().map(|listener| (listener.name, listener.address.clone())).collect();
+        Ok(Self { config, factory, listeners, skipped, addresses, pool })
     }
 
-    /// Returns the addresses listened on, with the ports that they really have.
+    /// Returns the TCP addresses listened on, with the ports that they really have.
     #[must_use]
-    pub fn local_addrs(&self) -> &[SocketAddr] {
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        tcp(&self.addresses)
+    }
+
+    /// Returns everything that is listened on, with its position in [`listen`](ServerConfig::listen) or among the
+    /// listeners that were passed in. A name may have several addresses.
+    #[must_use]
+    pub fn addresses(&self) -> &[(usize, ListenAddress)] {
         &self.addresses
     }
 
@@ -112,7 +129,7 @@ impl Server {
     ///
     /// [`Error::Thread`] if a thread cannot be started, [`Error::Workers`] if there are no descriptors left.
     pub fn start(self) -> Result<RunningServer, Error> {
-        let Self { config, factory, listeners, addresses, pool } = self;
+        let Self { config, factory, listeners, skipped, addresses, pool } = self;
         let sleep = Semaphore::new()
             .map_err(|cause| Error::Workers { workers: config.workers, cause: cause.to_string() })?;
         let (sink, log) = EventLog::new(config.log_messages);
@@ -133,7 +150,7 @@ impl Server {
         for warning in limits::warnings(&core.config) {
             core.sink.send(warning);
         }
-        for (address, cause) in listeners.skipped {
+        for (address, cause) in skipped {
             core.sink.send(Event::AddressSkipped { address, cause });
         }
 
@@ -153,7 +170,7 @@ impl Server {
             core,
             pool,
         };
-        match threads.accept_on(listeners.bound) {
+        match threads.accept_on(listeners) {
             Ok(()) => {
                 Ok(RunningServer { addresses, subscribers, stop: StopHandle::default(), threads: Some(threads) })
             }
@@ -173,7 +190,7 @@ impl fmt::Debug for Server {
 
 /// A server that accepts. Dropping it stops it without a drain; [`RunningServer::shutdown`] drains.
 pub struct RunningServer {
-    addresses: Vec<SocketAddr>,
+    addresses: Addresses,
     subscribers: Subscribers<Event>,
     stop: StopHandle,
     /// `None` once the server is stopped.
@@ -181,9 +198,15 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// Returns the addresses listened on, with the ports that they really have.
+    /// Returns the TCP addresses listened on, with the ports that they really have.
     #[must_use]
-    pub fn local_addrs(&self) -> &[SocketAddr] {
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        tcp(&self.addresses)
+    }
+
+    /// Returns everything that is listened on, as [`Server::addresses`] does.
+    #[must_use]
+    pub fn addresses(&self) -> &[(usize, ListenAddress)] {
         &self.addresses
     }
 
@@ -284,7 +307,7 @@ pub struct ShutdownReport {
 struct Threads {
     core: Arc<Core>,
     pool: ThreadPool,
-    acceptors: Vec<(SocketAddr, Arc<TcpListener>, JoinHandle<()>)>,
+    acceptors: Vec<(Arc<Listener>, JoinHandle<()>)>,
     reaper: Option<JoinHandle<()>>,
     linger: JoinHandle<()>,
     log: LimitedThread,
@@ -292,18 +315,17 @@ struct Threads {
 
 impl Threads {
     /// Gives the workers their jobs and starts the threads that admit clients.
-    fn accept_on(&mut self, listeners: Vec<(SocketAddr, TcpListener)>) -> Result<(), Error> {
+    fn accept_on(&mut self, listeners: Vec<Listener>) -> Result<(), Error> {
         for _ in 0..self.core.config.workers {
             let core = Arc::clone(&self.core);
             self.pool.execute(move || core.work());
         }
         let core = Arc::clone(&self.core);
         self.reaper = Some(spawn("hebra-reaper", move || reaper::run(&core))?);
-        for (address, listener) in listeners {
-            let listener = Arc::new(listener);
+        for listener in listeners.into_iter().map(Arc::new) {
             let (accepting, core) = (Arc::clone(&listener), Arc::clone(&self.core));
-            let thread = spawn("hebra-accept", move || acceptor::run(&accepting, address, &core))?;
-            self.acceptors.push((address, listener, thread));
+            let thread = spawn("hebra-accept", move || acceptor::run(&accepting, &core))?;
+            self.acceptors.push((listener, thread));
         }
         Ok(())
     }
@@ -316,8 +338,8 @@ impl Threads {
         core.token.trigger();
         let waiting = core.admission.close();
         // 2. The acceptors end and the listeners close.
-        for (address, listener, thread) in acceptors {
-            listener::wake(&listener, address);
+        for (listener, thread) in acceptors {
+            listener.wake();
             join(thread);
         }
         if let Some(reaper) = reaper {

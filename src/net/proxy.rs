@@ -1,0 +1,312 @@
+//! The PROXY protocol, version 1 and 2: the header with which a proxy names the client that it connects for.
+//!
+//! The rules are those of HAProxy's `proxy-protocol.txt`. What is behind the address, such as TLS details, is skipped.
+
+use std::io::{self, ErrorKind, Read};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use crate::client::Peer;
+
+/// How long a proxy may take for its header. It sends it at once; this is time for a lost packet to come again.
+const TIME: Duration = Duration::from_secs(3);
+
+/// The longest wait before the reader looks whether the server stops.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// The longest header of version 1, in bytes, its line end included.
+const LONGEST_LINE: usize = 107;
+
+/// The longest header of version 2 that is taken, in bytes. Real ones have a few hundred.
+const LONGEST: usize = 4096;
+
+const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
+const LINE: &[u8] = b"PROXY ";
+
+/// What the bytes at the beginning of a connection are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// The beginning of a header.
+    Incomplete,
+    /// No header, or one that breaks the rules.
+    Invalid,
+    /// A header.
+    Complete {
+        /// Its length in bytes. What follows is the client's.
+        length: usize,
+        /// For whom the proxy connects.
+        source: Source,
+    },
+}
+
+/// For whom a proxy connects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// For itself, to check whether the server is there.
+    Probe,
+    /// For a client that it does not name.
+    Unnamed,
+    /// For this client.
+    Client(Peer),
+}
+
+/// Reads a header from `bytes`, which may go on behind it. Pure, and constant in memory.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Header {
+    let begins = |with: &[u8]| bytes.iter().zip(with).all(|(byte, expected)| byte == expected);
+    if begins(LINE) {
+        parse_line(bytes)
+    } else if begins(SIGNATURE) {
+        parse_binary(bytes)
+    } else {
+        Header::Invalid
+    }
+}
+
+/// Version 1: a line of text.
+fn parse_line(bytes: &[u8]) -> Header {
+    let within = &bytes[..bytes.len().min(LONGEST_LINE)];
+    let Some(feed) = within.iter().position(|byte| *byte == b'\n') else {
+        return if bytes.len() < LONGEST_LINE { Header::Incomplete } else { Header::Invalid };
+    };
+    let source = within[..feed].strip_suffix(b"\r").and_then(|line| line_source(line.get(LINE.len()..)?));
+    source.map_or(Header::Invalid, |source| Header::Complete { length: feed + 1, source })
+}
+
+fn line_source(line: &[u8]) -> Option<Source> {
+    let text = std::str::from_utf8(line).ok()?;
+    let (family, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let port = |text: &str| -> Option<u16> {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    };
+    match family {
+        "UNKNOWN" => Some(Source::Unnamed),
+        "TCP4" | "TCP6" => {
+            let [source, destination, source_port, destination_port] = rest.split(' ').collect::<Vec<_>>()[..] else {
+                return None;
+            };
+            port(destination_port)?;
+            let ip = if family == "TCP4" {
+                destination.parse::<Ipv4Addr>().ok()?;
+                source.parse::<Ipv4Addr>().ok()?.into()
+            } else {
+                destination.parse::<Ipv6Addr>().ok()?;
+                source.parse::<Ipv6Addr>().ok()?.into()
+            };
+            Some(Source::Client(SocketAddr::new(ip, port(source_port)?).into()))
+        }
+        _ => None,
+    }
+}
+
+/// Version 2: a signature, command and version, family and transport, the length of the rest, addresses.
+fn parse_binary(bytes: &[u8]) -> Header {
+    // What is wrong already is not waited for.
+    let command = match bytes.get(12) {
+        Some(0x20) => 0,
+        Some(0x21) => 1,
+        Some(_) => return Header::Invalid,
+        None => return Header::Incomplete,
+    };
+    let family = match bytes.get(13) {
+        Some(family) if family >> 4 <= 3 && family & 0xf <= 2 => *family,
+        Some(_) => return Header::Invalid,
+        None => return Header::Incomplete,
+    };
+    let Some([high, low]) = bytes.get(14..16) else { return Header::Incomplete };
+    let length = 16 + usize::from(u16::from_be_bytes([*high, *low]));
+    if length > LONGEST {
+        return Header::Invalid;
+    }
+    let Some(addresses) = bytes.get(16..length) else { return Header::Incomplete };
+    let source = if command == 0 { Some(Source::Probe) } else { binary_source(family, addresses) };
+    source.map_or(Header::Invalid, |source| Header::Complete { length, source })
+}
+
+fn binary_source(family: u8, addresses: &[u8]) -> Option<Source> {
+    let port = |at: usize| Some(u16::from_be_bytes(addresses.get(at..at + 2)?.try_into().ok()?));
+    match family {
+        0x11 | 0x12 => {
+            let ip: [u8; 4] = addresses.get(..4)?.try_into().ok()?;
+            addresses.get(..12)?;
+            Some(Source::Client(SocketAddr::from((ip, port(8)?)).into()))
+        }
+        0x21 | 0x22 => {
+            let ip: [u8; 16] = addresses.get(..16)?.try_into().ok()?;
+            addresses.get(..36)?;
+            Some(Source::Client(SocketAddr::from((ip, port(32)?)).into()))
+        }
+        0x31 | 0x32 => addresses.get(..216).map(|_| Source::Client(Peer::Unix)),
+        // A family or a transport that the proxy does not know.
+        _ => Some(Source::Unnamed),
+    }
+}
+
+/// Why a connection from a proxy has no client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoHeader {
+    /// The proxy left without a byte: it only looked whether the server is there.
+    Left,
+    /// What came was no header, or it did not come in time.
+    Invalid,
+    /// The server stops.
+    Stopped,
+}
+
+/// Reads the header of a connection, and nothing behind it. Blocks for up to 3 s.
+#[inline(never)]
+pub(crate) fn read(stream: &TcpStream, is_stopping: impl Fn() -> bool) -> Result<Source, NoHeader> {
+    let source = read_until(stream, Instant::now() + TIME, is_stopping);
+    // It cannot fail on an open socket.
+    let _: io::Result<()> = stream.set_read_timeout(None);
+    source
+}
+
+fn read_until(mut stream: &TcpStream, deadline: Instant, is_stopping: impl Fn() -> bool) -> Result<Source, NoHeader> {
+    // Not on the stack, of which each session keeps the pages that were ever touched.
+    let mut bytes = vec![0; LONGEST];
+    let mut have = 0;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if is_stopping() {
+            return Err(NoHeader::Stopped);
+        }
+        let timeout = stream.set_read_timeout(Some(left.clamp(Duration::from_millis(1), SLICE)));
+        match timeout.and_then(|()| stream.peek(&mut bytes[have..])) {
+            Ok(0) if have == 0 => return Err(NoHeader::Left),
+            Ok(0) => return Err(NoHeader::Invalid),
+            Ok(count) => {
+                let parsed = parse(&bytes[..have + count]);
+                let (end, outcome) = match parsed {
+                    Header::Invalid => return Err(NoHeader::Invalid),
+                    Header::Incomplete => (have + count, None),
+                    Header::Complete { length, source } => (length, Some(source)),
+                };
+                // What was seen is there, so this does not block.
+                stream.read_exact(&mut bytes[have..end]).map_err(|_| NoHeader::Invalid)?;
+                have = end;
+                if let Some(source) = outcome {
+                    return Ok(source);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) && !left.is_zero() => {}
+            Err(_) if have == 0 && left.is_zero() => return Err(NoHeader::Invalid),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset && have == 0 => return Err(NoHeader::Left),
+            Err(_) => return Err(NoHeader::Invalid),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    fn client(text: &str) -> Source {
+        Source::Client(text.parse::<SocketAddr>().expect("an address").into())
+    }
+
+    fn binary(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(rest.len()).expect("short").to_be_bytes();
+        [SIGNATURE.as_slice(), &[command, family], &length, rest].concat()
+    }
+
+    #[test]
+    fn headers_of_both_versions_are_read_and_what_follows_is_left() {
+        let four = [203, 0, 113, 7, 192, 0, 2, 1, 0x13, 0x88, 0, 80];
+        let mut six = [0; 36];
+        six[..4].copy_from_slice(&[0x20, 1, 0xd, 0xb8]);
+        six[15] = 1;
+        six[32..].copy_from_slice(&[0x13, 0x88, 0, 80]);
+        let cases: [(Vec<u8>, Source); 9] = [
+            (b"PROXY TCP4 203.0.113.7 192.0.2.1 5000 80\r\n".to_vec(), client("203.0.113.7:5000")),
+            (b"PROXY TCP6 2001:db8::1 2001:db8::2 5000 80\r\n".to_vec(), client("[2001:db8::1]:5000")),
+            (b"PROXY UNKNOWN\r\n".to_vec(), Source::Unnamed),
+            (b"PROXY UNKNOWN ffff:: whatever 1 2\r\n".to_vec(), Source::Unnamed),
+            (binary(0x21, 0x11, &four), client("203.0.113.7:5000")),
+            (binary(0x21, 0x11, &[&four[..], &[4, 0, 1, b'x']].concat()), client("203.0.113.7:5000")),
+            (binary(0x21, 0x21, &six), client("[2001:db8::1]:5000")),
+            (binary(0x21, 0x31, &[0; 216]), Source::Client(Peer::Unix)),
+            (binary(0x20, 0, &[]), Source::Probe),
+        ];
+        for (header, source) in cases {
+            for end in 0..header.len() {
+                assert_eq!(parse(&header[..end]), Header::Incomplete, "{header:?} {end}");
+            }
+            let complete = Header::Complete { length: header.len(), source };
+            assert_eq!(parse(&header), complete);
+            assert_eq!(parse(&[&header, b"hello".as_slice()].concat()), complete);
+        }
+        assert_eq!(
+            parse(&binary(0x21, 0x00, b"any")),
+            Header::Complete { length: 19, source: Source::Unnamed }
+        );
+    }
+
+    #[test]
+    fn what_breaks_the_rules_is_invalid() {
+        let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(100));
+        let lines = [
+            "hello\r\n", "proxy TCP4", "PROXY TCP4 203.0.113.7 192.0.2.1 5000 80\n", "PROXY TCP5 1 2 3 4\r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1 5000\r\n", "PROXY TCP4 203.0.113.7 192.0.2.1 5000 80 \r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1 65536 80\r\n", "PROXY TCP4 203.0.113.7 192.0.2.1 +1 80\r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1  80\r\n", "PROXY TCP4 ::1 ::1 1 2\r\n", "PROXY \r\n", "PROXYTCP4\r\n", &long,
+        ];
+        for line in lines {
+            assert_eq!(parse(line.as_bytes()), Header::Invalid, "{line:?}");
+        }
+        for binary in [
+            binary(0x11, 0x11, &[0; 12]),
+            binary(0x22, 0x11, &[0; 12]),
+            binary(0x21, 0x41, &[0; 12]),
+            binary(0x21, 0x13, &[0; 12]),
+            binary(0x21, 0x11, &[0; 11]),
+            binary(0x21, 0x21, &[0; 35]),
+            binary(0x21, 0x31, &[0; 215]),
+            binary(0x20, 0x00, &[0; LONGEST - 15]),
+            b"\r\n\r\n\0\r\nQUIT\r".to_vec(),
+        ] {
+            assert_eq!(parse(&binary), Header::Invalid, "{binary:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_read_however_it_is_cut_and_not_a_byte_behind_it() {
+        let header = binary(0x21, 0x11, &[203, 0, 113, 7, 192, 0, 2, 1, 0x13, 0x88, 0, 80]);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+        let address = listener.local_addr().expect("it is bound");
+        for cut in [0, 1, 12, 15, 16, 27, header.len()] {
+            let mut proxy = TcpStream::connect(address).expect("it listens");
+            proxy.set_nodelay(true).expect("a socket");
+            let (mut stream, _) = listener.accept().expect("it came");
+            let reader = thread::spawn(move || {
+                assert_eq!(read(&stream, || false), Ok(client("203.0.113.7:5000")));
+                let mut rest = Vec::new();
+                stream.read_to_end(&mut rest).expect("a clean end");
+                rest
+            });
+            proxy.write_all(&header[..cut]).expect("it is read");
+            proxy.write_all(&[&header[cut..], b"hello"].concat()).expect("it is read");
+            drop(proxy);
+            assert_eq!(reader.join().expect("it reads"), b"hello");
+        }
+        let arrive = || {
+            let proxy = TcpStream::connect(address).expect("it listens");
+            (proxy, listener.accept().expect("it came").0)
+        };
+        let (proxy, stream) = arrive();
+        drop(proxy);
+        assert_eq!(read(&stream, || false), Err(NoHeader::Left));
+        let (mut proxy, stream) = arrive();
+        proxy.write_all(b"PROXY TCP4 1").expect("it is read");
+        assert_eq!(read(&stream, || true), Err(NoHeader::Stopped));
+        drop(proxy);
+        assert_eq!(read(&stream, || false), Err(NoHeader::Invalid));
+        let (_proxy, stream) = arrive();
+        assert_eq!(read_until(&stream, Instant::now(), || false), Err(NoHeader::Invalid));
+    }
+}
