@@ -9,7 +9,7 @@
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "only the library uses all of the module")]
 mod events;
 #[path = "../src/client.rs"]
-#[allow(unreachable_pub, reason = "it is public in the library")]
+#[allow(dead_code, unreachable_pub, reason = "it is public in the library")]
 mod client;
 #[path = "../src/text.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is public in the library")]
@@ -43,7 +43,7 @@ const SIZES: [usize; 3] = [16, 512, 16 * 1024];
 /// Events that one sample sends or logs. The queue of the logging thread has room for more.
 const EVENTS: u32 = 1000;
 
-const CLIENT: Client = Client { id: 1, peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000) };
+const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 50_000);
 
 fn main() {
     // The program's own logger, whose output is discarded.
@@ -122,7 +122,7 @@ mod event {
     use super::*;
 
     fn send_message(sink: &EventSink<Event>, message: &[u8]) {
-        sink.sample(|| Event::Message { client: CLIENT, excerpt: Excerpt::new(message) });
+        sink.sample(|| Event::Message { client: Client::new(1, PEER), excerpt: Excerpt::new(message) });
     }
 
     fn send(bencher: Bencher<'_, '_>, sink: &EventSink<Event>, before: impl FnMut()) {

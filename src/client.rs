@@ -19,10 +19,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// Client number `id` at `peer`.
+    /// Client number `id` at the address `peer`.
     #[must_use]
-    pub fn new(id: u64, peer: impl Into<Peer>) -> Self {
-        Self { id, peer: peer.into(), proxied_by: None, is_probe: false }
+    pub fn new(id: u64, peer: SocketAddr) -> Self {
+        Self::at(id, peer.into())
+    }
+
+    pub(crate) fn at(id: u64, peer: Peer) -> Self {
+        Self { id, peer, proxied_by: None, is_probe: false }
     }
 }
 

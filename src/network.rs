@@ -55,7 +55,8 @@ impl FromStr for Network {
     type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address: IpAddr = address.parse().map_err(|_| NetworkError)?;
         let Some(prefix) = prefix else { return Ok(address.into()) };
         let is_number = (1..=3).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_digit());
@@ -108,7 +109,18 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_network() {
-        for text in ["", "/", "10.0.0.0/", "10.0.0.0/33", "::/129", "10.0.0/8", "10.0.0.0/+8", "10.0.0.0/08x", "host", "::1%lo"] {
+        for text in [
+            "",
+            "/",
+            "10.0.0.0/",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0/8",
+            "10.0.0.0/+8",
+            "10.0.0.0/08x",
+            "host",
+            "::1%lo",
+        ] {
             assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text:?}");
         }
     }

@@ -48,7 +48,7 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
             (Server::bind(config, move |session| entrance.enter(session))?, Some((room, notices)))
         }
     };
-    server::announce(bound.local_addrs());
+    server::announce(bound.addresses().iter().map(|(_, address)| address));
     let running = bound.start()?;
     let operator = match chat {
         Some((room, notices)) => Some(Operator::start(&room, notices, &signals)?),

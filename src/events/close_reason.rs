@@ -105,8 +105,21 @@ impl CloseReason {
 
 /// The names of all reasons in numbers by reason: see [`Stats::finished_by_reason`](crate::Stats::finished_by_reason).
 const LABELS: [&str; CloseReason::COUNT] = [
-    "bye", "end_of_stream", "service_closed", "idle_timeout", "yielded", "lifetime", "disconnected", "write_timeout",
-    "too_slow", "line_too_long", "shutdown", "cut_off", "connection_failed", "service_failed", "panicked",
+    "bye",
+    "end_of_stream",
+    "service_closed",
+    "idle_timeout",
+    "yielded",
+    "lifetime",
+    "disconnected",
+    "write_timeout",
+    "too_slow",
+    "line_too_long",
+    "shutdown",
+    "cut_off",
+    "connection_failed",
+    "service_failed",
+    "panicked",
 ];
 
 impl CloseReason {

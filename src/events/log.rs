@@ -258,7 +258,7 @@ mod tests {
         for _ in 0..10 {
             sink.sample(|| Event::Message { client, excerpt: Excerpt::new(b"hello") });
         }
-        sink.send(Event::Connected { client });
+        sink.send(Event::Connected { client, waited: Duration::ZERO });
         total.set(15);
         log.window_end = Some(Instant::now());
         log.keep_time(Instant::now(), stats);

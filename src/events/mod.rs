@@ -15,7 +15,7 @@ mod stats;
 pub use close_reason::CloseReason;
 pub use event::{Event, RefuseReason};
 pub use excerpt::Excerpt;
-pub use stats::Stats;
+pub use stats::{QueueWait, Stats};
 pub use subscribers::Subscription;
 
 pub(crate) use close_reason::{Closing, Patience};

@@ -119,6 +119,8 @@ impl LogCounts {
 #[cfg(test)]
 mod tests {
     use super::super::{Event, EventLog, Excerpt};
+    use std::time::Duration;
+
     use super::*;
     use crate::client::Client;
 
@@ -148,7 +150,7 @@ mod tests {
         }
         assert_eq!(sink.full.len(), 3);
         for _ in 0..10 {
-            sink.send(Event::Connected { client: client() });
+            sink.send(Event::Connected { client: client(), waited: Duration::ZERO });
         }
         assert_eq!(sink.full.len(), 13);
         assert_eq!(sink.counts().dropped(), 0);
@@ -164,12 +166,12 @@ mod tests {
             sink.sample(|| {
                 sink.send_sampled(|| {
                     while !sink.full.is_full() {
-                        sink.send(Event::Connected { client: client() });
+                        sink.send(Event::Connected { client: client(), waited: Duration::ZERO });
                     }
                     Event::Message { client: client(), excerpt: Excerpt::new(b"hello") }
                 });
                 while !sink.full.is_full() {
-                    sink.send(Event::Connected { client: client() });
+                    sink.send(Event::Connected { client: client(), waited: Duration::ZERO });
                 }
                 if messages == LogMessages::All {
                     sink.counts().renew_budget();
@@ -194,7 +196,7 @@ mod tests {
         }
         assert_eq!(sink.full.len(), QUEUE / 2);
         for _ in 0..QUEUE {
-            sink.send(Event::Connected { client: client() });
+            sink.send(Event::Connected { client: client(), waited: Duration::ZERO });
         }
         assert_eq!(sink.full.len(), QUEUE);
         assert_eq!(sink.counts().dropped(), QUEUE as u64 / 2);
@@ -205,7 +207,7 @@ mod tests {
         let (sink, _log) = sink_and_log(LogMessages::PerSecond(3));
         sink.counts().renew_budget();
         for _ in 0..QUEUE {
-            sink.send(Event::Connected { client: client() });
+            sink.send(Event::Connected { client: client(), waited: Duration::ZERO });
         }
         for _ in 0..10 {
             message(&sink);

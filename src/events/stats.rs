@@ -136,7 +136,9 @@ impl fmt::Display for Stats {
             self.events_dropped
         )?;
         let mut reasons = |prefix: &str, reasons: &mut dyn Iterator<Item = (&'static str, u64)>| {
-            reasons.filter(|(_, count)| *count > 0).try_for_each(|(reason, count)| write!(f, " {prefix}_{reason}={count}"))
+            reasons
+                .filter(|(_, count)| *count > 0)
+                .try_for_each(|(reason, count)| write!(f, " {prefix}_{reason}={count}"))
         };
         reasons("refused", &mut self.refused_by_reason())?;
         reasons("finished", &mut self.finished_by_reason())

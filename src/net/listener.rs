@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
@@ -19,32 +20,34 @@ use crate::error::Error;
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 
+/// The addresses of names to listen on that this machine lacks.
+pub(crate) type Skipped = Vec<(SocketAddr, ErrorKind)>;
+
 /// A listening socket. One that made its socket file removes it on drop.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    pub(crate) address: ListenAddress,
-    /// Which of the names of [`ServerConfig::listen`] it belongs to, or which of the sockets that were passed in it is.
-    pub(crate) name: usize,
+    pub(crate) address: Arc<ListenAddress>,
     socket: Socket,
     /// Device and inode of the socket file that was made.
     file: Option<(u64, u64)>,
     write_timeout: Option<Duration>,
+    /// Whether an accept ends after a while.
+    times_out: bool,
 }
 
-/// Listens on every address that every name of `config` resolves to. Returns the listeners in the order of the names,
-/// and the addresses that this machine lacks.
+/// Listens on every address that every name of `config` resolves to. Returns the listeners, each with the
+/// position of its name and in the order of the names, and the addresses that this machine lacks.
 ///
 /// # Errors
 ///
 /// Those of [`addresses::bind`], and [`Error::Listen`] for a Unix socket on which another program listens.
-pub(crate) fn bind(config: &ServerConfig) -> Result<(Vec<Listener>, Vec<(SocketAddr, ErrorKind)>), Error> {
+pub(crate) fn bind(config: &ServerConfig) -> Result<(Vec<(usize, Listener)>, Skipped), Error> {
     let (mut listeners, mut skipped) = (Vec::new(), Vec::new());
     let (mut numbers, mut names) = (Vec::new(), Vec::new());
     for (name, text) in config.listen.iter().enumerate() {
         if let Some(unix) = text.strip_prefix("unix:") {
-            let listener = listen_unix(unix, config)
-                .map_err(|cause| Error::Listen { address: ListenAddress::Unix(unix.to_owned()).to_string(), cause })?;
-            listeners.push(Listener { name, ..listener });
+            let failed = |cause| Error::Listen { address: ListenAddress::Unix(unix.to_owned()).to_string(), cause };
+            listeners.push((name, listen_unix(unix, config).map_err(failed)?));
         } else {
             numbers.push(name);
             names.push(text.strip_prefix("tcp://").unwrap_or(text));
@@ -52,10 +55,10 @@ pub(crate) fn bind(config: &ServerConfig) -> Result<(Vec<Listener>, Vec<(SocketA
     }
     let open = |address, only_v6| listen_tcp(address, only_v6, config);
     for (name, sockets) in numbers.into_iter().zip(addresses::bind(&names, &open)?) {
-        listeners.extend(sockets.bound.into_iter().map(|(_, listener)| Listener { name, ..listener }));
+        listeners.extend(sockets.bound.into_iter().map(|(_, listener)| (name, listener)));
         skipped.extend(sockets.skipped);
     }
-    listeners.sort_by_key(|listener| listener.name);
+    listeners.sort_by_key(|(name, _)| *name);
     Ok((listeners, skipped))
 }
 
@@ -110,15 +113,14 @@ fn is_stale(path: &str, address: &SockAddr) -> io::Result<bool> {
 /// # Errors
 ///
 /// [`Error::Listen`] if a socket does not listen, or refuses an option.
-pub(crate) fn adopt(descriptors: Vec<OwnedFd>, config: &ServerConfig) -> Result<Vec<Listener>, Error> {
-    let adopt = |(name, descriptor): (usize, OwnedFd)| {
-        let listener = adopt_one(Socket::from(descriptor), config).map_err(|cause| Error::Listen {
-            address: "a listener that was passed in".to_owned(),
-            cause,
-        })?;
-        Ok(Listener { name, ..listener })
-    };
-    descriptors.into_iter().enumerate().map(adopt).collect()
+pub(crate) fn adopt(descriptors: Vec<OwnedFd>, config: &ServerConfig) -> Result<Vec<(usize, Listener)>, Error> {
+    let failed = |cause| Error::Listen { address: "a listener that was passed in".to_owned(), cause };
+    let adopt = |descriptor| adopt_one(Socket::from(descriptor), config).map_err(failed);
+    descriptors
+        .into_iter()
+        .map(adopt)
+        .collect::<Result<Vec<_>, _>>()
+        .map(|all| all.into_iter().enumerate().collect())
 }
 
 fn adopt_one(socket: Socket, config: &ServerConfig) -> io::Result<Listener> {
@@ -157,17 +159,23 @@ fn backlog(config: &ServerConfig) -> i32 {
 
 impl Listener {
     fn new(address: ListenAddress, socket: Socket, config: &ServerConfig) -> Self {
-        Self { address, name: 0, socket, file: None, write_timeout: config.write_timeout }
+        // It cannot fail on an open socket.
+        let _: io::Result<()> = socket.set_read_timeout(config.heartbeat);
+        let (write_timeout, times_out) = (config.write_timeout, config.heartbeat.is_some());
+        Self { address: Arc::new(address), socket, file: None, write_timeout, times_out }
     }
 
-    /// Blocks until a client connects. Returns its connection: std reads, writes and shuts a TCP and a Unix socket by
+    /// Blocks until a client connects, or for a [heartbeat](ServerConfig::heartbeat) if there is one. Returns its connection: std reads, writes and shuts a TCP and a Unix socket by
     /// the same calls, so one type serves both.
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, Peer)> {
         let (socket, peer) = self.socket.accept()?;
-        if let ListenAddress::Unix(_) = self.address {
-            // Unix sockets inherit nothing. It cannot fail on an open socket.
-            let _: io::Result<()> = socket.set_write_timeout(self.write_timeout);
-        }
+        // Neither call can fail on an open socket.
+        let _: io::Result<()> = match *self.address {
+            // Unix sockets inherit nothing.
+            ListenAddress::Unix(_) => socket.set_write_timeout(self.write_timeout),
+            ListenAddress::Tcp(_) if self.times_out => socket.set_read_timeout(None),
+            ListenAddress::Tcp(_) => Ok(()),
+        };
         Ok((socket.into(), peer.as_socket().map_or(Peer::Unix, Peer::from)))
     }
 
@@ -187,7 +195,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        let ListenAddress::Unix(path) = &self.address else { return };
+        let ListenAddress::Unix(path) = &*self.address else { return };
         let is_ours = |file: fs::Metadata| self.file == Some((file.dev(), file.ino()));
         // Another server may have replaced it.
         if fs::symlink_metadata(path).is_ok_and(is_ours) {
@@ -211,7 +219,7 @@ mod tests {
     }
 
     fn only(listen: &str) -> Result<Listener, Error> {
-        bind(&config(listen)).map(|(mut listeners, _)| listeners.pop().expect("one name, one listener"))
+        bind(&config(listen)).map(|(mut listeners, _)| listeners.pop().expect("one name, one listener").1)
     }
 
     /// A path for a socket file that no other test uses.
@@ -279,8 +287,9 @@ mod tests {
         let name = format!("hebra-{}", std::process::id());
         let listener = only(&format!("unix:@{name}")).expect("nobody has it");
         assert_eq!(listener.address.to_string(), format!("unix:@{name}"));
-        let passed = adopt(vec![listener.socket.try_clone().expect("a descriptor is free").into()], &config("unused"));
-        let passed = &passed.expect("it listens")[0];
+        let passed =
+            adopt(vec![listener.socket.try_clone().expect("a descriptor is free").into()], &config("unused"));
+        let (_, passed) = &passed.expect("it listens")[0];
         assert_eq!(passed.address, listener.address);
         let address = std::os::unix::net::SocketAddr::from_abstract_name(name).expect("a short name");
         let mut client = UnixStream::connect_addr(&address).expect("it listens");

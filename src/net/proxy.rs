@@ -76,13 +76,13 @@ fn parse_line(bytes: &[u8]) -> Header {
 fn line_source(line: &[u8]) -> Option<Source> {
     let text = std::str::from_utf8(line).ok()?;
     let (family, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let port = |text: &str| -> Option<u16> {
-        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
-    };
+    let port =
+        |text: &str| -> Option<u16> { text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())? };
     match family {
         "UNKNOWN" => Some(Source::Unnamed),
         "TCP4" | "TCP6" => {
-            let [source, destination, source_port, destination_port] = rest.split(' ').collect::<Vec<_>>()[..] else {
+            let [source, destination, source_port, destination_port] = rest.split(' ').collect::<Vec<_>>()[..]
+            else {
                 return None;
             };
             port(destination_port)?;
@@ -162,7 +162,11 @@ pub(crate) fn read(stream: &TcpStream, is_stopping: impl Fn() -> bool) -> Result
     source
 }
 
-fn read_until(mut stream: &TcpStream, deadline: Instant, is_stopping: impl Fn() -> bool) -> Result<Source, NoHeader> {
+fn read_until(
+    mut stream: &TcpStream,
+    deadline: Instant,
+    is_stopping: impl Fn() -> bool,
+) -> Result<Source, NoHeader> {
     // Not on the stack, of which each session keeps the pages that were ever touched.
     let mut bytes = vec![0; LONGEST];
     let mut have = 0;
@@ -190,7 +194,8 @@ fn read_until(mut stream: &TcpStream, deadline: Instant, is_stopping: impl Fn() 
                 }
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) && !left.is_zero() => {}
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) && !left.is_zero() => {}
             Err(_) if have == 0 && left.is_zero() => return Err(NoHeader::Invalid),
             Err(error) if error.kind() == ErrorKind::ConnectionReset && have == 0 => return Err(NoHeader::Left),
             Err(_) => return Err(NoHeader::Invalid),
@@ -241,20 +246,26 @@ mod tests {
             assert_eq!(parse(&header), complete);
             assert_eq!(parse(&[&header, b"hello".as_slice()].concat()), complete);
         }
-        assert_eq!(
-            parse(&binary(0x21, 0x00, b"any")),
-            Header::Complete { length: 19, source: Source::Unnamed }
-        );
+        assert_eq!(parse(&binary(0x21, 0x00, b"any")), Header::Complete { length: 19, source: Source::Unnamed });
     }
 
     #[test]
     fn what_breaks_the_rules_is_invalid() {
         let long = format!("PROXY UNKNOWN {}\r\n", "x".repeat(100));
         let lines = [
-            "hello\r\n", "proxy TCP4", "PROXY TCP4 203.0.113.7 192.0.2.1 5000 80\n", "PROXY TCP5 1 2 3 4\r\n",
-            "PROXY TCP4 203.0.113.7 192.0.2.1 5000\r\n", "PROXY TCP4 203.0.113.7 192.0.2.1 5000 80 \r\n",
-            "PROXY TCP4 203.0.113.7 192.0.2.1 65536 80\r\n", "PROXY TCP4 203.0.113.7 192.0.2.1 +1 80\r\n",
-            "PROXY TCP4 203.0.113.7 192.0.2.1  80\r\n", "PROXY TCP4 ::1 ::1 1 2\r\n", "PROXY \r\n", "PROXYTCP4\r\n", &long,
+            "hello\r\n",
+            "proxy TCP4",
+            "PROXY TCP4 203.0.113.7 192.0.2.1 5000 80\n",
+            "PROXY TCP5 1 2 3 4\r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1 5000\r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1 5000 80 \r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1 65536 80\r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1 +1 80\r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1  80\r\n",
+            "PROXY TCP4 ::1 ::1 1 2\r\n",
+            "PROXY \r\n",
+            "PROXYTCP4\r\n",
+            &long,
         ];
         for line in lines {
             assert_eq!(parse(line.as_bytes()), Header::Invalid, "{line:?}");

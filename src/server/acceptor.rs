@@ -3,28 +3,37 @@
 //! It classifies errors, backs off, and hands each connection to the server, which admits or refuses it. It never waits
 //! for a client, and nothing but the shutdown token ends it.
 
+use std::io::ErrorKind;
 use std::time::Instant;
 
+use super::monitor::Beat;
 use super::worker::Core;
+use crate::client::ListenAddress;
 use crate::events::Event;
 use crate::net::backoff::{Backoff, concerns_one_peer};
 use crate::net::listener::Listener;
 
-/// Accepts until the token is set.
-pub(crate) fn run(listener: &Listener, core: &Core) {
+/// Accepts until the token is set. `beat` shows that the thread runs.
+pub(super) fn run(listener: &Listener, beat: &Beat, core: &Core) {
     let mut backoff = Backoff::default();
     while !core.token.is_set() {
+        beat.beat();
         match listener.accept() {
             Ok((stream, peer)) => {
                 if let Some(failures) = backoff.succeed(Instant::now()) {
-                    core.sink.send(Event::AcceptRecovered { address: listener.address.clone(), failures });
+                    core.sink.send(Event::AcceptRecovered {
+                        address: ListenAddress::clone(&listener.address),
+                        failures,
+                    });
                 }
-                core.arrive(stream, peer, listener);
+                core.arrive(stream, peer, listener, beat);
             }
             Err(error) if core.token.is_set() || concerns_one_peer(&error) => {}
+            // Nobody came within a heartbeat.
+            Err(error) if core.config.heartbeat.is_some() && error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => {
                 if backoff.is_first() {
-                    let address = listener.address.clone();
+                    let address = ListenAddress::clone(&listener.address);
                     core.sink.send(Event::AcceptFailing { address, cause: error.to_string() });
                 }
                 // A client that leaves may free what was lacking: then accepting is tried again soon.

@@ -47,7 +47,7 @@ fn a_worker_sleeps_until_a_client_waits_or_admission_closes() {
             assert_eq!(gate.admit(item), Admitted::Waits);
             assert!(gate.wait_idle(FUSE));
         }
-        assert_eq!(gate.close(), []);
+        assert_eq!(gate.close(), Vec::<u32>::new());
         assert!(worker.join().is_ok_and(|items| items.into_iter().eq(0..100)));
     });
 }

@@ -11,12 +11,14 @@ mod admission_tests;
 mod worker;
 mod registry;
 mod reaper;
+mod monitor;
 mod pool;
 mod semaphore;
 mod sync;
 
 use std::fmt;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -24,18 +26,20 @@ use std::time::{Duration, Instant};
 use threadpool::ThreadPool;
 
 use self::admission::Admission;
+use self::monitor::Beats;
+pub use self::monitor::{Monitor, SessionInfo};
 use self::registry::Registry;
 use self::semaphore::Semaphore;
 use self::worker::{Core, HandlerFactory};
-use crate::client::Client;
+use crate::client::{Client, ListenAddress};
 use crate::config::ServerConfig;
 use crate::error::Error;
 use crate::events::{Event, EventLog, RefuseReason, Stats, Subscribers, Subscription};
-use crate::net::addresses::Sockets;
+use crate::net::limits;
+use crate::net::listener::{self, Listener, Skipped};
 use crate::net::outgoing::Outgoing;
 use crate::net::per_peer::PeerLimit;
 use crate::net::threads::{LAST_WAIT, LimitedThread, join, spawn};
-use crate::net::{limits, listener};
 use crate::service::Handler;
 use crate::session::{BusyPoll, LINGER, Linger, Session, spare_threads};
 use crate::shutdown::ShutdownToken;
@@ -58,9 +62,8 @@ fn tcp(addresses: &Addresses) -> Vec<SocketAddr> {
 pub struct Server {
     config: ServerConfig,
     factory: Box<HandlerFactory>,
-    listeners: Vec<Listener>,
-    /// Addresses of names to listen on that this machine lacks.
-    skipped: Vec<(SocketAddr, ErrorKind)>,
+    listeners: Vec<(usize, Listener)>,
+    skipped: Skipped,
     addresses: Addresses,
     pool: ThreadPool,
 }
@@ -100,13 +103,14 @@ impl Server {
 
     fn with<H: Handler + 'static>(
         config: ServerConfig,
-        listeners: Vec<Listener>,
-        skipped: Vec<(SocketAddr, ErrorKind)>,
+        listeners: Vec<(usize, Listener)>,
+        skipped: Skipped,
         factory: impl Fn(&Session) -> H + Send + Sync + 'static,
     ) -> Result<Self, Error> {
         let pool = pool::start(config.workers, config.stack_size)?;
         let factory = Box::new(move |session: &Session| -> Box<dyn Handler> { Box::new(factory(session)) });
-        let addresses = listeners.iter().map(|listener| (listener.name, listener.address.clone())).collect();
+        let addresses =
+            listeners.iter().map(|(name, listener)| (*name, ListenAddress::clone(&listener.address))).collect();
         Ok(Self { config, factory, listeners, skipped, addresses, pool })
     }
 
@@ -140,6 +144,7 @@ impl Server {
             peers: config.max_per_ip.map(|limit| Arc::new(PeerLimit::new(limit))),
             registry: Arc::new(Registry::new(config.max_outgoing)),
             token: ShutdownToken::default(),
+            beats: Beats::new(listeners.len() + 1),
             busy_poll: config.busy_poll.map(BusyPoll::new),
             spare_threads: spare_threads(config.workers),
             factory,
@@ -237,6 +242,12 @@ impl RunningServer {
         self.subscribers.subscribe()
     }
 
+    /// Returns a view of the server that any thread may keep, for metrics and status pages.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        Monitor::new(self.threads.as_ref().map(|threads| &threads.core))
+    }
+
     /// Returns a handle with which any thread can end [`wait`](Self::wait).
     #[must_use]
     pub fn stop_handle(&self) -> StopHandle {
@@ -315,16 +326,17 @@ struct Threads {
 
 impl Threads {
     /// Gives the workers their jobs and starts the threads that admit clients.
-    fn accept_on(&mut self, listeners: Vec<Listener>) -> Result<(), Error> {
+    fn accept_on(&mut self, listeners: Vec<(usize, Listener)>) -> Result<(), Error> {
         for _ in 0..self.core.config.workers {
             let core = Arc::clone(&self.core);
             self.pool.execute(move || core.work());
         }
-        let core = Arc::clone(&self.core);
-        self.reaper = Some(spawn("hebra-reaper", move || reaper::run(&core))?);
-        for listener in listeners.into_iter().map(Arc::new) {
+        let (core, number) = (Arc::clone(&self.core), listeners.len());
+        self.reaper = Some(spawn("hebra-reaper", move || reaper::run(core.beats.of(number), &core))?);
+        for (number, (_, listener)) in listeners.into_iter().enumerate() {
+            let listener = Arc::new(listener);
             let (accepting, core) = (Arc::clone(&listener), Arc::clone(&self.core));
-            let thread = spawn("hebra-accept", move || acceptor::run(&accepting, &core))?;
+            let thread = spawn("hebra-accept", move || acceptor::run(&accepting, core.beats.of(number), &core))?;
             self.acceptors.push((listener, thread));
         }
         Ok(())

@@ -6,14 +6,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::monitor::Beat;
 use super::worker::Core;
 use crate::events::{CloseReason, RefuseReason};
 
 /// How long the reaper rests between two scans of the sessions.
 const REST: Duration = Duration::from_millis(10);
 
-/// Runs until admission closes.
-pub(crate) fn run(core: &Core) {
+/// Runs until admission closes. `beat` shows that the thread runs.
+pub(super) fn run(beat: &Beat, core: &Core) {
     let config = &core.config;
     let started = Instant::now();
     // When to look again for sessions that are idle enough to give up their workers, idle for too long, or too old.
@@ -21,7 +22,9 @@ pub(crate) fn run(core: &Core) {
     let mut idle_at = config.idle_timeout.map(|_| started);
     let mut expire_at = config.max_lifetime.map(|_| started);
     loop {
+        beat.beat();
         let now = Instant::now();
+        let beat_at = config.heartbeat.map(|interval| now + interval);
         let is_due = |time: Option<Instant>| time.is_some_and(|time| time <= now);
         let overdue_at = config.queue_timeout.and_then(|limit| refuse_overdue(core, limit));
         if let Some(limit) = config.yield_after.filter(|_| is_due(yield_from))
@@ -40,7 +43,8 @@ pub(crate) fn run(core: &Core) {
         }
         // Sessions yield only while a client lacks a worker.
         let yield_from = yield_from.filter(|_| core.admission.lacks_workers());
-        if !core.admission.wait_for_news([overdue_at, yield_from, idle_at, expire_at].into_iter().flatten().min()) {
+        let deadlines = [overdue_at, yield_from, idle_at, expire_at, beat_at];
+        if !core.admission.wait_for_news(deadlines.into_iter().flatten().min()) {
             return;
         }
     }

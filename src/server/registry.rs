@@ -1,13 +1,14 @@
 //! The live sessions of a server, and the totals of all that it ever had.
 
 use std::collections::BTreeMap;
-use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::client::Client;
-use crate::events::{CloseReason, Stats};
+use super::monitor::SessionInfo;
+use crate::client::{Client, ListenAddress, Peer};
+use crate::events::{CloseReason, RefuseReason, Stats};
 use crate::net::outgoing::Outgoing;
 use crate::session::{Session, is_delivered, nanos};
 
@@ -19,7 +20,9 @@ pub(crate) struct Registry {
     max_outgoing: usize,
     sessions: Mutex<Sessions>,
     accepted: AtomicU64,
-    refused: AtomicU64,
+    refused: [AtomicU64; RefuseReason::COUNT],
+    /// Connections from proxies whose headers are awaited.
+    awaited: AtomicUsize,
     panicked: AtomicU64,
 }
 
@@ -39,36 +42,45 @@ impl Registry {
             max_outgoing,
             sessions: Mutex::default(),
             accepted: AtomicU64::default(),
-            refused: AtomicU64::default(),
+            refused: Default::default(),
+            awaited: AtomicUsize::default(),
             panicked: AtomicU64::default(),
         }
     }
 
     /// Counts and numbers an accepted connection.
-    pub(crate) fn number(&self, peer: SocketAddr) -> Client {
-        Client::new(self.accepted.fetch_add(1, Relaxed) + 1, peer)
+    pub(crate) fn number(&self, peer: Peer) -> Client {
+        Client::at(self.accepted.fetch_add(1, Relaxed) + 1, peer)
     }
 
     /// Makes a session that is not registered.
-    pub(crate) fn session(&self, client: Client, stream: TcpStream) -> Arc<Session> {
-        Session::new(client, stream, self.epoch, self.max_outgoing)
+    pub(crate) fn session(&self, client: Client, listener: Arc<ListenAddress>, stream: TcpStream) -> Arc<Session> {
+        Session::new(client, listener, stream, self.epoch, self.max_outgoing)
     }
 
-    pub(crate) fn count_refused(&self) {
-        self.refused.fetch_add(1, Relaxed);
+    pub(crate) fn count_refused(&self, reason: RefuseReason) {
+        self.refused[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Counts a connection whose header is awaited, for as long as the guard lives: it counts as waiting.
+    pub(crate) fn await_header(&self) -> Awaited<'_> {
+        self.awaited.fetch_add(1, Relaxed);
+        Awaited(&self.awaited)
     }
 
     pub(crate) fn count_panicked(&self) {
         self.panicked.fetch_add(1, Relaxed);
     }
 
-    /// Begins a session, which is registered for as long as the guard lives.
-    pub(crate) fn register(&self, client: Client, stream: TcpStream) -> Registered<'_> {
-        let session = self.session(client, stream);
+    /// Begins the session of a client that has waited for so long. It is registered until [`Registered::end`].
+    pub(crate) fn register(&self, session: Arc<Session>, waited: Duration) -> Registered<'_> {
+        let client = session.client();
         let mut sessions = self.lock();
+        sessions.ended.queue_wait.add(waited);
         let start = self.now();
         sessions.live.insert((start, client.id), Arc::clone(&session));
-        Registered { registry: self, session, start }
+        // A worker that dies without a reason has panicked.
+        Registered { registry: self, session, start, reason: CloseReason::Panicked }
     }
 
     /// Ends up to `most` sessions whose clients have been idle for longer than `limit`, the longest idle ones first.
@@ -120,6 +132,28 @@ impl Registry {
         self.lock().live.values().map(|session| session.client()).collect()
     }
 
+    /// Returns what can be seen of the live sessions, the oldest first.
+    pub(crate) fn sessions(&self) -> Vec<SessionInfo> {
+        // What takes time happens without the lock.
+        let live: Vec<(u64, Arc<Session>)> =
+            self.lock().live.iter().map(|((start, _), session)| (*start, Arc::clone(session))).collect();
+        let now = self.now();
+        let since = |time: u64| Duration::from_nanos(now.saturating_sub(time));
+        let info = |(start, session): (u64, Arc<Session>)| {
+            let totals = session.counters.totals();
+            SessionInfo {
+                client: session.client(),
+                listener: Arc::clone(session.listener()),
+                age: since(start),
+                silence: since(session.state.idle_since(now)),
+                messages: totals.messages,
+                bytes_in: totals.bytes_in,
+                bytes_out: totals.bytes_out,
+            }
+        };
+        live.into_iter().map(info).collect()
+    }
+
     /// Asks the session of one client to end. Returns whether there is one.
     pub(crate) fn disconnect(&self, id: u64) -> bool {
         let session = self.lock().live.values().find(|session| session.client().id == id).cloned();
@@ -161,9 +195,12 @@ impl Registry {
     /// Returns what the registry knows of the server's totals.
     pub(crate) fn stats(&self) -> Stats {
         let sessions = self.lock();
+        let refused_by = self.refused.each_ref().map(|count| count.load(Relaxed));
         let mut stats = Stats {
             accepted: self.accepted.load(Relaxed),
-            refused: self.refused.load(Relaxed),
+            refused: refused_by.iter().sum(),
+            refused_by,
+            waiting: self.awaited.load(Relaxed),
             panicked: self.panicked.load(Relaxed),
             live: sessions.live.len(),
             ..sessions.ended
@@ -178,16 +215,32 @@ impl Registry {
     }
 }
 
+/// A connection whose header is awaited, counted until the guard is dropped.
+pub(crate) struct Awaited<'a>(&'a AtomicUsize);
+
+impl Drop for Awaited<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 /// A session's entry in the registry, taken out on drop.
 pub(crate) struct Registered<'a> {
     registry: &'a Registry,
     session: Arc<Session>,
     start: u64,
+    /// Why the session ends, once that is known.
+    reason: CloseReason,
 }
 
 impl Registered<'_> {
     pub(crate) fn session(&self) -> &Arc<Session> {
         &self.session
+    }
+
+    /// Ends the session.
+    pub(crate) fn end(mut self, reason: CloseReason) {
+        self.reason = reason;
     }
 
     /// Returns how long ago the session began.
@@ -202,6 +255,7 @@ impl Drop for Registered<'_> {
         let mut sessions = self.registry.lock();
         sessions.live.remove(&(self.start, self.session.client().id));
         sessions.ended.finished += 1;
+        sessions.ended.finished_by[self.reason.index()] += 1;
         sessions.ended.silent += u64::from(is_silent);
         self.session.counters.add_to(&mut sessions.ended);
     }
@@ -210,7 +264,7 @@ impl Drop for Registered<'_> {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
     use std::thread;
 
     use super::*;
@@ -223,12 +277,17 @@ mod tests {
         (client, stream, peer)
     }
 
+    fn register(registry: &Registry, peer: SocketAddr, stream: TcpStream) -> Registered<'_> {
+        let client = registry.number(peer.into());
+        registry.register(registry.session(client, Arc::new(ListenAddress::Tcp(peer)), stream), Duration::ZERO)
+    }
+
     #[test]
     fn a_client_whose_message_waits_for_its_worker_is_not_idle() {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
         let (mut client, stream, peer) = connect(&listener);
         let registry = Registry::new(0);
-        let registered = registry.register(registry.number(peer), stream);
+        let registered = register(&registry, peer, stream);
         let session = registered.session();
         session.state.begin_wait().expect("no reason was given");
         let mut socket = session.socket().expect("it has one");
@@ -254,7 +313,7 @@ mod tests {
             .map(|_| {
                 let (client, stream, peer) = connect(&listener);
                 clients.push(client);
-                registry.register(registry.number(peer), stream)
+                register(&registry, peer, stream)
             })
             .collect();
         // The last one is busy, and the others began to wait in reverse order.

@@ -5,16 +5,20 @@
 use std::any::Any;
 use std::io::{self, Read, Write};
 use std::mem;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::admission::{Admission, Admitted, Permit};
+use super::monitor::{Beat, Beats};
 use super::registry::{Registered, Registry};
-use crate::client::Client;
+use crate::client::{Client, ListenAddress, Peer};
 use crate::config::{ServerConfig, WhenFull};
 use crate::events::{CloseReason, Event, EventSink, Excerpt, LogCounts, RefuseReason, Stats};
+use crate::net::listener::Listener;
 use crate::net::per_peer::{PeerLimit, PeerPlace};
+use crate::net::proxy::{self, NoHeader, Source};
 use crate::service::Handler;
 use crate::session::{BusyPoll, ClientThread, Linger, PolledStream, Session, Slots, SocketStream, run_with_writer};
 use crate::shutdown::ShutdownToken;
@@ -27,8 +31,12 @@ pub(super) type HandlerFactory = dyn Fn(&Session) -> Box<dyn Handler> + Send + S
 /// Its session is made by the worker, which also drops it: memory that another thread frees stays with that thread.
 pub(crate) struct Arrival {
     client: Client,
+    listener: Arc<ListenAddress>,
     stream: TcpStream,
     place: Option<PeerPlace>,
+    /// Whether it must begin with a header that names the client.
+    is_proxy: bool,
+    since: Instant,
 }
 
 /// What acceptors, workers and the reaper share.
@@ -40,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) peers: Option<Arc<PeerLimit>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) token: ShutdownToken,
+    pub(super) beats: Beats,
     pub(crate) linger: Arc<Linger>,
     pub(crate) sink: EventSink<Event>,
     pub(crate) busy_poll: Option<BusyPoll>,
@@ -50,20 +59,25 @@ pub(crate) struct Core {
 impl Core {
     /// Admits or refuses an accepted connection. Runs on an acceptor. Blocks only with [`WhenFull::Wait`], until there
     /// is a place.
-    pub(crate) fn arrive(&self, stream: TcpStream, peer: SocketAddr) {
+    pub(super) fn arrive(&self, stream: TcpStream, peer: Peer, listener: &Listener, beat: &Beat) {
         let client = self.registry.number(peer);
-        let mut arrival = Arrival { client, stream, place: None };
-        if let Some(peers) = &self.peers {
-            arrival.place = peers.enter(client.peer.ip());
-            if arrival.place.is_none() {
-                return self.refuse(arrival, RefuseReason::TooManyFromPeer);
+        let is_proxy = peer.ip().is_some_and(|ip| self.config.is_proxy(ip));
+        let listener = Arc::clone(&listener.address);
+        let mut arrival = Arrival { client, listener, stream, place: None, is_proxy, since: Instant::now() };
+        // The rules are about the client, whom a proxy names later.
+        if !is_proxy {
+            match self.check(client.peer) {
+                Ok(place) => arrival.place = place,
+                Err(reason) => return self.refuse(arrival, reason),
             }
         }
         loop {
             match self.admission.admit(arrival) {
                 Admitted::Waits => return,
                 Admitted::Full(back) if self.config.when_full == WhenFull::Wait => {
+                    beat.rest();
                     self.admission.wait_for_place();
+                    beat.beat();
                     arrival = back;
                 }
                 Admitted::Full(arrival) => return self.refuse(arrival, RefuseReason::Full),
@@ -73,10 +87,25 @@ impl Core {
     }
 
     /// Refuses a client with one line and a clean close. Never blocks.
-    pub(crate) fn refuse(&self, Arrival { client, stream, place: _place }: Arrival, reason: RefuseReason) {
-        self.registry.count_refused();
+    pub(crate) fn refuse(&self, arrival: Arrival, reason: RefuseReason) {
+        let Arrival { client, listener, stream, place: _place, .. } = arrival;
+        self.registry.count_refused(reason);
         self.sink.send(Event::Refused { client, reason });
-        self.linger.refuse(self.registry.session(client, stream), &format!("busy: {reason}\r\n"));
+        let line = if reason.is_told() { format!("busy: {reason}\r\n") } else { String::new() };
+        self.linger.refuse(self.registry.session(client, listener, stream), &line);
+    }
+
+    /// Returns the place of a client that is let in, if there is a limit for each peer.
+    fn check(&self, peer: Peer) -> Result<Option<PeerPlace>, RefuseReason> {
+        // A Unix socket has permissions of its own.
+        let Some(ip) = peer.ip() else { return Ok(None) };
+        if !self.config.lets_in(ip) {
+            return Err(RefuseReason::NotAllowed);
+        }
+        match &self.peers {
+            Some(peers) => peers.enter(ip).map(Some).ok_or(RefuseReason::TooManyFromPeer),
+            None => Ok(None),
+        }
     }
 
     /// A worker: serves one client after the other until admission closes.
@@ -100,10 +129,41 @@ impl Core {
     /// Waits for a client and begins its session. The permit and the peer's place are guards.
     #[inline(never)]
     fn take_up(&self) -> Option<(Registered<'_>, Option<PeerPlace>, Permit<Arrival>)> {
-        let (Arrival { client, stream, place }, permit) = self.admission.next()?;
-        let registered = self.registry.register(client, stream);
-        self.sink.send(Event::Connected { client });
-        Some((registered, place, permit))
+        loop {
+            let (mut arrival, permit) = self.admission.next()?;
+            if arrival.is_proxy
+                && let Err(reason) = self.identify(&mut arrival)
+            {
+                self.refuse(arrival, reason);
+                continue;
+            }
+            let Arrival { client, listener, stream, place, since, .. } = arrival;
+            let waited = since.elapsed();
+            let registered = self.registry.register(self.registry.session(client, listener, stream), waited);
+            self.sink.send(Event::Connected { client, waited });
+            return Some((registered, place, permit));
+        }
+    }
+
+    /// Learns from a proxy's header who its client is. The connection counts as waiting meanwhile.
+    #[inline(never)]
+    fn identify(&self, arrival: &mut Arrival) -> Result<(), RefuseReason> {
+        let _awaited = self.registry.await_header();
+        let source = proxy::read(&arrival.stream, || self.token.is_set()).map_err(|problem| match problem {
+            NoHeader::Left => RefuseReason::Probe,
+            NoHeader::Invalid => RefuseReason::NoProxyHeader,
+            NoHeader::Stopped => RefuseReason::Shutdown,
+        })?;
+        let client = &mut arrival.client;
+        match source {
+            Source::Probe => client.is_probe = true,
+            Source::Unnamed => {}
+            Source::Client(peer) => (client.peer, client.proxied_by) = (peer, Some(client.peer)),
+        }
+        if !client.is_probe {
+            arrival.place = self.check(client.peer)?;
+        }
+        Ok(())
     }
 
     /// Serves a client. A panic costs this client only: what it may leave half done, the handler and the session's own
@@ -154,7 +214,7 @@ impl Core {
     fn end(&self, registered: Registered<'_>, places: (Option<PeerPlace>, Permit<Arrival>), reason: CloseReason) {
         let session = Arc::clone(registered.session());
         let duration = registered.age();
-        drop(registered);
+        registered.end(reason);
         let totals = session.counters.totals();
         self.sink.send(Event::Disconnected {
             client: session.client(),
@@ -175,7 +235,8 @@ impl Core {
 
 /// Returns the totals, from the places where they are kept.
 pub(crate) fn stats(registry: &Registry, admission: &Admission<Arrival>, counts: &LogCounts) -> Stats {
-    Stats { waiting: admission.waiting(), events_dropped: counts.dropped(), ..registry.stats() }
+    let stats = registry.stats();
+    Stats { waiting: stats.waiting + admission.waiting(), events_dropped: counts.dropped(), ..stats }
 }
 
 /// Returns the text of a panic, as far as it has one.

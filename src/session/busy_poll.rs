@@ -153,7 +153,13 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
         let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
         let (stream, peer) = listener.accept().expect("a client came");
-        let session = Session::new(Client::new(1, peer), stream, Instant::now(), 0);
+        let session = Session::new(
+            Client::new(1, peer),
+            Arc::new(crate::client::ListenAddress::Tcp(peer)),
+            stream,
+            Instant::now(),
+            0,
+        );
         (client, session, BusyPoll { window, cores: Slots::new(1) })
     }
 

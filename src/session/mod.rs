@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-use crate::client::Client;
+use crate::client::{Client, ListenAddress};
 use crate::events::{CloseReason, SessionCounters};
 use crate::net::outgoing::Outgoing;
 
@@ -60,6 +60,7 @@ pub struct Session {
     /// `None` if a test made the session.
     socket: Option<TcpStream>,
     client: Client,
+    listener: Arc<ListenAddress>,
     /// What is pushed to the client, if its service pushes.
     outbox: OnceLock<Arc<Outbox>>,
     max_outgoing: usize,
@@ -73,21 +74,35 @@ pub struct Session {
 
 impl Session {
     /// A session on an accepted connection, in a server whose times begin at `epoch`.
-    pub(crate) fn new(client: Client, socket: TcpStream, epoch: Instant, max_outgoing: usize) -> Arc<Self> {
-        Self::with(client, Some(socket), epoch, max_outgoing)
+    pub(crate) fn new(
+        client: Client,
+        listener: Arc<ListenAddress>,
+        socket: TcpStream,
+        epoch: Instant,
+        max_outgoing: usize,
+    ) -> Arc<Self> {
+        Self::with(client, listener, Some(socket), epoch, max_outgoing)
     }
 
     /// A session without a connection, for tests: what would be done to its socket is not done.
     pub(crate) fn detached(client: Client) -> Arc<Self> {
-        Self::with(client, None, Instant::now(), usize::MAX)
+        let listener = Arc::new(ListenAddress::Tcp(([127, 0, 0, 1], 1).into()));
+        Self::with(client, listener, None, Instant::now(), usize::MAX)
     }
 
-    fn with(client: Client, socket: Option<TcpStream>, epoch: Instant, max_outgoing: usize) -> Arc<Self> {
+    fn with(
+        client: Client,
+        listener: Arc<ListenAddress>,
+        socket: Option<TcpStream>,
+        epoch: Instant,
+        max_outgoing: usize,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             counters: SessionCounters::default(),
             state: State::new(epoch),
             socket,
             client,
+            listener,
             outbox: OnceLock::new(),
             max_outgoing,
             unsent: Mutex::default(),
@@ -101,6 +116,12 @@ impl Session {
     #[must_use]
     pub fn client(&self) -> Client {
         self.client
+    }
+
+    /// Returns where the client connected to.
+    #[must_use]
+    pub fn listener(&self) -> &Arc<ListenAddress> {
+        &self.listener
     }
 
     /// Returns a handle with which any thread can push to the client.

@@ -53,6 +53,11 @@ impl UdpConfig {
     /// [`Error::Config`] with the first field that cannot work.
     pub fn validate(&self) -> Result<(), Error> {
         require_addresses(&self.listen)?;
+        self.validate_all_but_addresses()
+    }
+
+    /// Checks every field but `listen`, for a server that is given its sockets.
+    pub(crate) fn validate_all_but_addresses(&self) -> Result<(), Error> {
         require(self.rate != Some(0), "rate", "must be at least 1, or off")?;
         require(self.rate.is_none_or(|rate| rate <= 1_000_000_000), "rate", "must be at most 10^9, or off")?;
         require_limit("stats_interval", self.stats_interval)

@@ -14,6 +14,7 @@ mod stats;
 
 use std::fmt;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex};
 
 pub use self::config::UdpConfig;
@@ -50,8 +51,9 @@ use crate::shutdown::ShutdownToken;
 #[derive(Debug)]
 pub struct UdpServer {
     config: UdpConfig,
-    sockets: Sockets<UdpSocket>,
-    addresses: Vec<SocketAddr>,
+    sockets: Vec<Sockets<UdpSocket>>,
+    /// With their positions among the names to listen on.
+    addresses: Vec<(usize, SocketAddr)>,
 }
 
 impl UdpServer {
@@ -62,14 +64,47 @@ impl UdpServer {
     /// [`Error`] names the field or the address that is in the way.
     pub fn bind(config: UdpConfig) -> Result<Self, Error> {
         config.validate()?;
-        let sockets = addresses::bind(&config.listen, &socket::open)?;
-        let addresses = sockets.addresses();
-        Ok(Self { config, sockets, addresses })
+        let names: Vec<&str> =
+            config.listen.iter().map(|name| name.strip_prefix("udp://").unwrap_or(name)).collect();
+        let sockets = addresses::bind(&names, &socket::open)?;
+        Ok(Self::with(config, sockets))
+    }
+
+    fn with(config: UdpConfig, sockets: Vec<Sockets<UdpSocket>>) -> Self {
+        let of = |(name, sockets): (usize, &Sockets<UdpSocket>)| {
+            sockets.bound.iter().map(move |(address, _)| (name, *address)).collect::<Vec<_>>()
+        };
+        let addresses = sockets.iter().enumerate().flat_map(of).collect();
+        Self { config, sockets, addresses }
+    }
+
+    /// Serves sockets that the caller has bound, for example those that a service manager passed to the process. It ignores
+    /// [`listen`](UdpConfig::listen).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] names the field or the socket that is in the way.
+    pub fn from_sockets(
+        config: UdpConfig,
+        sockets: impl IntoIterator<Item = impl Into<OwnedFd>>,
+    ) -> Result<Self, Error> {
+        config.validate_all_but_addresses()?;
+        let failed = |cause| Error::Listen { address: "a socket that was passed in".to_owned(), cause };
+        let adopt = |socket: OwnedFd| Ok(Sockets { bound: vec![socket::adopt(socket)?], skipped: Vec::new() });
+        let sockets = sockets.into_iter().map(|socket| adopt(socket.into()).map_err(failed));
+        Ok(Self::with(config, sockets.collect::<Result<_, _>>()?))
     }
 
     /// Returns the addresses listened on, with the ports that they really have.
     #[must_use]
-    pub fn local_addrs(&self) -> &[SocketAddr] {
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(|(_, address)| *address).collect()
+    }
+
+    /// Returns them with their positions in [`listen`](UdpConfig::listen) or among the sockets that were passed in. A name
+    /// may have several addresses.
+    #[must_use]
+    pub fn addresses(&self) -> &[(usize, SocketAddr)] {
         &self.addresses
     }
 
@@ -79,7 +114,8 @@ impl UdpServer {
     ///
     /// [`Error::Thread`] if a thread cannot be started.
     pub fn start(self) -> Result<RunningUdpServer, Error> {
-        let Self { config, sockets, addresses } = self;
+        let addresses = self.local_addrs();
+        let Self { config, sockets, .. } = self;
         let (sink, log) = EventLog::new(config.log_messages);
         let shared = Arc::new(Shared {
             echo: config.echo,
@@ -90,7 +126,8 @@ impl UdpServer {
             sink,
             held: Arc::default(),
         });
-        for (address, cause) in sockets.skipped {
+        let (bound, skipped): (Vec<_>, Vec<_>) = sockets.into_iter().map(|of| (of.bound, of.skipped)).unzip();
+        for (address, cause) in skipped.into_iter().flatten() {
             shared.sink.send(UdpEvent::AddressSkipped { address, cause });
         }
 
@@ -106,7 +143,7 @@ impl UdpServer {
             log: LimitedThread::start("hebra-log", move || log.run(config.stats_interval, totals))?,
             shared,
         };
-        match threads.receive_on(sockets.bound) {
+        match threads.receive_on(bound.into_iter().flatten()) {
             Ok(()) => Ok(RunningUdpServer { addresses, subscribers, threads: Some(threads) }),
             Err(error) => {
                 threads.stop();
@@ -175,7 +212,7 @@ struct Threads {
 }
 
 impl Threads {
-    fn receive_on(&mut self, sockets: Vec<(SocketAddr, UdpSocket)>) -> Result<(), Error> {
+    fn receive_on(&mut self, sockets: impl Iterator<Item = (SocketAddr, UdpSocket)>) -> Result<(), Error> {
         for (address, socket) in sockets {
             let (socket, shared) = (Arc::new(socket), Arc::clone(&self.shared));
             let receiving = Arc::clone(&socket);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -20,6 +21,17 @@ pub(super) fn open(address: SocketAddr, only_v6: bool) -> io::Result<(SocketAddr
     }
     // The address is not reused: two sockets on one port would share its datagrams.
     socket.bind(&address.into())?;
+    prepare(socket)
+}
+
+/// Takes over a socket that the caller has bound. Returns it with its address.
+pub(super) fn adopt(socket: OwnedFd) -> io::Result<(SocketAddr, UdpSocket)> {
+    let socket = Socket::from(socket);
+    socket.set_nonblocking(false)?;
+    prepare(socket)
+}
+
+fn prepare(socket: Socket) -> io::Result<(SocketAddr, UdpSocket)> {
     let socket = UdpSocket::from(socket);
     // The shortest timeout that exists. Answers that wait for a neighbour's address fill the send buffer, and forged
     // senders can cause many of them. Other answers must not wait for that.

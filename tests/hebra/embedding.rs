@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use hebra::testing::Script;
-use hebra::{ClientThread, CloseReason, Echo, Error, Event, Framing, Handler, Next, Server, ServerConfig};
+use hebra::{ClientThread, CloseReason, Echo, Error, Event, Framing, Handler, Next, Peer, Server, ServerConfig};
 
 use crate::support::{
     Answer, FUSE, address, config, connect, connect_served, exchange, next_reason, read_to_end, send_and_finish,
@@ -23,7 +23,7 @@ fn listeners_that_the_caller_has_bound_are_served() {
     // A service manager may pass on a listener in this state.
     listeners[0].set_nonblocking(true).expect("a socket");
     let addresses = listeners.each_ref().map(|listener| listener.local_addr().expect("it is bound"));
-    let server = Server::from_listeners(config().listen([""; 0]), listeners.into(), |_session| Echo);
+    let server = Server::from_listeners(config().listen([""; 0]), listeners, |_session| Echo);
     let server = server.expect("they listen").start().expect("it starts");
     assert_eq!(server.local_addrs(), addresses);
     for address in addresses {
@@ -34,8 +34,8 @@ fn listeners_that_the_caller_has_bound_are_served() {
 
 #[test]
 fn an_invalid_field_of_the_configuration_is_named() {
-    let error =
-        Server::from_listeners(config().max_line(0), Vec::new(), |_session| Echo).expect_err("no line fits");
+    let error = Server::from_listeners(config().max_line(0), Vec::<TcpListener>::new(), |_session| Echo)
+        .expect_err("no line fits");
     assert!(matches!(error, Error::Config { field: "max_line", .. }), "{error}");
 }
 
@@ -47,7 +47,7 @@ fn one_client_can_be_disconnected_and_the_others_stay() {
     let clients = server.clients();
     assert_eq!(
         clients.iter().map(|client| client.peer).collect::<Vec<_>>(),
-        [&first, &second].map(|client| { client.local_addr().expect("a socket") })
+        [&first, &second].map(|client| Peer::Ip(client.local_addr().expect("a socket")))
     );
     assert!(server.disconnect(clients[0].id));
     assert_eq!(read_to_end(&mut first), b"error: disconnected by the operator\r\n");

@@ -19,7 +19,7 @@ fn a_session_is_reported_from_connect_to_disconnect() {
     let events = server.subscribe();
     talk(&server, 2);
     let next = || events.next_timeout(FUSE).expect("an event");
-    let Event::Connected { client } = next() else { panic!("connected first") };
+    let Event::Connected { client, .. } = next() else { panic!("connected first") };
     assert_eq!(client.id, 1);
     for _ in 0..2 {
         let Event::Message { client: sender, excerpt } = next() else { panic!("then the messages") };
