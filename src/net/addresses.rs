@@ -225,7 +225,10 @@ mod tests {
         for names in [["[::]", "127.0.0.1"], ["127.0.0.1", "[::]"], ["[::]", "localhost"], ["[::1]", "[::]"]] {
             assert_eq!(bound(&names), both, "{names:?}");
         }
-        assert_eq!(bound(&["[::]", "0.0.0.0", "127.0.0.1"]), [("::".to_owned(), true), ("0.0.0.0".to_owned(), false)]);
+        assert_eq!(
+            bound(&["[::]", "0.0.0.0", "127.0.0.1"]),
+            [("::".to_owned(), true), ("0.0.0.0".to_owned(), false)]
+        );
         assert_eq!(bound(&["localhost", "0.0.0.0"]), [("::1".to_owned(), true), ("0.0.0.0".to_owned(), false)]);
     }
 

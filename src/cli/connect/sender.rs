@@ -7,6 +7,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{self as channel, RecvTimeoutError};
@@ -19,7 +20,10 @@ use crate::cli::terminal::{LineReader, NOT_TEXT, Printer};
 
 /// How long a pipe may have nothing to send after the server closed its sending side. The server may still read; only a
 /// write can tell.
-const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The same at a terminal: how long the next one of many pasted lines may take.
+pub(super) const TYPED_IDLE_TIMEOUT: Duration = Duration::from_millis(20);
 
 /// How long a server that has closed its sending side may take nothing of what it is sent.
 pub(super) const STUCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +47,7 @@ impl Sender {
     /// message on `sent` follows each write.
     pub(super) fn send(&self, lines: Option<(LineReader, Printer)>, sent: &channel::Sender<()>) {
         let result = match lines {
-            Some((lines, printer)) => self.send_lines(lines, &printer),
+            Some((lines, printer)) => self.send_lines(lines, &printer, sent),
             None => self.send_bytes(stdio::input(), sent),
         };
         if let Err(cause) = result {
@@ -53,12 +57,12 @@ impl Sender {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    fn send_lines(&self, mut lines: LineReader, printer: &Printer) -> io::Result<()> {
+    fn send_lines(&self, mut lines: LineReader, printer: &Printer, sent: &channel::Sender<()>) -> io::Result<()> {
         let end = if self.crlf { "\r\n" } else { "\n" };
         loop {
             match lines.read() {
                 // What is said last, also to a server to which it means nothing.
-                Ok(Some(line)) if self.write(format!("{line}{end}").as_bytes()) && line.trim() != "bye" => {}
+                Ok(Some(line)) if self.write(format!("{line}{end}").as_bytes(), sent) && line.trim() != "bye" => {}
                 Ok(_) => return Ok(()),
                 // Ends the program as Ctrl-C ends any other, unless the signal is ignored.
                 Err(error) if error.kind() == ErrorKind::Interrupted => kill(Pid::this(), Signal::SIGINT)?,
@@ -77,47 +81,57 @@ impl Sender {
             let count = input.read(&mut buffer)?;
             let bytes = &buffer[..count];
             let bytes = if self.crlf { ends.convert(bytes) } else { Cow::Borrowed(bytes) };
-            if count == 0 || !self.write(&bytes) {
+            if count == 0 || !self.write(&bytes, sent) {
                 return Ok(());
             }
-            // If one waits to be received, that says as much.
-            let _ = sent.try_send(());
         }
     }
 
     /// Sends `bytes`. Returns `false` if the server takes no more.
-    fn write(&self, bytes: &[u8]) -> bool {
+    fn write(&self, bytes: &[u8], sent: &channel::Sender<()>) -> bool {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         *failed = (&*self.stream).write_all(bytes).map_err(Broken::Write).err();
+        // If one waits to be received, that says as much.
+        let _ = sent.try_send(());
         failed.is_none()
     }
 
     /// Returns why the input was not sent whole, if that is known. Waits for a write under way.
     pub(super) fn failure(&self) -> Option<Broken> {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The server may refuse what was written before, and then no further write fails.
+        failed.or_else(|| self.stream.take_error().ok()?.map(Broken::Write))
     }
 
-    /// Waits, after the server has closed its sending side, until all input is sent, the server takes no more, or no input
-    /// has come for [`IDLE_TIMEOUT`]. Returns `false` if the server took nothing of the input for [`STUCK_TIMEOUT`].
-    pub(super) fn wait(&self, progress: &channel::Receiver<()>) -> bool {
-        let mut moved = Instant::now();
-        let mut unsent = self.unsent();
+    /// Waits, after the server has closed its sending side, until its system has all input, or until no input has come for
+    /// `idle`. Returns `false` if the server took nothing of the input for [`STUCK_TIMEOUT`].
+    pub(super) fn wait(&self, progress: &channel::Receiver<()>, idle: Duration) -> bool {
+        let (mut moved, mut unsent) = (Instant::now(), self.unsent());
+        let mut pause = Duration::from_millis(1);
         loop {
-            match progress.recv_timeout(IDLE_TIMEOUT) {
-                Ok(()) => moved = Instant::now(),
-                // A write is under way, to a server that is slow to read.
-                Err(RecvTimeoutError::Timeout) if self.failed.try_lock().is_err() => {
-                    // The kernel lets a write go on only when a good part of its buffer is free, which can take minutes.
-                    let left = self.unsent();
-                    if left != unsent {
-                        (unsent, moved) = (left, Instant::now());
-                    }
-                    if moved.elapsed() >= STUCK_TIMEOUT {
-                        return false;
-                    }
+            let is_ended = match progress.recv_timeout(idle) {
+                Ok(()) => {
+                    moved = Instant::now();
+                    continue;
                 }
-                Err(_) => return true,
+                Err(cause) => cause == RecvTimeoutError::Disconnected,
+            };
+            // The kernel lets a write go on only when a good part of its buffer is free. With a slow server that can take
+            // minutes, in which only this number changes.
+            let left = self.unsent();
+            if left != unsent {
+                (unsent, moved) = (left, Instant::now());
             }
+            let is_writing = self.failed.try_lock().is_err();
+            // The end of the stream counts as a byte.
+            if !is_writing && left.unwrap_or(0) <= u64::from(is_ended) {
+                return true;
+            }
+            if moved.elapsed() >= STUCK_TIMEOUT {
+                return false;
+            }
+            thread::sleep(pause);
+            pause = (2 * pause).min(IDLE_TIMEOUT);
         }
     }
 
