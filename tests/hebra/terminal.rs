@@ -1,5 +1,6 @@
 //! The terminal is given back, whatever ends or stops a program that edits lines, and is left alone in the background.
 
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
@@ -188,4 +189,14 @@ fn a_program_in_the_background_ends_by_a_signal() {
     type_keys(&mut shell, "\n");
     shell.exp_string("over").expect("it ends");
     assert!(is_cooked(&shell));
+}
+
+#[test]
+fn lines_pasted_by_an_operator_are_as_many_messages() {
+    let (mut terminal, address) = chat_on_terminal(&["--room"]);
+    let client = connect(address);
+    terminal.exp_string("joined").expect("the client is there");
+    type_keys(&mut terminal, "\x1b[200~one\rtwo\x1b[201~\r");
+    let lines: Vec<String> = BufReader::new(client).lines().take(2).map_while(Result::ok).collect();
+    assert_eq!(lines, ["<operator> one", "<operator> two"]);
 }
