@@ -182,6 +182,29 @@ fn a_program_in_the_background_leaves_the_terminal_alone_until_it_is_in_the_fore
 }
 
 #[test]
+fn a_suspended_program_that_continues_in_the_background_waits_for_the_foreground() {
+    let (listener, address) = listen();
+    for command in [client(address), chat_command(&[])] {
+        let mut shell = shell("\"$@\"; bg; echo stopped; read line; jobs; fg; echo over", &command);
+        shell.exp_string("> ").expect("a prompt");
+        type_keys(&mut shell, "half");
+        shell.exp_string("half").expect("it is shown");
+        type_keys(&mut shell, CTRL_Z);
+        shell.exp_string("stopped").expect("the shell goes on");
+        // Long enough for a program that would read from the terminal.
+        thread::sleep(Duration::from_millis(300));
+        assert!(is_cooked(&shell));
+        type_keys(&mut shell, "\n");
+        shell.exp_string("Running").expect("it is not stopped");
+        shell.exp_string("> half").expect("the line is drawn again");
+        assert!(!is_cooked(&shell));
+        shell.send_control('c').expect("it runs");
+        shell.exp_string("over").expect("the shell goes on");
+    }
+    drop(listener);
+}
+
+#[test]
 fn a_program_in_the_background_ends_by_a_signal() {
     let (listener, address) = listen();
     let mut shell = shell("\"$@\" & read line; kill %1; wait; echo over", &client(address));

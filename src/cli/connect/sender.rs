@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
@@ -76,11 +77,11 @@ impl Sender {
 
     fn send_bytes(&self, mut input: impl Read, sent: &channel::Sender<()>) -> io::Result<()> {
         let mut buffer = vec![0; BUFFER];
-        let mut ends = LineEnds::default();
+        let mut is_after_cr = false;
         loop {
             let count = input.read(&mut buffer)?;
             let bytes = &buffer[..count];
-            let bytes = if self.crlf { ends.convert(bytes) } else { Cow::Borrowed(bytes) };
+            let bytes = if self.crlf { end_in_crlf(bytes, &mut is_after_cr) } else { Cow::Borrowed(bytes) };
             if count == 0 || !self.write(&bytes, sent) {
                 return Ok(());
             }
@@ -149,30 +150,23 @@ impl Sender {
     }
 }
 
-/// Makes lines that end in LF end in CR LF, however they are cut into pieces.
-#[derive(Default)]
-struct LineEnds {
-    /// Whether the piece before ended in CR.
-    is_after_cr: bool,
-}
-
-impl LineEnds {
-    fn convert<'a>(&mut self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
-        let is_after_cr = self.is_after_cr;
-        self.is_after_cr = bytes.last().map_or(is_after_cr, |last| *last == b'\r');
-        if !bytes.contains(&b'\n') {
-            return Cow::Borrowed(bytes);
-        }
-        let mut converted = Vec::with_capacity(bytes.len() + bytes.len() / 8);
-        for byte in bytes {
-            let is_after_cr = converted.last().map_or(is_after_cr, |last| *last == b'\r');
-            if *byte == b'\n' && !is_after_cr {
-                converted.push(b'\r');
-            }
-            converted.push(*byte);
-        }
-        Cow::Owned(converted)
+/// Makes lines that end in LF end in CR LF, however they are cut into pieces. `is_after_cr` is whether the piece before
+/// ended in CR.
+fn end_in_crlf<'a>(bytes: &'a [u8], is_after_cr: &mut bool) -> Cow<'a, [u8]> {
+    let Some(last) = bytes.last() else { return Cow::Borrowed(bytes) };
+    let was_after_cr = mem::replace(is_after_cr, *last == b'\r');
+    if !bytes.contains(&b'\n') {
+        return Cow::Borrowed(bytes);
     }
+    let mut converted = Vec::with_capacity(bytes.len() + bytes.len() / 8);
+    for byte in bytes {
+        let is_after_cr = converted.last().map_or(was_after_cr, |last| *last == b'\r');
+        if *byte == b'\n' && !is_after_cr {
+            converted.push(b'\r');
+        }
+        converted.push(*byte);
+    }
+    Cow::Owned(converted)
 }
 
 #[cfg(test)]
@@ -185,9 +179,9 @@ mod tests {
     fn line_ends_are_the_same_however_the_input_is_cut() {
         let input = b"one\ntwo\r\n\n\rthree\r\r\nfour";
         for cut in 0..=input.len() {
-            let mut ends = LineEnds::default();
+            let mut is_after_cr = false;
             let (left, right) = input.split_at(cut);
-            let converted = [ends.convert(left), ends.convert(b""), ends.convert(right)].concat();
+            let converted = [left, b"", right].map(|piece| end_in_crlf(piece, &mut is_after_cr)).concat();
             assert_eq!(converted, b"one\r\ntwo\r\n\r\n\rthree\r\r\nfour", "{cut}");
         }
     }

@@ -25,7 +25,7 @@ use super::stdio;
 pub(super) use job::guard;
 use modes::{Modes, is_in_foreground};
 pub(super) use printer::Printer;
-use reader::{Edited, Source};
+use reader::Edited;
 pub(super) use reader::{LineReader, NOT_TEXT};
 use screen::Screen;
 
@@ -39,8 +39,8 @@ static SCREEN: OnceLock<Arc<Screen>> = OnceLock::new();
 /// If the terminal cannot be asked for its modes.
 pub(super) fn open(prompt: &str) -> io::Result<(LineReader, Printer)> {
     if !is_interactive() {
-        let input = Source::Plain(BufReader::new(stdio::input()));
-        return Ok((LineReader(input), Printer(Arc::new(Screen::new(None)))));
+        let lines = LineReader::Plain(BufReader::new(stdio::input()));
+        return Ok((lines, Printer(Arc::new(Screen::new(None)))));
     }
     let modes = Modes::new()?;
     // The editor asks its helper for the prompt's look only if there are colours; we have none.
@@ -49,7 +49,7 @@ pub(super) fn open(prompt: &str) -> io::Result<(LineReader, Printer)> {
     let mut editor = Editor::with_config(config).map_err(cannot_edit)?;
     let waker = editor.create_external_printer().map_err(cannot_edit)?;
     let screen = Arc::new(Screen::new(Some((modes, Box::new(waker)))));
-    let reader = LineReader(Source::Edited(Box::new(Edited::new(prompt, editor, Arc::clone(&screen)))));
+    let reader = LineReader::Edited(Box::new(Edited::new(prompt, editor, Arc::clone(&screen))));
     let _ = SCREEN.set(Arc::clone(&screen));
     if !is_in_foreground() {
         // Makes the thread of signals wait for the foreground.
