@@ -19,6 +19,7 @@ mod closing;
 mod crowd;
 mod program;
 mod signals;
+mod address_space;
 mod log;
 mod greet;
 mod chat;

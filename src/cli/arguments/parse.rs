@@ -14,7 +14,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use hebra::Error;
 use hebra::text::Escaped;
 
-use super::problem::{self, Source};
+use super::problem;
 use super::{Arguments, Command, UdpCommand};
 
 /// Why there is no command to run.
@@ -39,25 +39,24 @@ pub(crate) fn parse(words: impl Iterator<Item = OsString>) -> Result<Command, Re
     if let Some(word) = words.iter().find(|word| word.to_str().is_none()) {
         return Err(wrong(format!("an argument is not UTF-8: {}", quoted(word))));
     }
-    let refused = |error: clap::Error, source| {
+    let refused = |error: clap::Error, is_variable| {
         if error.kind() == ErrorKind::DisplayHelp || error.kind() == ErrorKind::DisplayVersion {
             return Rejected::Shown(error);
         }
         // clap does not say which one.
         let variable = (error.kind() == ErrorKind::InvalidUtf8).then(|| not_text(used)).flatten();
-        wrong(variable.unwrap_or_else(|| problem::describe(&error, used, &words, source)))
+        wrong(variable.unwrap_or_else(|| problem::describe(&error, used, &words, is_variable)))
     };
     without_variables(command.clone(), &|_| true)
         .try_get_matches_from(&words)
-        .map_err(|error| refused(error, Source::Typed))?;
+        .map_err(|error| refused(error, false))?;
     // Container settings and service files pass empty variables for those that are not set.
     let is_unset = |variable: &OsStr| env::var_os(variable).is_some_and(|value| value.is_empty());
     let matches = without_variables(command.clone(), &is_unset)
         .try_get_matches_from(&words)
-        .map_err(|error| refused(error, Source::Environment))?;
-    let origin = Origin { command: used, matches: innermost(&matches) };
-    let parsed = Arguments::from_arg_matches(&matches).map_err(|error| refused(error, Source::Typed))?.command;
-    origin.check(&parsed).map_err(wrong)?;
+        .map_err(|error| refused(error, true))?;
+    let parsed = Arguments::from_arg_matches(&matches).map_err(|error| refused(error, false))?.command;
+    check(&parsed, used, innermost(&matches)).map_err(wrong)?;
     Ok(parsed)
 }
 
@@ -99,45 +98,29 @@ fn quoted(text: &OsStr) -> String {
     format!("\"{}\"", Escaped(text.as_bytes()))
 }
 
-/// Where each value came from.
-struct Origin<'a> {
-    command: &'a clap::Command,
-    matches: &'a ArgMatches,
-}
-
-impl Origin<'_> {
-    /// Checks what no single value shows to be wrong. A problem is one line.
-    fn check(&self, parsed: &Command) -> Result<(), String> {
-        let (dependent, validated) = match parsed {
-            Command::Serve(arguments) => (arguments.dependent(), arguments.validate()),
-            Command::Udp(UdpCommand::Serve(arguments)) => (arguments.dependent(), arguments.validate()),
-            Command::Connect(_) | Command::Udp(UdpCommand::Send(_)) => return Ok(()),
-        };
-        // A variable without effect is no mistake, because environments are shared.
-        let useless = dependent.iter().find(|(id, has_effect, _)| !has_effect && self.is_typed(id));
-        if let Some((id, _, missing)) = useless {
-            return Err(format!("{} has no effect {missing}", self.name(id)));
-        }
-        validated.map_err(|error| match error {
-            Error::Config { field, problem } => format!("{} {problem}", self.name(field)),
-            other => other.to_string(),
-        })
-    }
-
-    fn source(&self, id: &str) -> Option<ValueSource> {
-        self.matches.try_contains_id(id).ok().and_then(|_| self.matches.value_source(id))
-    }
-
-    fn is_typed(&self, id: &str) -> bool {
-        self.source(id) == Some(ValueSource::CommandLine)
-    }
-
-    /// Returns the flag or the variable that a value came from.
-    fn name(&self, id: &str) -> String {
-        let argument = self.command.get_arguments().find(|argument| argument.get_id() == id);
+/// Checks what no single value shows to be wrong. A problem is one line.
+fn check(parsed: &Command, command: &clap::Command, matches: &ArgMatches) -> Result<(), String> {
+    let (dependent, validated) = match parsed {
+        Command::Serve(arguments) => (arguments.dependent(), arguments.validate()),
+        Command::Udp(UdpCommand::Serve(arguments)) => (arguments.dependent(), arguments.validate()),
+        Command::Connect(_) | Command::Udp(UdpCommand::Send(_)) => return Ok(()),
+    };
+    let source = |id: &str| matches.try_contains_id(id).ok().and_then(|_| matches.value_source(id));
+    // The flag or the variable that a value came from.
+    let name = |id: &str| {
+        let argument = command.get_arguments().find(|argument| argument.get_id() == id);
         match argument.and_then(|argument| argument.get_env()) {
-            Some(variable) if self.source(id) == Some(ValueSource::EnvVariable) => variable.display().to_string(),
+            Some(variable) if source(id) == Some(ValueSource::EnvVariable) => variable.display().to_string(),
             _ => format!("--{}", id.replace('_', "-")),
         }
+    };
+    // A variable without effect is no mistake, because environments are shared.
+    let is_typed = |id: &str| source(id) == Some(ValueSource::CommandLine);
+    if let Some((id, _, missing)) = dependent.iter().find(|(id, has_effect, _)| !has_effect && is_typed(id)) {
+        return Err(format!("{} has no effect {missing}", name(id)));
     }
+    validated.map_err(|error| match error {
+        Error::Config { field, problem } => format!("{} {problem}", name(field)),
+        other => other.to_string(),
+    })
 }

@@ -10,18 +10,11 @@ use hebra::text::Escaped;
 
 use super::address;
 
-/// Where a wrong value came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    Typed,
-    Environment,
-}
-
-/// Describes an error of `command`, which was called with `words`.
-pub(super) fn describe(error: &clap::Error, command: &Command, words: &[OsString], source: Source) -> String {
+/// Describes an error of `command`, which was called with `words`. `is_variable` is whether it is one of the environment.
+pub(super) fn describe(error: &clap::Error, command: &Command, words: &[OsString], is_variable: bool) -> String {
     let text = |kind| context(error, kind).into_iter().next().unwrap_or_default();
     let argument = text(ContextKind::InvalidArg);
-    let name = || name(&argument, command, source);
+    let name = || name(&argument, command, is_variable);
     let value = || format!("\"{}\"", escaped(&text(ContextKind::InvalidValue)));
     match error.kind() {
         ErrorKind::UnknownArgument => unknown(&argument, error, command, words),
@@ -94,7 +87,7 @@ fn taken_for_flag(flag: &str, value: &str, command: &Command) -> String {
     let words = [OsString::from(command.get_name()), OsString::from(format!("--{flag}={value}"))];
     match command.clone().try_get_matches_from(&words) {
         Err(error) if matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue) => {
-            describe(&error, command, &words, Source::Typed)
+            describe(&error, command, &words, false)
         }
         _ => format!("--{flag}: \"{0}\" begins with -; write --{flag}=\"{0}\"", escaped(value)),
     }
@@ -107,10 +100,10 @@ fn flag<'a>(word: &str, command: &'a Command) -> Option<&'a Arg> {
 }
 
 /// Returns the flag, the variable or the placeholder that `argument`, such as `--workers <N>`, stands for.
-fn name(argument: &str, command: &Command, source: Source) -> String {
+fn name(argument: &str, command: &Command, is_variable: bool) -> String {
     let word = argument.split([' ', '=', '[']).next().unwrap_or_default();
     match flag(word, command) {
-        Some(flag) if source == Source::Environment => {
+        Some(flag) if is_variable => {
             flag.get_env().map_or(word.to_owned(), |variable| variable.display().to_string())
         }
         Some(_) => word.to_owned(),

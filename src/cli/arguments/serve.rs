@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use hebra::{Error, Framing, ServerConfig, WhenFull};
 
-use super::units::{self, Count, Limit};
+use super::units::{self, Limit};
 use super::{ListenArguments, LogArguments};
 
 /// The least that may wait for a client of a chat: the longest line of another, escaped, fits.
@@ -19,7 +20,11 @@ const MIN_OUTGOING: usize = 8 * 1024;
 #[command(after_help = "\
 Times take units (250ms, 10s, 5m), and so do sizes (64KiB). A limit that is off is none.
 Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
-no effect is an error; such a variable is ignored.")]
+no effect is an error; such a variable is ignored.
+
+SIGTERM, SIGINT or SIGHUP stops the server, and once more cuts sessions off. SIGUSR1 logs
+the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
+line, 3 sessions were cut off.")]
 pub(crate) struct ServeArguments {
     /// What answers: echo, greet or chat
     #[arg(long, env = "HEBRA_SERVICE", value_name = "NAME", default_value = "echo", hide_possible_values = true)]
@@ -45,8 +50,15 @@ pub(crate) struct ServeArguments {
     max_pending: usize,
 
     /// Further clients: busy refuses them, wait leaves them waiting
-    #[arg(long, env = "HEBRA_WHEN_FULL", value_name = "WHAT", default_value = "busy", hide_possible_values = true)]
-    when_full: WhenFullArgument,
+    #[arg(
+        long,
+        env = "HEBRA_WHEN_FULL",
+        value_name = "WHAT",
+        value_parser = when_full(),
+        default_value = "busy",
+        hide_possible_values = true
+    )]
+    when_full: WhenFull,
 
     /// Longest wait for a worker, or off
     #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_name = "TIME", default_value = "10s")]
@@ -70,7 +82,7 @@ pub(crate) struct ServeArguments {
 
     /// Connections of one IPv4 address or IPv6 /64, or off
     #[arg(long, env = "HEBRA_MAX_PER_IP", value_name = "N", default_value = "off")]
-    max_per_ip: Count,
+    max_per_ip: Limit<usize>,
 
     /// How long a stop waits for sessions to end
     #[arg(
@@ -82,9 +94,15 @@ pub(crate) struct ServeArguments {
     )]
     pub(crate) drain_timeout: Duration,
 
-    /// Message, line or raw [default: message; raw for greet; line for --room]
-    #[arg(long, env = "HEBRA_FRAMING", value_name = "NAME", hide_possible_values = true)]
-    framing: Option<FramingArgument>,
+    /// Message, line or raw [default: message; line for --room]
+    #[arg(
+        long,
+        env = "HEBRA_FRAMING",
+        value_name = "NAME",
+        value_parser = framing(),
+        hide_possible_values = true
+    )]
+    framing: Option<Framing>,
 
     /// Longest line of --framing line
     #[arg(
@@ -138,10 +156,7 @@ impl ServeArguments {
             .listen(&self.sockets.listen)
             .workers(self.workers)
             .max_pending(self.max_pending)
-            .when_full(match self.when_full {
-                WhenFullArgument::Busy => WhenFull::Busy,
-                WhenFullArgument::Wait => WhenFull::Wait,
-            })
+            .when_full(self.when_full)
             .queue_timeout(self.queue_timeout.0)
             .idle_timeout(self.idle_timeout.map_or(idle_timeout, |limit| limit.0))
             .write_timeout(self.write_timeout.0)
@@ -159,15 +174,14 @@ impl ServeArguments {
     }
 
     fn framing(&self) -> Framing {
-        match (self.framing, self.service) {
-            (Some(FramingArgument::Message), _) => Framing::Message,
-            (Some(FramingArgument::Line), _) => Framing::Line,
-            (Some(FramingArgument::Raw), _) => Framing::Raw,
-            // A greeting is for every client, `bye` or not.
-            (None, Service::Greet) => Framing::Raw,
+        match (self.service, self.framing) {
             // In a room the lines of many clients must not mix.
-            (None, Service::Chat) if self.room => Framing::Line,
-            (None, Service::Echo | Service::Chat) => Framing::Message,
+            (Service::Chat, None) if self.room => Framing::Line,
+            // People read it, so telnet commands are no part of it.
+            (Service::Chat, None | Some(Framing::Message)) => Framing::Text,
+            // `bye` is greeted too.
+            (Service::Greet, None) => Framing::Raw,
+            (_, framing) => framing.unwrap_or_default(),
         }
     }
 
@@ -189,7 +203,7 @@ impl ServeArguments {
     pub(super) fn dependent(&self) -> Vec<(&'static str, bool, &'static str)> {
         let is_chat = self.service == Service::Chat;
         let is_queued = self.max_pending > 0;
-        let waits = self.when_full == WhenFullArgument::Wait;
+        let waits = self.when_full == WhenFull::Wait;
         vec![
             ("greeting", self.service == Service::Greet, "without --service greet"),
             ("room", is_chat, "without --service chat"),
@@ -210,17 +224,17 @@ pub(crate) enum Service {
     Chat,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum WhenFullArgument {
-    Busy,
-    Wait,
+fn when_full() -> impl TypedValueParser<Value = WhenFull> {
+    PossibleValuesParser::new(["busy", "wait"])
+        .map(|name| if name == "wait" { WhenFull::Wait } else { WhenFull::Busy })
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FramingArgument {
-    Message,
-    Line,
-    Raw,
+fn framing() -> impl TypedValueParser<Value = Framing> {
+    PossibleValuesParser::new(["message", "line", "raw"]).map(|name| match name.as_str() {
+        "line" => Framing::Line,
+        "raw" => Framing::Raw,
+        _ => Framing::Message,
+    })
 }
 
 #[cfg(test)]

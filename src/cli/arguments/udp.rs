@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use hebra::{Error, UdpConfig};
 
-use super::units::{self, Count};
+use super::units::{self, Limit};
 use super::{ListenArguments, LogArguments, address};
 
 #[derive(Debug, Subcommand)]
@@ -36,7 +36,7 @@ pub(crate) struct UdpServeArguments {
 
     /// Answers a second to one IPv4 address or IPv6 /64, or off
     #[arg(long, env = "HEBRA_RATE", value_name = "N", default_value = "1000")]
-    rate: Count,
+    rate: Limit<usize>,
 
     #[command(flatten)]
     log: LogArguments,

@@ -19,33 +19,30 @@ const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The largest size: more than any field can use, and little enough that a typing error is reported as one.
 const MAX_SIZE: u64 = 1 << 40;
 
-/// A time limit: a duration such as `250ms` or `5m`, or `off`.
+/// A value, or `off`, which is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limit(pub(crate) Option<Duration>);
+pub(crate) struct Limit<T = Duration>(pub(crate) Option<T>);
 
-impl FromStr for Limit {
+impl FromStr for Limit<Duration> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self(None)),
-            _ => duration(text).map(|duration| Self(Some(duration))).map_err(or_off),
-        }
+        limit(text, duration)
     }
 }
 
-/// A number, or `off`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Count(pub(crate) Option<usize>);
-
-impl FromStr for Count {
+impl FromStr for Limit<usize> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self(None)),
-            _ => number(text).map(|count| Self(Some(count))).map_err(or_off),
-        }
+        limit(text, number)
+    }
+}
+
+fn limit<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Limit<T>, String> {
+    match text {
+        "off" => Ok(Limit(None)),
+        _ => parse(text).map(|value| Limit(Some(value))).map_err(or_off),
     }
 }
 

@@ -8,24 +8,27 @@ use hebra::text::incomplete;
 use hebra::{Client, CloseReason, Handler, Next};
 
 use super::notice::Notice;
-use super::order::said;
-use super::room::{Seats, Shared, escape};
+use super::order::Said;
+use super::room::{Room, Seats, escape};
 
-/// One client of a [`Room`](super::Room).
+/// The answer to a command that only the operator has.
+const HINT: &str = "* only the operator has commands; /who lists the room, //x says /x, and @@2 x says @2 x\r\n";
+
+/// One client of a [`Room`].
 #[derive(Debug)]
 pub(in crate::cli) struct Member {
     client: Client,
-    room: Arc<Shared>,
-    /// Whether it was let in.
-    is_seated: bool,
+    room: Arc<Room>,
+    /// Why the client is turned away; `None` if it was let in.
+    refusal: Option<&'static str>,
     /// The beginning of a character whose end is in the next message.
     begun: Vec<u8>,
     reason: Option<CloseReason>,
 }
 
 impl Member {
-    pub(super) fn new(client: Client, room: Arc<Shared>, is_seated: bool) -> Self {
-        Self { client, room, is_seated, begun: Vec::new(), reason: None }
+    pub(super) fn new(client: Client, room: Arc<Room>, refusal: Option<&'static str>) -> Self {
+        Self { client, room, refusal, begun: Vec::new(), reason: None }
     }
 
     /// Passes on what the client says.
@@ -45,10 +48,8 @@ impl Member {
 
 impl Handler for Member {
     fn open(&mut self, reply: &mut dyn Write) -> io::Result<Next> {
-        if self.is_seated {
-            return Ok(Next::Continue);
-        }
-        reply.write_all(b"busy: the operator is talking to another client\r\n")?;
+        let Some(why) = self.refusal else { return Ok(Next::Continue) };
+        reply.write_all(format!("busy: {why}\r\n").as_bytes())?;
         Ok(Next::Close)
     }
 
@@ -56,13 +57,14 @@ impl Handler for Member {
         let mut bytes = mem::take(&mut self.begun);
         bytes.extend_from_slice(message);
         self.begun = bytes.split_off(bytes.len() - incomplete(&bytes));
-        // A message may be several lines, or the beginning of one, because some clients send no line feed.
-        for line in bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()) {
-            match said(line) {
-                Some(line) => self.say(line),
-                None => reply.write_all(
-                    b"* only the operator has commands; //TEXT says /TEXT, and @@2 TEXT says @2 TEXT\r\n",
-                )?,
+        // A message may be several lines, or the beginning of one, because some clients send no line feed. Telnet ends lines
+        // with CR NUL, and C programs pad them with NUL.
+        let lines = bytes.split(|byte| [b'\n', 0].contains(byte)).map(<[u8]>::trim_ascii);
+        for line in lines.filter(|line| !line.is_empty()) {
+            match Said::from(line) {
+                Said::Text(line) => self.say(line),
+                Said::Who => reply.write_all((self.room.list().join("\r\n") + "\r\n").as_bytes())?,
+                Said::Command => reply.write_all(HINT.as_bytes())?,
             }
         }
         Ok(Next::Continue)
@@ -79,7 +81,7 @@ impl Handler for Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        if self.is_seated {
+        if self.refusal.is_none() {
             let mut members = self.room.members();
             members.remove(&self.client.id);
             self.room.notify(Notice::Left { client: self.client, reason: self.reason });

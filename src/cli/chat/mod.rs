@@ -4,10 +4,10 @@
 //! and `operator` is the terminal or the script beside them.
 
 mod operator;
-mod order;
 mod room;
 mod member;
 mod notice;
+mod order;
 mod pace;
 mod rows;
 

@@ -26,8 +26,13 @@ pub(in crate::cli) enum Notice {
         /// Why; `None` if its session panicked.
         reason: Option<CloseReason>,
     },
-    /// A client was turned away, because the operator talks with another.
-    TurnedAway(Client),
+    /// A client was turned away.
+    TurnedAway {
+        /// The client.
+        client: Client,
+        /// Why.
+        why: &'static str,
+    },
     /// So many notices were lost, because the operator's screen did not take them in time.
     Missed(u64),
 }
@@ -53,7 +58,7 @@ impl fmt::Display for Notice {
             Self::Said { client, text } => write!(f, "<{}> {text}", client.id),
             Self::Left { client, reason: Some(reason) } => write!(f, "* <{}> left: {reason}", client.id),
             Self::Left { client, reason: None } => write!(f, "* <{}> left", client.id),
-            Self::TurnedAway(client) => write!(f, "* <{}> turned away: another client is talked to", client.id),
+            Self::TurnedAway { client, why } => write!(f, "* <{}> turned away: {why}", client.id),
             Self::Missed(notices) => write!(f, "* lines not shown: {notices}"),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -12,7 +13,7 @@ use hebra::Error;
 
 use super::notice::Notice;
 use super::order::Order;
-use super::room::{Room, WeakRoom};
+use super::room::Room;
 use super::rows;
 use crate::cli::process::signals::Signals;
 use crate::cli::process::threads::spawn;
@@ -33,7 +34,11 @@ pub(in crate::cli) struct Operator {
 
 impl Operator {
     /// Starts both. When the operator leaves, the server is asked to stop.
-    pub(in crate::cli) fn start(room: Room, notices: Receiver<Notice>, signals: &Signals) -> Result<Self, Error> {
+    pub(in crate::cli) fn start(
+        room: &Arc<Room>,
+        notices: Receiver<Notice>,
+        signals: &Signals,
+    ) -> Result<Self, Error> {
         let failed = |cause| Error::Thread { name: "hebra-screen".to_owned(), cause };
         let (lines, screen) = terminal::open("> ").map_err(failed)?;
         signals.before_cut(terminal::restore);
@@ -43,18 +48,18 @@ impl Operator {
         let ended = spawn("hebra-screen", move || show(&notices, &shown, nobody))?;
         // This thread may wait for input when everything else has ended, so it keeps nothing alive, and ends with the
         // process.
-        let room = room.downgrade();
+        let room = Arc::downgrade(room);
         // A script has to say something to be an operator; a person is there.
         let is_there = io::stdin().is_terminal();
         spawn("hebra-operator", move || {
-            if listen(lines, is_there, &room, &answers, &somebody) == End::Left {
+            if listen(lines, is_there, &room, &answers, &somebody) {
                 stop.ask();
             }
         })?;
         Ok(Self { screen, ended, _give_back: GiveBack })
     }
 
-    /// Waits until everything is shown. The room must be empty and dropped.
+    /// Waits until everything is shown. The room must be dropped.
     pub(in crate::cli) fn end(self) {
         // Nothing is sent: the wait ends with the thread, or with the time.
         let _ = self.ended.recv_timeout(LAST_WAIT);
@@ -79,36 +84,28 @@ fn print(screen: &Printer, line: impl Display) {
     let _ = screen.print(&format!("{line}\n"));
 }
 
-/// Why nothing more is read.
-#[derive(Debug, PartialEq, Eq)]
-enum End {
-    /// The operator left: by `bye`, or at the end of the input.
-    Left,
-    /// There never was an operator, or the room is gone.
-    Absent,
-}
-
-/// Does what is typed until the operator leaves. `is_there` is whether there is an operator before anything is typed.
+/// Does what is typed until the operator leaves, by `bye` or at the end of the input. `is_there` is whether there is an
+/// operator before anything is typed. Returns `false` if there never was an operator, or the room is gone.
 fn listen(
     mut lines: LineReader,
     mut is_there: bool,
-    room: &WeakRoom,
+    room: &Weak<Room>,
     answers: &Printer,
     somebody: &Receiver<()>,
-) -> End {
+) -> bool {
     loop {
         let line = lines.read();
         if !is_there {
             if !matches!(line, Ok(Some(_))) {
                 let why = line.err().map_or("is empty".to_owned(), |error| format!("cannot be read: {error}"));
                 print(answers, format_args!("* no operator: standard input {why}"));
-                return End::Absent;
+                return false;
             }
             // What a script says is for the first client. Nothing is sent: the wait ends when the client has joined.
             let _ = somebody.recv();
             is_there = true;
         }
-        let Some(room) = room.upgrade() else { return End::Absent };
+        let Some(room) = room.upgrade() else { return false };
         let order = match &line {
             Ok(Some(line)) => Order::from(line.trim()),
             Ok(None) => Order::Leave,
@@ -129,17 +126,11 @@ fn listen(
             Order::SayTo(id, text) if room.say_to(id, text) => {}
             Order::Kick(id) if room.dismiss(id) => {}
             Order::SayTo(id, _) | Order::Kick(id) => print(answers, format_args!("* <{id}> is not here")),
-            Order::Who => {
-                let members = room.members();
-                print(answers, format_args!("* here: {}", members.len()));
-                for member in members {
-                    print(answers, format_args!("* <{}> {}", member.id, member.peer));
-                }
-            }
+            Order::Who => room.list().iter().for_each(|line| print(answers, line)),
             Order::Unknown => print(answers, HELP),
             Order::Leave => {
                 room.say("bye");
-                return End::Left;
+                return true;
             }
         }
     }

@@ -1,6 +1,6 @@
-//! What the operator wants, and what looks like it from a client.
+//! What a line asks for: one that the operator types, and one that a client sends.
 
-/// What a line of the operator's asks for.
+/// What a line of the operator asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Order<'a> {
     Nothing,
@@ -38,15 +38,28 @@ impl<'a> From<&'a str> for Order<'a> {
     }
 }
 
-/// Returns what a client says with a line; `None` if it looks like a command, which only the operator has. A client that
-/// writes `@2 secret` means client 2 alone, so nobody must hear it.
-pub(super) fn said(line: &[u8]) -> Option<&[u8]> {
-    match line {
-        [b'/', b'/', ..] => Some(&line[1..]),
-        [b'/', ..] => None,
-        [b'@', b'@', name @ ..] if is_number(name) => Some(&line[1..]),
-        [b'@', name @ ..] if is_number(name) => None,
-        _ => Some(line),
+/// What a line of a client asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said<'a> {
+    /// To be passed on.
+    Text(&'a [u8]),
+    /// To learn who is here.
+    Who,
+    /// Something that only the operator can do. It is not passed on, because a client that writes `@2 secret` means
+    /// client 2 alone.
+    Command,
+}
+
+impl<'a> From<&'a [u8]> for Said<'a> {
+    fn from(line: &'a [u8]) -> Self {
+        match line {
+            b"/who" => Self::Who,
+            [b'/', b'/', ..] => Self::Text(&line[1..]),
+            [b'/', ..] => Self::Command,
+            [b'@', b'@', name @ ..] if is_number(name) => Self::Text(&line[1..]),
+            [b'@', name @ ..] if is_number(name) => Self::Command,
+            _ => Self::Text(line),
+        }
     }
 }
 
@@ -61,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_typed_is_said_unless_it_is_an_order() {
+    fn what_the_operator_types_is_said_unless_it_is_an_order() {
         let cases = [
             ("", Order::Nothing),
             ("hello, all", Order::Say("hello, all")),
@@ -89,22 +102,24 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_says_is_said_unless_it_looks_like_a_command() {
+    fn a_line_of_a_client_is_passed_on_unless_it_looks_like_a_command() {
+        let text = |text: &'static str| Said::Text(text.as_bytes());
         for (line, expected) in [
-            ("hello", Some("hello")),
-            ("/who", None),
-            ("/", None),
-            ("//who", Some("/who")),
-            ("@2 secret", None),
-            ("@2", None),
-            ("@2\tsecret", None),
-            ("@@2 hello", Some("@2 hello")),
-            ("@@ana hello", Some("@@ana hello")),
-            ("@ana hello", Some("@ana hello")),
-            ("@2nd hello", Some("@2nd hello")),
-            ("a/b @2", Some("a/b @2")),
+            ("hello", text("hello")),
+            ("/who", Said::Who),
+            ("/kick 2", Said::Command),
+            ("/", Said::Command),
+            ("//who", text("/who")),
+            ("@2 secret", Said::Command),
+            ("@2", Said::Command),
+            ("@2\tsecret", Said::Command),
+            ("@@2 hello", text("@2 hello")),
+            ("@@ana hello", text("@@ana hello")),
+            ("@ana hello", text("@ana hello")),
+            ("@2nd hello", text("@2nd hello")),
+            ("a/b @2", text("a/b @2")),
         ] {
-            assert_eq!(said(line.as_bytes()), expected.map(str::as_bytes), "{line}");
+            assert_eq!(Said::from(line.as_bytes()), expected, "{line}");
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::fs;
 use std::io;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals as Incoming;
 use signal_hook::low_level::exit;
 
-use super::report::Reporter;
+use super::report::report;
 use super::{CUT_OFF, threads};
 
 /// The signals of a server. SIGUSR2 means nothing here, and must not end the sessions either.
@@ -59,14 +59,12 @@ impl Stop {
     }
 }
 
-/// What is done before a later signal ends the process.
-type BeforeCut = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
-
 /// The signals of a running server.
 pub(crate) struct Signals {
     stop: Stop,
     requests: Receiver<Request>,
-    before_cut: BeforeCut,
+    /// What is done before a later signal ends the process.
+    before_cut: Arc<OnceLock<fn()>>,
 }
 
 impl Signals {
@@ -80,7 +78,7 @@ impl Signals {
             take_over(&HANDLED).map_err(|cause| Error::Thread { name: "hebra-signals".to_owned(), cause })?;
         let (sender, requests) = unbounded();
         let stop = Stop { asked: Arc::default(), requests: sender };
-        let before_cut = BeforeCut::default();
+        let before_cut = Arc::default();
         let (asking, cutting) = (stop.clone(), Arc::clone(&before_cut));
         threads::spawn("hebra-signals", move || receive(incoming, &asking, &cutting))?;
         Ok(Self { stop, requests, before_cut })
@@ -92,15 +90,16 @@ impl Signals {
     }
 
     /// Runs `last` before a later signal ends the process. It must return soon, because the operator waits.
-    pub(crate) fn before_cut(&self, last: impl FnOnce() + Send + 'static) {
-        *self.before_cut.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(last));
+    pub(crate) fn before_cut(&self, last: fn()) {
+        // It is set once: only a chat has something to do.
+        let _ = self.before_cut.set(last);
     }
 
-    /// Blocks until a stop is asked for. Meanwhile it logs the lines of `report` whenever SIGUSR1 asks for them.
-    pub(crate) fn wait(&self, report: impl Fn() -> Vec<String>) {
-        let mut reporter = Reporter::default();
+    /// Blocks until a stop is asked for. Meanwhile it logs `lines` whenever SIGUSR1 asks for them.
+    pub(crate) fn wait(&self, lines: impl Fn() -> Vec<String>) {
+        let mut last = None;
         while let Ok(Request::Report) = self.requests.recv() {
-            reporter.report(&report);
+            report(&mut last, &lines);
         }
     }
 }
@@ -141,7 +140,7 @@ pub(crate) fn not_ignored(signals: &[i32]) -> Vec<i32> {
 }
 
 /// Receives signals until one of them ends the process.
-fn receive(mut incoming: Incoming, stop: &Stop, before_cut: &BeforeCut) {
+fn receive(mut incoming: Incoming, stop: &Stop, before_cut: &OnceLock<fn()>) {
     loop {
         for signal in incoming.wait() {
             match signal {
@@ -163,9 +162,8 @@ fn receive(mut incoming: Incoming, stop: &Stop, before_cut: &BeforeCut) {
 }
 
 /// Ends the process at once, whatever its threads do.
-fn cut(before_cut: &BeforeCut) {
-    let last = before_cut.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(last) = last {
+fn cut(before_cut: &OnceLock<fn()>) {
+    if let Some(last) = before_cut.get() {
         last();
     }
     exit(CUT_OFF.into());
