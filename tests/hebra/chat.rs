@@ -157,7 +157,7 @@ fn a_client_that_floods_the_room_drops_no_client_that_reads() {
 }
 
 #[test]
-fn speakers_who_all_speak_at_once_drop_nobody_who_reads() {
+fn many_speakers_at_once_drop_no_client_that_reads() {
     const MEMBERS: u32 = 16;
     const LINES: usize = 40;
     // Twelve times as much as may wait for a client.

@@ -108,7 +108,7 @@ fn a_stop_signal_that_comes_later_ends_the_process_at_once() {
 }
 
 #[test]
-fn a_server_that_is_stuck_before_it_serves_ends_when_it_is_asked_again() {
+fn a_server_that_is_stuck_before_it_serves_ends_at_a_later_signal() {
     let (mut full, _reader) = UnixStream::pair().expect("a pair of sockets");
     full.set_nonblocking(true).expect("it is open");
     while full.write(&[0; 4096]).is_ok() {}
@@ -193,7 +193,7 @@ fn sigusr1_is_answered_where_events_are_not_logged() {
 }
 
 #[test]
-fn sigusr1_waits_for_no_log_and_sigusr2_does_nothing() {
+fn sigusr1_does_not_wait_for_the_log_and_sigusr2_does_nothing() {
     let (mut child, _stdout, address) = serve_apart(&["--log-messages", "all"], Stdio::piped());
     let mut client = connect_served(address);
     signal(&child, Signal::SIGUSR2);
@@ -226,7 +226,7 @@ fn a_log_that_reaches_the_limit_of_file_size_costs_no_session() {
 }
 
 #[test]
-fn timeout_of_gnu_drains_a_server() {
+fn gnu_timeout_drains_a_server() {
     let hebra = Program::command();
     let arguments = [OsStr::new("0.5"), hebra.get_program()].into_iter().chain(hebra.get_args());
     let mut command = Command::new("timeout");

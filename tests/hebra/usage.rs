@@ -85,7 +85,7 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
 }
 
 #[test]
-fn a_word_that_is_not_known_is_named_with_the_one_that_was_meant() {
+fn an_unknown_word_is_named_with_the_one_that_was_meant() {
     for (arguments, problem, helpful) in [
         (&[][..], "a command is missing: serve, connect, udp", "hebra"),
         (&["udp"], "a command is missing: serve, send", "hebra udp"),
@@ -116,7 +116,7 @@ fn a_word_that_is_not_known_is_named_with_the_one_that_was_meant() {
 }
 
 #[test]
-fn a_wrong_variable_is_named_itself() {
+fn a_wrong_variable_is_named() {
     for (variable, value, problem) in [
         ("HEBRA_WORKERS", "4\r", "HEBRA_WORKERS: \"4\\r\" is not a whole number"),
         ("HEBRA_WORKERS", "0", "HEBRA_WORKERS must be at least 1"),
@@ -151,7 +151,7 @@ fn a_wrong_variable_is_named_itself() {
 }
 
 #[test]
-fn a_variable_that_is_set_to_nothing_is_not_set() {
+fn an_empty_variable_counts_as_unset() {
     let mut command = Program::command();
     command.args(["--listen", "127.0.0.1:0", "--help"]);
     let help = String::from_utf8(command.output().expect("it is built").stdout).expect("text");
@@ -212,7 +212,7 @@ fn a_flag_without_effect_is_wrong_and_a_variable_without_effect_is_ignored() {
 }
 
 #[test]
-fn nothing_of_a_wrong_value_reaches_the_terminal_as_it_is() {
+fn a_wrong_value_is_shown_escaped() {
     for (arguments, problem, helpful) in [
         (&["\x1b[2J"][..], "unknown command \"\\u{1b}[2J\"", "hebra"),
         (&["serve", "--x\x1b[2J"], "unknown flag --x\\u{1b}[2J", "hebra serve"),
@@ -237,7 +237,7 @@ fn nothing_of_a_wrong_value_reaches_the_terminal_as_it_is() {
 }
 
 #[test]
-fn an_address_that_is_malformed_is_wrong_usage() {
+fn a_malformed_address_is_wrong_usage() {
     for (address, problem) in [
         ("127.0.0.1", "lacks its port; an address looks like 127.0.0.1:1234"),
         (":0", "lacks its host; an address looks like localhost:1234"),

@@ -47,8 +47,8 @@ pub(super) fn describe(error: &clap::Error, command: &Command, words: &[OsString
         ErrorKind::ArgumentConflict => format!("{} is given twice", name()),
         // The first paragraph states the problem; the others are hints.
         _ => {
-            let told = error.to_string();
-            let lines = told.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
+            let text = error.to_string();
+            let lines = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim);
             escaped(lines.collect::<Vec<_>>().join(" ").trim_start_matches("error: "))
         }
     }

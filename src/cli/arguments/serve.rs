@@ -114,7 +114,7 @@ pub(crate) struct ServeArguments {
     )]
     max_line: usize,
 
-    /// Bytes that wait for a client of a chat before it is dropped
+    /// Bytes that may wait for a client of a chat
     #[arg(
         long,
         env = "HEBRA_MAX_OUTGOING",

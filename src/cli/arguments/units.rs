@@ -152,7 +152,7 @@ mod tests {
     fn durations_take_units_and_limits_can_be_off() {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!("5m".parse(), Ok(Limit(Some(Duration::from_secs(300)))));
-        assert_eq!("off".parse(), Ok(Limit(None)));
+        assert_eq!("off".parse(), Ok(Limit::<Duration>(None)));
         for (wrong, problem) in [
             ("", "is not a time"),
             ("5", "lacks its unit"),
@@ -166,8 +166,8 @@ mod tests {
             ("584942417356y", "has too many digits; the longest time is 365d"),
             ("99999999999999999999s", "has too many digits; the longest time is 365d"),
         ] {
-            let told = wrong.parse::<Limit>().expect_err(wrong);
-            assert!(told.starts_with(problem) && told.ends_with(", or off"), "{wrong} {told}");
+            let message = wrong.parse::<Limit<Duration>>().expect_err(wrong);
+            assert!(message.starts_with(problem) && message.ends_with(", or off"), "{wrong} {message}");
         }
     }
 
@@ -186,8 +186,8 @@ mod tests {
             ("99999999999999999999", "is too large; the largest size is 1TiB"),
             ("16EiB", "is too large; the largest size is 1TiB"),
         ] {
-            let told = size(wrong).expect_err(wrong);
-            assert!(told.starts_with(problem), "{wrong} {told}");
+            let message = size(wrong).expect_err(wrong);
+            assert!(message.starts_with(problem), "{wrong} {message}");
         }
     }
 
@@ -204,8 +204,8 @@ mod tests {
             ("2147483648", "is too large; the largest number is 2147483647"),
             ("99999999999999999999", "is too large; the largest number is 2147483647"),
         ] {
-            let told = number(wrong).expect_err(wrong);
-            assert!(told.starts_with(problem), "{wrong} {told}");
+            let message = number(wrong).expect_err(wrong);
+            assert!(message.starts_with(problem), "{wrong} {message}");
         }
         assert_eq!(small_number("2147483647"), Ok(2_147_483_647));
     }

@@ -43,16 +43,16 @@ impl Operator {
         let (lines, screen) = terminal::open("> ").map_err(failed)?;
         signals.before_cut(terminal::restore);
         let stop = signals.stop();
-        let (nobody, somebody) = bounded(0);
+        let (is_empty, joined) = bounded(0);
         let (shown, answers) = (screen.clone(), screen.clone());
-        let ended = spawn("hebra-screen", move || show(&notices, &shown, nobody))?;
+        let ended = spawn("hebra-screen", move || show(&notices, &shown, is_empty))?;
         // This thread may wait for input when everything else has ended, so it keeps nothing alive, and ends with the
         // process.
         let room = Arc::downgrade(room);
         // A script has to say something to be an operator; a person is there.
         let is_there = io::stdin().is_terminal();
         spawn("hebra-operator", move || {
-            if listen(lines, is_there, &room, &answers, &somebody) {
+            if listen(lines, is_there, &room, &answers, &joined) {
                 stop.ask();
             }
         })?;
@@ -67,16 +67,16 @@ impl Operator {
     }
 }
 
-/// Shows what happens until nothing can happen any more. `nobody` is dropped when the first client joins.
-fn show(notices: &Receiver<Notice>, screen: &Printer, nobody: Sender<()>) {
-    let mut nobody = Some(nobody);
+/// Shows what happens until nothing can happen any more. `is_empty` is dropped when the first client joins.
+fn show(notices: &Receiver<Notice>, screen: &Printer, is_empty: Sender<()>) {
+    let mut is_empty = Some(is_empty);
     for notice in notices {
         if let Notice::Joined(_) = notice {
-            nobody = None;
+            is_empty = None;
         }
         print(screen, notice.rows(rows::columns()));
     }
-    drop(nobody);
+    drop(is_empty);
 }
 
 /// Shows a line. If the screen is gone, the chat goes on without.
@@ -91,7 +91,7 @@ fn listen(
     mut is_there: bool,
     room: &Weak<Room>,
     answers: &Printer,
-    somebody: &Receiver<()>,
+    joined: &Receiver<()>,
 ) -> bool {
     loop {
         let line = lines.read();
@@ -102,7 +102,7 @@ fn listen(
                 return false;
             }
             // What a script says is for the first client. Nothing is sent: the wait ends when the client has joined.
-            let _ = somebody.recv();
+            let _ = joined.recv();
             is_there = true;
         }
         let Some(room) = room.upgrade() else { return false };

@@ -15,9 +15,9 @@ const NARROWEST: usize = 8;
 /// How wide a terminal is if the system does not know.
 const USUAL: usize = 80;
 
-/// Returns how many columns the operator's screen has; `None` if nobody looks at one.
+/// Returns how many columns the operator's screen has; `None` if it has none.
 ///
-/// Standard output may be a pipe to `tee`. Then the operator who types at a terminal sees it there.
+/// Standard output may be a pipe to `tee`, which the operator who types at a terminal sees there.
 pub(super) fn columns() -> Option<usize> {
     let is_seen = io::IsTerminal::is_terminal(&io::stdout()) || io::IsTerminal::is_terminal(&io::stdin());
     let size = || terminal_size_of(io::stdout()).or_else(|| terminal_size_of(io::stdin()));
@@ -47,7 +47,7 @@ pub(super) fn break_line(line: &str, columns: usize) -> String {
         if INDENT.len() + width <= most {
             push(cluster, width);
         } else {
-            // Marks without end on one letter.
+            // A letter with more marks than fit a row.
             cluster.chars().for_each(|part| push(part.encode_utf8(&mut [0; 4]), widest(part)));
         }
     }
