@@ -145,7 +145,7 @@ fn a_program_that_is_suspended_lends_the_terminal_and_redraws_its_line_when_it_c
 fn a_suspended_program_ends_by_a_signal_without_touching_the_terminal() {
     let (listener, address) = listen();
     for command in [client(address), chat_command(&[])] {
-        let mut shell = shell("\"$@\"; echo stopped; kill %1; wait; echo over", &command);
+        let mut shell = shell("\"$@\"; echo stopped; kill %1; bg; wait; echo over", &command);
         shell.exp_string("> ").expect("a prompt");
         type_keys(&mut shell, CTRL_Z);
         shell.exp_string("stopped").expect("the shell goes on");

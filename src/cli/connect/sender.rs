@@ -65,8 +65,11 @@ impl Sender {
                 // What is said last, also to a server to which it means nothing.
                 Ok(Some(line)) if self.write(format!("{line}{end}").as_bytes(), sent) && line.trim() != "bye" => {}
                 Ok(_) => return Ok(()),
-                // Ends the program as Ctrl-C ends any other, unless the signal is ignored.
-                Err(error) if error.kind() == ErrorKind::Interrupted => kill(Pid::this(), Signal::SIGINT)?,
+                // Ends the program as Ctrl-C ends any other, unless the signal is ignored. Then there is another prompt.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {
+                    kill(Pid::this(), Signal::SIGINT)?;
+                    thread::sleep(IDLE_TIMEOUT);
+                }
                 Err(error) if error.kind() == ErrorKind::InvalidData => {
                     printer.print(&format!("hebra: {NOT_TEXT}\n"))?;
                 }

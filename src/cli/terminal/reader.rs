@@ -143,8 +143,8 @@ impl Hinter for Redraw {
 }
 impl Validator for Redraw {}
 impl Highlighter for Redraw {
-    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, is_own: bool) -> Cow<'b, str> {
-        let text = self.screen.draw(is_own);
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        let text = self.screen.draw();
         if text.is_empty() { Cow::Borrowed(prompt) } else { Cow::Owned(text + prompt) }
     }
 
