@@ -22,8 +22,8 @@ Times take units (250ms, 10s, 5m), and so do sizes (64KiB). A limit that is off 
 Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
 no effect is an error; such a variable is ignored.
 
-SIGTERM, SIGINT or SIGHUP stops the server, and once more cuts sessions off. SIGUSR1 logs
-the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
+SIGTERM, SIGINT or SIGHUP stops the server; a second one, later, cuts sessions off. SIGUSR1
+logs the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
 line, 3 sessions were cut off.")]
 pub(crate) struct ServeArguments {
     /// What answers: echo, greet or chat
@@ -49,7 +49,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_MAX_PENDING", value_name = "N", value_parser = units::number, default_value = "256")]
     max_pending: usize,
 
-    /// Further clients: busy refuses them, wait leaves them waiting
+    /// Whether further clients read busy, or wait
     #[arg(
         long,
         env = "HEBRA_WHEN_FULL",
@@ -124,7 +124,7 @@ pub(crate) struct ServeArguments {
     )]
     pub(crate) max_outgoing: usize,
 
-    /// Connections that the kernel holds until they are accepted
+    /// Connections that wait in the kernel to be accepted
     #[arg(long, env = "HEBRA_BACKLOG", value_name = "N", value_parser = units::small_number, default_value = "1024")]
     backlog: u32,
 
