@@ -12,7 +12,7 @@ TESTS ?=
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: run test bench growth bench-protocol load lint fmt doc check test-interop interop-tools descriptors fuzz fuzz-tools stress help
+.PHONY: run test bench growth bench-protocol load lint fmt doc check test-interop interop-tools descriptors fuzz fuzz-tools mutants mutants-tools stress help
 
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
@@ -48,14 +48,15 @@ doc: ## Build the documentation, warnings denied
 
 check: lint doc test ## Run lint, doc and test: all must pass before a commit
 
-INTEROP_TOOLS := telnet ncat socat strace python3
+INTEROP_TOOLS := telnet ncat socat strace python3 nft ip nc busybox plink bash
+INTEROP_PACKAGES := inetutils-telnet ncat socat strace python3 nftables iproute2 netcat-openbsd busybox putty-tools
 
 interop-tools:
-	@missing=; \
+	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for tool in $(INTEROP_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then \
 		echo "test-interop needs:$$missing"; \
-		echo "on Debian or Ubuntu: apt-get install inetutils-telnet ncat socat strace python3"; \
+		echo "on Debian or Ubuntu: apt-get install $(INTEROP_PACKAGES)"; \
 		exit 1; \
 	fi
 
@@ -70,7 +71,7 @@ descriptors:
 	fi
 
 # Only the release profile shows how much memory a session takes: without optimization its frames are deeper.
-test-interop: interop-tools descriptors ## Run the tests with real clients (telnet, ncat, socat, Python) and 10,000 sessions
+test-interop: interop-tools descriptors ## Run the tests with real clients and bad networks (some need root), and 10,000 sessions
 	$(CARGO) test --locked --test interop
 	$(CARGO) test --locked --release --test faults soak::ten -- --ignored
 
@@ -91,6 +92,24 @@ fuzz: fuzz-tools ## Search for inputs on which the protocol core is wrong, SECON
 			$(FUZZ)/found/$$target $(FUZZ)/corpus/$$target -- \
 			-max_total_time=$(SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
+
+# In percent, of the changes that compile.
+MUTANTS_CAUGHT := 95
+MUTANTS := $(CARGO) mutants --output target --cargo-arg=--lib
+
+mutants-tools:
+	@$(CARGO) mutants --version >/dev/null 2>&1 || \
+		{ echo "mutants needs cargo-mutants: cargo install cargo-mutants --locked"; exit 1; }
+
+# The unit tests take a second, so they go first. The tests in tests/hebra try only what those did not notice. Exit
+# codes 2 and 3 are missed changes and timeouts, and are judged at the end.
+mutants: mutants-tools ## Change the protocol core, limits and admission, and show which changes no test notices
+	@rm -rf target/mutants.out
+	@$(MUTANTS) --timeout 60 || case $$? in 2 | 3) ;; *) exit 1 ;; esac
+	@$(MUTANTS) --timeout 300 --iterate --cargo-arg=--test=hebra || case $$? in 2 | 3) ;; *) exit 1 ;; esac
+	@cd target/mutants.out && caught=$$(cat caught.txt timeout.txt previously_caught.txt | wc -l) && \
+		missed=$$(wc -l <missed.txt) && percent=$$((100 * caught / (caught + missed))) && cat missed.txt && \
+		echo "$$caught of $$((caught + missed)) changes noticed: $$percent %" && [ $$percent -ge $(MUTANTS_CAUGHT) ]
 
 stress: fuzz-tools descriptors ## Run the long tests, then all tests RUNS times (TESTS=name picks some), then the fuzzer
 	$(CARGO) test --locked --no-run

@@ -273,6 +273,39 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_of_each_value_are_valid_and_one_step_beyond_is_not() {
+        const KIB: usize = 1024;
+        let year = Duration::from_secs(31_536_000);
+        let config = ServerConfig::default;
+        for valid in [
+            config().stack_size(32 * KIB),
+            config().stack_size(KIB * KIB * KIB),
+            config().idle_timeout(year),
+            config().idle_timeout(Duration::from_millis(1)),
+            config().busy_poll(Duration::from_millis(1)),
+            config().backlog(i32::MAX.unsigned_abs()),
+        ] {
+            assert!(valid.validate().is_ok(), "{valid:?}");
+        }
+        for invalid in [
+            config().stack_size(32 * KIB - 1),
+            config().stack_size(KIB * KIB * KIB + 1),
+            config().idle_timeout(year + Duration::from_nanos(1)),
+            config().idle_timeout(Duration::from_nanos(999_999)),
+            config().busy_poll(Duration::from_nanos(1_000_001)),
+            config().backlog(i32::MAX.unsigned_abs() + 1),
+        ] {
+            assert!(invalid.validate().is_err(), "{invalid:?}");
+        }
+    }
+
+    #[test]
+    fn descriptors_are_enough_for_all_clients_and_a_few_more() {
+        let config = ServerConfig::default().workers(3).max_pending(5);
+        assert_eq!(config.descriptors(), 3 + 5 + LINGERING as u64 + OTHER_DESCRIPTORS);
+    }
+
+    #[test]
     fn each_bad_value_is_named() {
         let config = ServerConfig::default;
         let cases = [

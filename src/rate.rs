@@ -88,6 +88,7 @@ mod tests {
         assert_eq!(rate.take(&mut bucket, 64 * 1024, now), Duration::ZERO);
         let wait = rate.take(&mut bucket, MIB, now);
         assert!((0.9..1.1).contains(&wait.as_secs_f64()), "{wait:?}");
+        assert!(!bucket.is_full(now) && !bucket.is_full(now + wait));
         // After a while everything is earned back, and no more than that.
         let later = now + Duration::from_secs(3600);
         assert!(bucket.is_full(later));

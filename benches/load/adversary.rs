@@ -13,6 +13,9 @@ use super::load::Adversaries;
 
 const TICK: Duration = Duration::from_millis(100);
 
+/// How often a slow reader writes in one tick, at most.
+const WRITES: u32 = 1000;
+
 /// On loopback a connect takes this long only if the server's accept queue is full.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -84,7 +87,8 @@ impl Adversary {
                 is_alive(stream.read(&mut bytes))
             }
             Kind::SlowReader => {
-                while stream.write(&[b'x'; 4096]).is_ok() {}
+                // Bounded, because a server may discard what it receives as fast as this client sends.
+                let _ = (0..WRITES).take_while(|_| stream.write(&[b'x'; 4096]).is_ok()).count();
                 is_alive(stream.read(&mut bytes[..1]))
             }
             Kind::Resetter => {

@@ -2,19 +2,26 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytesize::ByteSize;
+use clap::Parser;
 use clap::builder::PossibleValuesParser;
-use clap::{Parser, ValueEnum};
 
 use super::load::{Adversaries, End, Load, Mode};
 use super::payload::MAX_SIZE;
-use super::{peers, suite};
+use super::schedule::Schedule;
+use super::{peers, scenario};
+
+/// The longest window, warm-up or timeout.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The most messages of all connections that may be in flight.
+const MAX_IN_FLIGHT: usize = 10_000_000;
 
 /// Measures an echo server: rate, latency and errors. Verifies every byte.
 ///
-/// Exit codes: 0 clean, 1 errors, wrong bytes or a regression, 2 usage.
+/// Exit codes: 0 clean, 1 errors, wrong bytes, a regression or nothing measured, 2 usage.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "load", bin_name = "cargo bench --bench load --", version)]
 pub(crate) struct Arguments {
@@ -71,19 +78,19 @@ pub(crate) struct Arguments {
     seed: u64,
 
     /// Additional clients that connect and stay silent
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=10_000))]
     idle: u16,
 
     /// Additional clients that send one byte every 100 ms
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=10_000))]
     slow_writers: u16,
 
     /// Additional clients that send as much as they can and read one byte every 100 ms
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=10_000))]
     slow_readers: u16,
 
     /// Additional clients that connect and reset the connection every 100 ms
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=10_000))]
     resetters: u16,
 
     /// Write the result to a file (benches/README.md describes the format)
@@ -172,19 +179,45 @@ impl Arguments {
     }
 }
 
+/// Checks what no flag alone determines.
+///
+/// # Errors
+///
+/// Returns the problem, for people to read.
+pub(crate) fn check(load: &Load) -> Result<(), String> {
+    let Load { connections, depth, duration, warmup, .. } = load;
+    if connections * depth > MAX_IN_FLIGHT {
+        return Err(format!(
+            "--depth {depth}: with {connections} connections, at most {}",
+            MAX_IN_FLIGHT / connections
+        ));
+    }
+    if let Some(rate) = load.rate {
+        let start = Instant::now();
+        let schedule = Schedule::new(start, rate, 1, 1, 0);
+        let [from, to] = [*warmup, *warmup + *duration].map(|end| schedule.turns_before(start + end));
+        if from == to {
+            return Err(format!(
+                "--rate {rate}: no message is due within {duration:?} after {warmup:?} of warm-up"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// Returns the first address of `HOST:PORT`.
 pub(crate) fn resolve(text: &str) -> Result<SocketAddr, String> {
     let mut addresses = text.to_socket_addrs().map_err(|error| format!("{text}: {error}"))?;
     addresses.next().ok_or_else(|| format!("{text}: no address"))
 }
 
-/// Returns the name of a choice as it is typed on the command line.
-pub(crate) fn name(choice: &impl ValueEnum) -> String {
-    choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-}
-
+/// Accepts durations that can be added to the present time, and whose points of each tenth of a second fit in memory.
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "a duration looks like 250ms, 10s or 5m".to_owned())
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= LONGEST => Ok(duration),
+        Ok(_) => Err("must be at most 7days".to_owned()),
+        Err(_) => Err("a duration looks like 250ms, 10s or 5m".to_owned()),
+    }
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {
@@ -201,7 +234,7 @@ fn size(text: &str) -> Result<usize, String> {
 fn rate(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if (0.01..=1e8).contains(&rate) => Ok(rate),
-        _ => Err("a rate is a number of messages per second".to_owned()),
+        _ => Err("a rate is a number of messages per second, from 0.01 to 100000000".to_owned()),
     }
 }
 
@@ -217,7 +250,7 @@ fn baseline_name(text: &str) -> Result<String, String> {
 }
 
 fn part_of_a_scenario(text: &str) -> Result<String, String> {
-    let known = suite::scenarios().iter().any(|scenario| scenario.name.contains(text));
+    let known = scenario::scenarios().iter().any(|scenario| scenario.name.contains(text));
     if known { Ok(text.to_owned()) } else { Err("no scenario has this text in its name".to_owned()) }
 }
 

@@ -4,19 +4,29 @@
 //! response time. The verdict states the noise, because a limit below the noise means little.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::output::named;
 use super::process;
 
 /// The fields in which a result must equal its baseline.
 const SAME: [&str; 7] = ["mode", "connections", "size", "depth", "end", "threads", "requested_rate"];
 
+/// A saved result whose load is the one to be measured.
+#[derive(Debug)]
+pub(crate) struct Baseline {
+    name: String,
+    result: Value,
+}
+
 /// How a result compares with a baseline.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Comparison {
+    /// The name of the baseline.
+    name: String,
     /// The name of the compared figure.
     what: &'static str,
     /// How much worse the result is, in percent; negative if it is better.
@@ -28,37 +38,73 @@ pub(crate) struct Comparison {
 /// Returns the path of the baseline with this name. Creates its directory.
 pub(crate) fn path(name: &str) -> io::Result<PathBuf> {
     let directory = process::results()?.join("baselines");
-    fs::create_dir_all(&directory)?;
+    fs::create_dir_all(&directory).map_err(|error| named(&directory, &error))?;
     Ok(directory.join(format!("{name}.json")))
 }
 
-/// Compares a result with a baseline, which is given as JSON text.
-///
-/// # Errors
-///
-/// Returns the reason, for people to read, if the two cannot be compared.
-pub(crate) fn compare(baseline: &str, result: &Value) -> Result<Comparison, String> {
-    let baseline: Value = serde_json::from_str(baseline).map_err(|error| error.to_string())?;
-    for field in SAME {
-        if baseline[field] != result[field] {
-            return Err(format!("its {field} is {} and not {}", baseline[field], result[field]));
-        }
+impl Baseline {
+    /// Reads the baseline with this name.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason, for people to read, if there is none or if no run of `load` can be compared with it.
+    pub(crate) fn read(name: &str, load: &Value) -> Result<Self, String> {
+        let path = path(name).map_err(|error| error.to_string())?;
+        let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!("{name}: no such baseline, see --save-baseline"),
+            _ => format!("{name}: {}", named(&path, &error)),
+        })?;
+        Self::parse(name, &text, load).map_err(|problem| format!("{name}: {problem}"))
     }
-    let open = !result["requested_rate"].is_null();
-    let what = if open { "p99 of the response time" } else { "rate" };
-    let figure = |result: &Value| {
-        let figure = if open { &result["response_us"]["p99"] } else { &result["achieved_rate"] };
-        figure.as_f64().filter(|figure| *figure > 0.0).ok_or("one of the two results has no answers")
-    };
-    let change = 100.0 * (figure(result)? / figure(&baseline)? - 1.0);
-    let noise = |result: &Value| result["noise_pct"].as_f64().unwrap_or(0.0);
-    Ok(Comparison { what, worse: if open { change } else { -change }, noise: noise(result).max(noise(&baseline)) })
+
+    /// Parses the text of a baseline.
+    ///
+    /// # Errors
+    ///
+    /// As [`Baseline::read`], without the name.
+    pub(crate) fn parse(name: &str, text: &str, load: &Value) -> Result<Self, String> {
+        let result: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        for field in SAME {
+            if result[field] != load[field] {
+                return Err(format!("its {field} is {} and not {}", result[field], load[field]));
+            }
+        }
+        figure(&result)?;
+        Ok(Self { name: name.to_owned(), result })
+    }
+
+    /// Compares a result of the same load.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason, for people to read, if the result has no answers.
+    pub(crate) fn compare(self, result: &Value) -> Result<Comparison, String> {
+        let change = 100.0 * (figure(result)? / figure(&self.result)? - 1.0);
+        let noise = |result: &Value| result["noise_pct"].as_f64().unwrap_or(0.0);
+        let open = is_open(result);
+        Ok(Comparison {
+            name: self.name,
+            what: if open { "p99 of the response time" } else { "rate" },
+            worse: if open { change } else { -change },
+            noise: noise(result).max(noise(&self.result)),
+        })
+    }
+}
+
+/// Returns the figure that a result is judged by.
+fn figure(result: &Value) -> Result<f64, &'static str> {
+    let figure = if is_open(result) { &result["response_us"]["p99"] } else { &result["achieved_rate"] };
+    figure.as_f64().filter(|figure| *figure > 0.0).ok_or("it has no answers")
+}
+
+fn is_open(result: &Value) -> bool {
+    !result["requested_rate"].is_null()
 }
 
 impl Comparison {
     /// Formats the comparison for people. `limit` is the tolerated regression in percent.
-    pub(crate) fn verdict(&self, name: &str, limit: Option<f64>) -> String {
-        let Self { what, worse, noise } = self;
+    pub(crate) fn verdict(&self, limit: Option<f64>) -> String {
+        let Self { name, what, worse, noise } = self;
         let direction = if *worse > 0.0 { "worse" } else { "better" };
         let mut text = format!("{name}: the {what} is {:.1} % {direction}; noise {noise:.1} %", worse.abs());
         if let Some(limit) = limit {

@@ -15,7 +15,6 @@ use super::context::{BUFFER, Context};
 use super::load::{End, Mode};
 use super::payload::Position;
 use super::pipeline::Pipeline;
-use super::schedule::Schedule;
 use super::source;
 use super::tally::{Failure, record};
 
@@ -160,9 +159,9 @@ impl Connection {
         self.state == State::Leaving
     }
 
-    /// Iterates over the intended times of requests that were due and never began.
-    pub(crate) fn unsent<'s>(&self, schedule: &'s Schedule) -> impl Iterator<Item = Instant> + use<'s> {
-        self.pipeline.unsent(schedule)
+    /// Returns its messages.
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
     }
 
     fn finish_connect(&mut self, context: &mut Context<'_>) {

@@ -20,7 +20,7 @@ use super::load::{End, Load, Mode};
 use super::payload::Payloads;
 use super::sample::Sample;
 use super::schedule::Schedule;
-use super::tally::{Tally, Window, record};
+use super::tally::{Tally, Window, record, record_many};
 
 /// Concurrent connects. This is well below any backlog, so that no connection has to wait until the kernel repeats its
 /// SYN.
@@ -32,6 +32,10 @@ const HOUSEKEEPING: Duration = Duration::from_millis(100);
 /// Longest wait for the end of the streams at the end of the run. An echo server that does not support half-close is
 /// not counted as faulty.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Requests of one connection that were never sent are recorded in this number of groups at most, which is as precise
+/// as the histogram.
+const UNSENT_GROUPS: u64 = 1000;
 
 const TIMER: Token = Token(usize::MAX);
 
@@ -136,7 +140,7 @@ impl<'a> Engine<'a> {
         let window = self.context.window;
         self.context.tally.elapsed = self.context.now.min(window.to).saturating_duration_since(window.from);
         self.context.tally.busy = (self::processor_time() - processor_time, start.elapsed());
-        self.count_unsent();
+        self.count_late();
         // When all senders are gone, the main thread takes its second snapshot of the server.
         self.notices = None;
         while self.connections.iter().any(|connection| connection.is_waiting(&self.context)) {
@@ -159,8 +163,11 @@ impl<'a> Engine<'a> {
             self.do_housekeeping();
         }
         // Takes only what was due at the beginning of the turn: if the rate cannot be reached, something is always due.
+        // Ends with the window too, because at a rate far out of reach even that would take many times as long.
         let due = self.context.now;
-        while let Some(slot) = self.take_due(due) {
+        while self.context.now < self.context.window.to
+            && let Some(slot) = self.take_due(due)
+        {
             self.context.now = Instant::now();
             self.connections[slot].allow(1);
             self.connections[slot].proceed(&mut self.context);
@@ -220,17 +227,25 @@ impl<'a> Engine<'a> {
         Ok(wait)
     }
 
-    /// Counts the requests that were due and never began. Their response time is at least the time until the end of the
-    /// window.
-    fn count_unsent(&mut self) {
-        while let Some(slot) = self.take_due(self.context.window.to) {
-            self.connections[slot].allow(1);
-        }
+    /// Counts the requests of the window that have not been answered at its end. The response time of one that never
+    /// began is at least the time until then.
+    fn count_late(&mut self) {
         let Context { schedule: Some(schedule), window, tally, .. } = &mut self.context else { return };
-        for connection in &self.connections {
-            for intended in connection.unsent(schedule).filter(|intended| window.contains(*intended)) {
-                tally.unsent += 1;
-                record(&mut tally.response, window.to - intended);
+        tally.answered = tally.response.clone();
+        for (slot, connection) in self.connections.iter().enumerate() {
+            let pipeline = connection.pipeline();
+            for request in pipeline.in_flight().filter(|request| window.contains(request.intended)) {
+                record(&mut tally.unanswered, window.to - request.intended);
+            }
+            let [from, to] = [window.from, window.to].map(|moment| schedule.requests_before(slot, moment));
+            let first_unsent = pipeline.begun().clamp(from, to);
+            tally.due += to - from;
+            tally.unsent += to - first_unsent;
+            // There may be billions, at even intervals. The first of each group stands for the group.
+            let group = (to - first_unsent).div_ceil(UNSENT_GROUPS).max(1);
+            for first in (first_unsent..to).step_by(group as usize) {
+                let latency = window.to - schedule.intended(slot, first);
+                record_many(&mut tally.response, latency, group.min(to - first));
             }
         }
     }

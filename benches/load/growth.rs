@@ -7,13 +7,14 @@ use std::io;
 use std::time::Duration;
 
 use super::arguments::Arguments;
+use super::figures::{median, microseconds, thousands};
+use super::markdown;
+use super::output::{self, Output, note};
 use super::peers::{self, POLLING, QUIET, REFERENCE, TOKIO};
-use super::plot::{self, Curve, Growth, Scale, thousands};
+use super::plot::{self, Curve, Growth, Scale};
 use super::process;
-use super::report::microseconds;
 use super::run::{self, Outcome};
-use super::suite::Scenario;
-use super::suite_report::{median, write_markdown};
+use super::scenario::Scenario;
 
 const ROUNDS: u16 = 3;
 
@@ -56,6 +57,8 @@ impl Quantity {
 /// Measures, prints a table for each quantity, and draws `growth.svg`.
 pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
     let directory = process::results()?;
+    let path = directory.join("growth.svg");
+    let file = Output::open(&path)?;
     rlimit::increase_nofile_limit(2 * MAX_CONNECTIONS as u64)?;
     let mut rate = Quantity::new("Rate", "answers per second", Scale::Linear, |run, _| run.rate());
     let mut latency =
@@ -71,14 +74,15 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
     let rounds = usize::from(arguments.rounds.unwrap_or(ROUNDS));
     for round in 0..rounds {
         for (step, connections) in CONNECTIONS.into_iter().enumerate() {
-            eprintln!("round {} of {rounds}: {connections} connections", round + 1);
+            note(format_args!("round {} of {rounds}: {connections} connections", round + 1));
             // The order rotates, so that each server is first in some round.
             for turn in 0..SERVERS.len() {
                 let server = (turn + round) % SERVERS.len();
                 let process = peers::start(&directory, SERVERS[server], connections)?;
                 let load = Scenario::echo(connections, DURATION).load(process.address);
                 let outcome = run::run(&load, Some(process.id()), &mut |_| ())?;
-                if let Some(failure) = outcome.tally.failures.first {
+                let failure = outcome.tally.failures.first.clone();
+                if let Some(failure) = failure.or_else(|| outcome.nothing_measured(&load)) {
                     return Err(io::Error::other(format!("{}: {failure}", SERVERS[server])));
                 }
                 for quantity in [&mut rate, &mut latency, &mut memory] {
@@ -87,15 +91,15 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
             }
         }
     }
+    let mut text = String::new();
     for quantity in [&rate, &latency, &memory] {
-        println!("{}, {}\n\n{}", quantity.name, quantity.axis, table(&quantity.values));
+        text += &format!("{}, {}\n\n{}\n", quantity.name, quantity.axis, table(&quantity.values));
     }
-    println!("Resident memory of each session after the first, KiB: {}\n", memory_of_sessions(&memory.values));
-    let path = directory.join("growth.svg");
+    text += "Resident memory of each session after the first, KiB: ";
+    text += &format!("{}\n\n{}\n", memory_of_sessions(&memory.values), path.display());
     let title = format!("1 to {} connections, 512 B messages, closed loop", thousands(MAX_CONNECTIONS as f64));
-    plot::growth(&path, &title, &[rate.growth(), latency.growth(), memory.growth()])?;
-    println!("{}", path.display());
-    Ok(())
+    file.write(&plot::growth(&title, &[rate.growth(), latency.growth(), memory.growth()])?)?;
+    output::print(&text)
 }
 
 /// Formats what each session adds: the difference between the most connections and one, without what the program
@@ -123,8 +127,5 @@ fn table(values: &[Series; SERVERS.len()]) -> String {
         }));
         table.push(row);
     }
-    let mut text = String::new();
-    // Writing to a string cannot fail.
-    let _ = write_markdown(&mut text, &table);
-    text
+    markdown::table(&table)
 }

@@ -7,14 +7,13 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
-use super::arguments::name;
-use super::load::Load;
-use super::report::{PERCENTILES, microseconds, throughput};
+use super::figures::{PERCENTILES, microseconds, throughput};
+use super::load::{Load, name};
 use super::run::Outcome;
 use super::tally::Failure;
 
 /// Version of the format. It grows when a field is removed or changes its meaning.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// Returns the version, the arguments and the machine that a measurement was made with.
 pub(crate) fn environment() -> Value {
@@ -31,13 +30,8 @@ pub(crate) fn environment() -> Value {
     })
 }
 
-/// Returns the load and its result.
-pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
-    let tally = &outcome.tally;
-    let errors: Map<String, Value> = Failure::ALL
-        .into_iter()
-        .map(|failure| (failure.name().to_owned(), tally.failures.count(failure).into()))
-        .collect();
+/// Returns the fields that describe the load, which are known before the run.
+pub(crate) fn load(load: &Load) -> Value {
     json!({
         "address": load.address.to_string(),
         "mode": name(&load.mode),
@@ -52,14 +46,27 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
         "slow_readers": load.adversaries.slow_readers,
         "resetters": load.adversaries.resetters,
         "warmup_s": load.warmup.as_secs_f64(),
+        "requested_rate": load.rate,
+    })
+}
+
+/// Returns the fields of the load and of its result.
+pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
+    let tally = &outcome.tally;
+    let errors: Map<String, Value> = Failure::ALL
+        .into_iter()
+        .map(|failure| (failure.name().to_owned(), tally.failures.count(failure).into()))
+        .collect();
+    let result = json!({
         "elapsed_s": tally.elapsed.as_secs_f64(),
         "achieved_rate": outcome.rate(),
-        "requested_rate": load.rate,
-        "saturated": outcome.saturated(load),
+        "saturated": outcome.saturated(),
         "noise_pct": outcome.noise(load),
         "messages": tally.answers,
         "total_messages": tally.total_answers,
+        "due": tally.due,
         "unsent": tally.unsent,
+        "overdue": outcome.overdue(),
         "mib_per_s": throughput(load, outcome),
         "verified_bytes": tally.verified_bytes,
         "errors": errors,
@@ -83,7 +90,8 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
             "p99_us": point.p99_us,
             "connections": point.open,
         })).collect::<Vec<_>>(),
-    })
+    });
+    join(self::load(load), result)
 }
 
 /// Appends the fields of `more` to those of `object`.

@@ -70,6 +70,23 @@ pub(crate) struct Adversaries {
     pub(crate) resetters: usize,
 }
 
+impl Load {
+    /// Describes the load in one line.
+    pub(crate) fn title(&self) -> String {
+        let Self { connections, size, depth, .. } = self;
+        let mut title = format!("{}: {connections} connections, {size} B, depth {depth}", name(&self.mode));
+        if let Some(rate) = self.rate {
+            title += &format!(", {rate}/s");
+        }
+        title
+    }
+}
+
+/// Returns the name of a choice as it is typed on the command line.
+pub(crate) fn name(choice: &impl ValueEnum) -> String {
+    choice.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
 impl Adversaries {
     /// Returns the number of all adversaries.
     pub(crate) fn count(&self) -> usize {

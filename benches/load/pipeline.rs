@@ -9,7 +9,6 @@ use std::time::Instant;
 
 use super::context::{BUFFER, Context, Request};
 use super::payload::{Payloads, Position};
-use super::schedule::Schedule;
 use super::tally::Failure;
 
 /// How many bytes of an unexpected text an error message quotes.
@@ -160,9 +159,13 @@ impl Pipeline {
         (failure, format!("connection {}: {problem}: \"{text}\"", self.number))
     }
 
-    /// Iterates over the intended times of requests that were due and never began.
-    pub(crate) fn unsent<'s>(&self, schedule: &'s Schedule) -> impl Iterator<Item = Instant> + use<'s> {
-        let slot = self.slot;
-        (self.begun..self.due).map(move |request| schedule.intended(slot, request))
+    /// Returns how many requests have begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// Iterates over the requests in flight.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = &Request> {
+        self.in_flight.iter()
     }
 }

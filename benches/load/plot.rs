@@ -1,12 +1,11 @@
-//! Plots, as SVG: latency by percentile, rate over time, and what grows with the number of connections.
+//! Plots, as the text of SVG files: latency by percentile, rate over time, and what grows with the number of connections.
 //!
-//! Each file has a white background of its own, so that it can also be read on a dark page, and its legend is in
+//! Each plot has a white background of its own, so that it can also be read on a dark page, and its legend is in
 //! a strip above the plotting area, where it covers no data.
 
 use std::error::Error;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
 
 use hdrhistogram::Histogram;
 use plotters::coord::Shift;
@@ -14,7 +13,7 @@ use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::report::microseconds;
+use super::figures::{microseconds, thousands};
 use super::run::Point;
 
 const WIDTH: u32 = 900;
@@ -87,7 +86,7 @@ type Root<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws latency by percentile. Both axes are logarithmic: the x axis counts nines, so that the slowest hundredth of
 /// the messages gets more than half of the width.
-pub(crate) fn latency(path: &Path, title: &str, times: &[(&str, &Histogram<u64>)]) -> io::Result<()> {
+pub(crate) fn latency(title: &str, times: &[(&str, &Histogram<u64>)]) -> io::Result<String> {
     // A rarity of 10 is the 90th percentile: one message in ten is slower.
     let rarities = |count: u64| {
         let rarest = (count as f64).clamp(10.0, RAREST);
@@ -104,13 +103,13 @@ pub(crate) fn latency(path: &Path, title: &str, times: &[(&str, &Histogram<u64>)
         x_ticks: |rarity| format!("{}", (1e6 * (1.0 - 1.0 / rarity)).round() / 1e4),
         are_points_marked: false,
     };
-    draw(path, HEIGHT, title, &curves, |area| {
+    draw(HEIGHT, title, &curves, |area| {
         panel(area, &labels, (1.0..max_x(&curves)).log_scale(), logarithmic(&curves).log_scale(), &curves)
     })
 }
 
 /// Draws answers per second over time, with a point for each tenth of a second.
-pub(crate) fn rate(path: &Path, title: &str, runs: &[(&str, &[Point])]) -> io::Result<()> {
+pub(crate) fn rate(title: &str, runs: &[(&str, &[Point])]) -> io::Result<String> {
     let curve = |points: &[Point]| points.iter().map(|point| (point.at.as_secs_f64(), point.rate)).collect();
     let curves: Vec<Curve<'_>> = runs.iter().map(|(name, points)| (*name, curve(points))).collect();
     let labels = Labels {
@@ -120,13 +119,13 @@ pub(crate) fn rate(path: &Path, title: &str, runs: &[(&str, &[Point])]) -> io::R
         x_ticks: |seconds| format!("{seconds:.1}"),
         are_points_marked: false,
     };
-    draw(path, HEIGHT, title, &curves, |area| panel(area, &labels, 0.0..max_x(&curves), linear(&curves), &curves))
+    draw(HEIGHT, title, &curves, |area| panel(area, &labels, 0.0..max_x(&curves), linear(&curves), &curves))
 }
 
 /// Draws quantities against the number of connections, one panel below the other.
-pub(crate) fn growth(path: &Path, title: &str, quantities: &[Growth<'_>]) -> io::Result<()> {
-    let Some(first) = quantities.first() else { return Ok(()) };
-    draw(path, PANEL_HEIGHT * quantities.len() as u32, title, &first.curves, |area| {
+pub(crate) fn growth(title: &str, quantities: &[Growth<'_>]) -> io::Result<String> {
+    let legend = quantities.first().map_or(&[][..], |quantity| &quantity.curves);
+    draw(PANEL_HEIGHT * quantities.len() as u32, title, legend, |area| {
         for (part, quantity) in area.split_evenly((quantities.len(), 1)).iter().zip(quantities) {
             let Growth { name, axis, scale, curves } = quantity;
             let labels = Labels {
@@ -149,16 +148,16 @@ pub(crate) fn growth(path: &Path, title: &str, quantities: &[Growth<'_>]) -> io:
     })
 }
 
-/// Writes a file with a background, a title, a legend of `curves`, and below them what `content` draws.
+/// Draws a background, a title, a legend of `curves`, and below them what `content` draws.
 fn draw(
-    path: &Path,
     height: u32,
     title: &str,
     curves: &[Curve<'_>],
     content: impl FnOnce(&Root<'_>) -> Drawn,
-) -> io::Result<()> {
-    let root = SVGBackend::new(path, (WIDTH, height)).into_drawing_area();
+) -> io::Result<String> {
+    let mut svg = String::new();
     let drawn = || {
+        let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
         root.fill(&WHITE)?;
         let (_, below) = root.split_vertically(8);
         let (top, rest) = below.titled(title, (FONT, TITLE))?.split_vertically(LEGEND_HEIGHT);
@@ -167,7 +166,8 @@ fn draw(
         root.present()?;
         Ok(())
     };
-    drawn().map_err(|error: Box<dyn Error>| io::Error::other(format!("{}: {error}", path.display())))
+    drawn().map_err(|error: Box<dyn Error>| io::Error::other(error.to_string()))?;
+    Ok(svg)
 }
 
 /// Draws the names in one row, which begins above the left end of the plotting area.
@@ -217,19 +217,6 @@ where
 fn colour(index: usize, name: &str) -> RGBColor {
     let named = COLOURS.iter().find(|(known, _)| *known == name);
     named.unwrap_or(&COLOURS[(index + 1) % COLOURS.len()]).1
-}
-
-/// Formats a number with commas between thousands.
-pub(crate) fn thousands(number: f64) -> String {
-    let digits = format!("{:.0}", number.abs());
-    let mut text = String::new();
-    for (index, digit) in digits.char_indices() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Returns the largest x of all points.

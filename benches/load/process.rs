@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use super::output::named;
+
 /// The backlog of all servers whose backlog can be chosen.
 pub(crate) const BACKLOG: i32 = 4096;
 
@@ -55,8 +57,10 @@ impl Process {
     }
 
     fn start(command: &mut Command, log: &Path, listening: impl Fn() -> Option<SocketAddr>) -> io::Result<Self> {
-        let (output, errors) = (File::create(log)?, File::create(log.with_extension("err"))?);
-        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0).spawn()?;
+        let create = |path: &Path| File::create(path).map_err(|error| named(path, &error));
+        let (output, errors) = (create(log)?, create(&log.with_extension("err"))?);
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0).spawn();
+        let child = child.map_err(|error| named(Path::new(command.get_program()), &error))?;
         let mut process = Self::watched(child)?;
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
@@ -120,6 +124,6 @@ pub(crate) fn hebra_at(program: &Path, clients: usize, flags: &[&str], log: &Pat
 pub(crate) fn results() -> io::Result<PathBuf> {
     // The temporary directory that cargo provides is a child of the target directory.
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new(".")).join("bench");
-    fs::create_dir_all(&directory)?;
+    fs::create_dir_all(&directory).map_err(|error| named(&directory, &error))?;
     Ok(directory)
 }

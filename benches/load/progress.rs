@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::load::Load;
+use super::output::note;
 use super::run::Point;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ impl Progress {
                 bar.set_message(text);
             }
             None if at >= self.next_line => {
-                eprintln!("{:5.1} of {:.1} s: {text}", at.as_secs_f64(), self.total.as_secs_f64());
+                note(format_args!("{:5.1} of {:.1} s: {text}", at.as_secs_f64(), self.total.as_secs_f64()));
                 self.next_line = at + SECOND - Duration::from_millis(50);
             }
             None => {}

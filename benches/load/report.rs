@@ -2,19 +2,11 @@
 
 use std::fmt::Write;
 
-use hdrhistogram::Histogram;
-
-use super::arguments::name;
+use super::figures::{self, MIB, PERCENTILES, microseconds, throughput};
 use super::load::{Load, Mode};
 use super::run::Outcome;
 use super::server_side::ServerSide;
 use super::tally::Failure;
-
-/// The reported percentiles, with their names.
-pub(crate) const PERCENTILES: [(&str, f64); 5] =
-    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999), ("p9999", 0.9999)];
-
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// Returns the result as a table.
 pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
@@ -24,47 +16,32 @@ pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
     text
 }
 
-/// Returns the latency at a quantile in microseconds.
-pub(crate) fn microseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
-    histogram.value_at_quantile(quantile) as f64 / 1000.0
-}
-
-/// Returns the echoed bytes per second in MiB.
-pub(crate) fn throughput(load: &Load, outcome: &Outcome) -> f64 {
-    outcome.rate() * load.size as f64 / MIB
-}
-
-/// Describes the load in one line.
-pub(crate) fn title(load: &Load) -> String {
-    let Load { connections, size, depth, .. } = load;
-    let mut title = format!("{}: {connections} connections, {size} B, depth {depth}", name(&load.mode));
-    if let Some(rate) = load.rate {
-        title += &format!(", {rate}/s");
-    }
-    title
-}
-
 fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::Result {
     let tally = &outcome.tally;
     let unit = if load.mode == Mode::Churn { "sessions/s" } else { "messages/s" };
     writeln!(
         text,
         "{} against {}, {:.1} s after {:.1} s of warm-up",
-        title(load),
+        load.title(),
         load.address,
         tally.elapsed.as_secs_f64(),
         load.warmup.as_secs_f64(),
     )?;
-    write!(text, "  rate        {:12.0} {unit}  {:.1} MiB/s each way", outcome.rate(), throughput(load, outcome))?;
+    let rate = figures::rate(outcome.rate());
+    write!(text, "  rate        {rate:>12} {unit}  {:.1} MiB/s each way", throughput(load, outcome))?;
     match load.rate {
-        Some(rate) if outcome.saturated(load) => {
+        Some(rate) if outcome.saturated() => {
             writeln!(
                 text,
-                "\n  SATURATED   {rate:12.0} {unit} were requested; {} messages were due and never sent",
-                tally.unsent
+                "\n  SATURATED   {:>12} {unit} were requested; of {} messages that were due, {} were never sent and {} \
+                 were overdue",
+                figures::rate(rate),
+                tally.due,
+                tally.unsent,
+                outcome.overdue()
             )?;
         }
-        Some(rate) => writeln!(text, " of {rate:.0} requested")?,
+        Some(rate) => writeln!(text, " of {} requested", figures::rate(rate))?,
         None => writeln!(text)?,
     }
     writeln!(text, "  noise       {:12.1} % variation between tenths of a second", outcome.noise(load))?;

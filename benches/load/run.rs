@@ -17,8 +17,8 @@ use super::tally::{Tally, histogram};
 /// Descriptors that this process needs in addition to its connections.
 const OTHER_DESCRIPTORS: usize = 64;
 
-/// Share of the requested rate from which it counts as reached.
-const REACHED: f64 = 0.99;
+/// Share of the requests that may be late before the requested rate counts as missed.
+const LATE: f64 = 0.01;
 
 /// The result of a run.
 #[derive(Clone, Debug)]
@@ -52,9 +52,27 @@ impl Outcome {
         if elapsed > 0.0 { self.tally.answers as f64 / elapsed } else { 0.0 }
     }
 
-    /// Returns `true` if the server, or this client, did not keep up with the requested rate.
-    pub(crate) fn saturated(&self, load: &Load) -> bool {
-        load.rate.is_some_and(|rate| self.rate() < REACHED * rate)
+    /// Returns `true` if the server, or this client, did not keep up with the requested rate: of the requests that were
+    /// due within the window, more than a hundredth were not sent or were overdue at its end.
+    pub(crate) fn saturated(&self) -> bool {
+        (self.tally.unsent + self.overdue()) as f64 > LATE * self.tally.due as f64
+    }
+
+    /// Returns how many requests had been sent and were overdue at the end of the window. Each run ends with requests
+    /// in flight. One of them is overdue if it has waited for longer than the median response time of those that have been
+    /// answered: a server that keeps up has few of these, and one that falls behind has half of its backlog.
+    pub(crate) fn overdue(&self) -> u64 {
+        let Tally { answered, response, unanswered, .. } = &self.tally;
+        let usual = if answered.is_empty() { response } else { answered };
+        let longer = unanswered.next_non_equivalent(usual.value_at_quantile(0.5));
+        unanswered.count_between(longer, unanswered.high())
+    }
+
+    /// Explains why the run has no result, if it has none.
+    pub(crate) fn nothing_measured(&self, load: &Load) -> Option<String> {
+        let window = load.duration;
+        (self.tally.answers == 0)
+            .then(|| format!("nothing was measured: no answer came in the window of {window:?}"))
     }
 
     /// Returns how much the rate varied: half of the interquartile range of the rates of all tenths of a second, in

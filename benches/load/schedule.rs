@@ -42,6 +42,29 @@ impl Schedule {
     /// number of the turn among those of all event loops, so that rounding errors do not add up.
     pub(crate) fn intended(&self, slot: usize, request: u64) -> Instant {
         let turn = request * self.connections + self.number + slot as u64 * self.loops;
+        self.time_of(turn)
+    }
+
+    /// Returns how many requests of all event loops together are due before `moment`.
+    pub(crate) fn turns_before(&self, moment: Instant) -> u64 {
+        let mut turns = (moment.saturating_duration_since(self.start).as_secs_f64() * self.rate) as u64;
+        // The product is rounded, so it may be off by one. The time of a turn decides.
+        while turns > 0 && self.time_of(turns - 1) >= moment {
+            turns -= 1;
+        }
+        while self.time_of(turns) < moment {
+            turns += 1;
+        }
+        turns
+    }
+
+    /// Returns how many requests of the connection in `slot` are due before `moment`.
+    pub(crate) fn requests_before(&self, slot: usize, moment: Instant) -> u64 {
+        let first = self.number + slot as u64 * self.loops;
+        self.turns_before(moment).saturating_sub(first).div_ceil(self.connections)
+    }
+
+    fn time_of(&self, turn: u64) -> Instant {
         self.start + Duration::from_secs_f64(turn as f64 / self.rate)
     }
 

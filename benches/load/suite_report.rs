@@ -2,10 +2,9 @@
 
 use std::fmt::Write;
 
-use super::report::microseconds;
-use super::suite::{Cell, Comparison, Detail};
-
-const MIB: f64 = 1024.0 * 1024.0;
+use super::comparison::{Cell, Comparison, Detail};
+use super::figures::{MIB, median, microseconds};
+use super::markdown;
 
 /// Share of busy time above which the client's own core is the limit, and a ratio says little about the server.
 const BUSY: f64 = 0.9;
@@ -65,7 +64,7 @@ fn write_ratios(
         }));
         table.push(row);
     }
-    write_markdown(text, &table)
+    text.write_str(&markdown::table(&table))
 }
 
 fn write_details(text: &mut String, details: &[Detail]) -> std::fmt::Result {
@@ -77,7 +76,7 @@ fn write_details(text: &mut String, details: &[Detail]) -> std::fmt::Result {
     let names =
         ["", "messages/s", "CPU us/message", "resident MiB", "threads", "p50 us", "p99 us", "p99.9 us", "max us"];
     let mut table = vec![names.map(str::to_owned).to_vec()];
-    for Detail { name, closed: (_, closed), open: (load, open) } in details {
+    for Detail { name, closed: (_, closed), open: (_, open) } in details {
         let mut row = vec![(*name).to_owned(), format!("{:.0}", closed.rate())];
         match &closed.server {
             Some(server) => {
@@ -90,37 +89,10 @@ fn write_details(text: &mut String, details: &[Detail]) -> std::fmt::Result {
         }
         let times = &open.tally.response;
         row.extend([0.5, 0.99, 0.999, 1.0].map(|quantile| format!("{:.0}", microseconds(times, quantile))));
-        if open.saturated(load) {
+        if open.saturated() {
             row[0] += " (SATURATED)";
         }
         table.push(row);
     }
-    write_markdown(text, &table)
-}
-
-/// Writes a Markdown table. The first row is the heading.
-pub(crate) fn write_markdown(text: &mut String, table: &[Vec<String>]) -> std::fmt::Result {
-    let columns = table.first().map_or(0, Vec::len);
-    let widths: Vec<usize> =
-        (0..columns).map(|column| table.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
-    for (index, row) in table.iter().enumerate() {
-        for (cell, &width) in row.iter().zip(&widths) {
-            write!(text, "| {cell:width$} ")?;
-        }
-        writeln!(text, "|")?;
-        if index == 0 {
-            for width in &widths {
-                write!(text, "| {:-<width$} ", "")?;
-            }
-            writeln!(text, "|")?;
-        }
-    }
-    Ok(())
-}
-
-/// Returns the median, or 0 if there are no figures.
-pub(crate) fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
+    text.write_str(&markdown::table(&table))
 }

@@ -118,8 +118,14 @@ pub(crate) struct Tally {
     pub(crate) total_answers: u64,
     /// All bytes that were compared and equal.
     pub(crate) verified_bytes: u64,
-    /// Requests that were due within the window and had not been sent at its end.
+    /// Requests that were due within the window. Zero in a closed loop.
+    pub(crate) due: u64,
+    /// Those of them that had not been sent at its end.
     pub(crate) unsent: u64,
+    /// Those of them that had been sent and not answered at its end, with the time since each was due, in nanoseconds.
+    pub(crate) unanswered: Histogram<u64>,
+    /// The response times of those of them that had been answered at its end, in nanoseconds.
+    pub(crate) answered: Histogram<u64>,
     /// Time from when a message was sent until its last byte was back, in nanoseconds.
     pub(crate) service: Histogram<u64>,
     /// Time from when a message was due until its last byte was back, in nanoseconds. A message that was never sent
@@ -140,7 +146,10 @@ impl Tally {
             elapsed: Duration::ZERO,
             total_answers: 0,
             verified_bytes: 0,
+            due: 0,
             unsent: 0,
+            unanswered: histogram(3),
+            answered: histogram(3),
             service: histogram(3),
             response: histogram(3),
             connect: histogram(3),
@@ -155,8 +164,11 @@ impl Tally {
         self.elapsed = self.elapsed.max(other.elapsed);
         self.total_answers += other.total_answers;
         self.verified_bytes += other.verified_bytes;
+        self.due += other.due;
         self.unsent += other.unsent;
         let histograms = [
+            (&mut self.unanswered, other.unanswered),
+            (&mut self.answered, other.answered),
             (&mut self.service, other.service),
             (&mut self.response, other.response),
             (&mut self.connect, other.connect),
@@ -176,5 +188,10 @@ pub(crate) fn histogram(digits: u8) -> Histogram<u64> {
 
 /// Records a latency.
 pub(crate) fn record(histogram: &mut Histogram<u64>, latency: Duration) {
-    histogram.saturating_record(latency.as_nanos() as u64);
+    record_many(histogram, latency, 1);
+}
+
+/// Records the same latency `count` times.
+pub(crate) fn record_many(histogram: &mut Histogram<u64>, latency: Duration, count: u64) {
+    histogram.saturating_record_n(latency.as_nanos() as u64, count);
 }

@@ -51,6 +51,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whole_chunks_before_the_first_break_are_skipped() {
+        let mut bytes = [b'x'; 100];
+        assert_eq!((clean_chunks::<32>(&bytes), clean_chunks::<8>(&bytes)), (96, 96));
+        bytes[70] = LF;
+        assert_eq!((clean_chunks::<32>(&bytes), clean_chunks::<8>(&bytes)), (64, 64));
+        bytes[0] = LF;
+        assert_eq!(clean_chunks::<8>(&bytes), 0);
+    }
+
+    #[test]
     fn a_break_is_found_at_every_offset() {
         for length in 0..100 {
             let mut bytes = vec![b'x'; length];

@@ -242,13 +242,37 @@ fn datagrams_are_logged_as_they_were_sent_and_cannot_forge_a_line() {
         // A datagram's line is as short as a message's: no client may fill the log with one packet.
         format!("INFO  hebra] datagram from {peer}: \"{}...\" (65506 bytes)", "ñ".repeat(32)),
         "INFO  hebra] totals: datagrams=3 bytes_in=65570 answers=3 bytes_out=65570 withheld=0 rate_limited=0 \
-         unsent=0 events_dropped=0"
+         unsent=0 events_dropped=0 kernel_drops=0"
             .to_owned(),
     ];
     assert_eq!((code, lines.len()), (Some(0), expected.len()));
     for (line, expected) in lines.iter().zip(&expected) {
         assert!(line.ends_with(expected), "{line} is not {expected}");
     }
+}
+
+#[test]
+fn every_datagram_is_counted_as_received_or_as_dropped_by_the_kernel() {
+    const SENT: u64 = 10_000;
+    let program = serve(&["--echo", "--rate", "off", "--log-messages", "off"]);
+    let client = client(program.address());
+    exchange(&client, b"ready");
+    program.signal(Signal::SIGSTOP);
+    for _ in 1..SENT {
+        client.send(&[0; 500]).expect("loopback takes it");
+    }
+    program.signal(Signal::SIGCONT);
+    program.signal(Signal::SIGTERM);
+    let (code, lines) = program.finish();
+    let totals = lines.last().expect("there are totals");
+    let number = |name: &str| -> u64 {
+        let value = totals.split_once(name).expect("it is in the totals").1.split_whitespace().next();
+        value.and_then(|value| value.parse().ok()).expect("a number")
+    };
+    assert_eq!(code, Some(0));
+    // What the kernel still held at the stop was not received, and is documented as lost.
+    assert!(number("kernel_drops=") > SENT / 2, "{totals}");
+    assert!(number("datagrams=") + number("kernel_drops=") <= SENT, "{totals}");
 }
 
 #[test]

@@ -1,19 +1,23 @@
 //! Tests with real programs, used as people use them: telnet on a terminal, ncat, socat, Python and make. strace
-//! counts the system calls of the server. `make test-interop` runs these tests.
+//! counts the system calls of the server, and network namespaces have bad links. `make test-interop` runs these tests.
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cases;
 mod chat;
 mod connect;
 mod greet;
 mod make;
+mod namespace;
 mod ncat;
+mod network;
 mod python;
 mod socat;
 mod strace;
 mod telnet;
 mod udp;
+mod vanishing;
 
 use std::env;
 use std::net::SocketAddr;

@@ -1,14 +1,17 @@
 //! The harness detects each fault of a server and counts it by kind.
 
-use std::net::{Ipv4Addr, TcpListener};
-use std::time::Duration;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use hebra::{Framing, Handler, Next, Server};
 
 use crate::faulty::{Fault, serve};
 use crate::harness::load::Load;
 use crate::harness::run::Outcome;
-use crate::harness::tally::{Failure, Tally};
+use crate::harness::tally::{Failure, Tally, record_many};
 use crate::support::{FUSE, address, config, start};
 use crate::{load, run};
 
@@ -106,17 +109,111 @@ fn a_rate_that_cannot_be_reached() {
     let server = start(config());
     let beyond = Load { rate: Some(1e7), ..load(address(&server)) };
     let outcome = run(&beyond);
-    assert!(outcome.saturated(&beyond) && outcome.rate() < 1e6, "{}", outcome.rate());
-    assert!(outcome.tally.unsent > 0);
+    assert!(outcome.saturated() && outcome.rate() < 1e6, "{}", outcome.rate());
+    assert_eq!(outcome.tally.due, 2_000_000);
+    // Each request that was due is answered, in flight, or unsent.
+    let tally = &outcome.tally;
+    assert_eq!(tally.due, tally.total_answers + tally.unsent);
+    assert_eq!(tally.due, tally.response.len());
     assert_eq!(outcome.tally.failures.total(), 0, "{:?}", outcome.tally.failures);
 }
 
+/// Echoes each line after a pause.
+struct Slow(Duration);
+
+impl Handler for Slow {
+    fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        thread::sleep(self.0);
+        reply.write_all(message)?;
+        Ok(Next::Continue)
+    }
+}
+
+/// Starts a server, which runs until the test process ends.
+fn start_slow(pause: Duration) -> SocketAddr {
+    let server = Server::bind(config().workers(50).framing(Framing::Line), move |_| Slow(pause)).expect("it binds");
+    let server = server.start().expect("it starts");
+    let address = address(&server);
+    std::mem::forget(server);
+    address
+}
+
+/// An outcome with these numbers of requests, and with response times of 1 ms.
+fn outcome(due: u64, unsent: u64, unanswered: &[(Duration, u64)]) -> Outcome {
+    let mut tally = Tally { due, unsent, ..Tally::new() };
+    record_many(&mut tally.answered, Duration::from_millis(1), due);
+    for (age, count) in unanswered {
+        record_many(&mut tally.unanswered, *age, *count);
+    }
+    Outcome { tally, points: Vec::new(), server: None }
+}
+
 #[test]
-fn a_rate_counts_as_reached_if_a_hundredth_or_less_is_missing() {
-    let load = Load { rate: Some(1000.0), ..load(([127, 0, 0, 1], 1).into()) };
-    let saturated = |answers| {
-        let tally = Tally { answers, elapsed: Duration::from_secs(2), ..Tally::new() };
-        Outcome { tally, points: Vec::new(), server: None }.saturated(&load)
-    };
-    assert_eq!((saturated(1970), saturated(1980), saturated(2000)), (true, false, false));
+fn a_rate_counts_as_reached_if_a_hundredth_or_less_is_late() {
+    let (short, long) = (Duration::from_micros(500), Duration::from_millis(2));
+    assert!(!outcome(0, 0, &[]).saturated());
+    assert!(!outcome(2000, 20, &[]).saturated());
+    assert!(outcome(2000, 21, &[]).saturated());
+    assert!(outcome(2000, 10, &[(long, 11)]).saturated());
+    // Requests that are in flight for less than the usual time are not late, however few were due.
+    assert!(!outcome(2, 0, &[(short, 2)]).saturated());
+    assert!(!outcome(2000, 0, &[(short, 500)]).saturated());
+}
+
+#[test]
+fn low_rates_at_which_nothing_is_late_are_not_saturated() {
+    let server = start(config());
+    let target = address(&server);
+    let ms = Duration::from_millis;
+    // The windows have no whole number of intervals, or begin and end on the beat.
+    for (rate, connections, warmup, duration) in [
+        (1.0, 1, ms(500), ms(1000)),
+        (4.0, 1, ms(100), ms(300)),
+        (3.0, 50, ms(0), ms(350)),
+        (20.0, 4, ms(50), ms(210)),
+    ] {
+        let load = Load { rate: Some(rate), connections, warmup, duration, ..load(target) };
+        let outcome = run(&load);
+        assert!(!outcome.saturated(), "{rate} a second: {} of {}", outcome.tally.unsent, outcome.tally.due);
+        assert!(outcome.tally.due > 0 && outcome.tally.unsent == 0);
+    }
+}
+
+#[test]
+fn a_server_that_answers_late_and_keeps_up_is_not_saturated() {
+    // Each of 20 requests takes a quarter of the window, so that several are in flight at its end.
+    let server = start_slow(Duration::from_millis(200));
+    let load = Load { rate: Some(25.0), connections: 20, duration: Duration::from_millis(800), ..load(server) };
+    let outcome = run(&load);
+    assert!(outcome.tally.unanswered.len() >= 4, "{}", outcome.tally.unanswered.len());
+    assert!(!outcome.saturated() && outcome.tally.answers < outcome.tally.due);
+}
+
+#[test]
+fn a_server_that_falls_behind_is_saturated_although_everything_is_sent() {
+    // It answers ten messages a second, and the client may have all of them in flight.
+    let server = start_slow(Duration::from_millis(100));
+    let load = Load { rate: Some(20.0), depth: 1000, duration: Duration::from_secs(1), ..load(server) };
+    let outcome = run(&load);
+    assert_eq!(outcome.tally.unsent, 0);
+    assert!(outcome.saturated(), "{} overdue of {}", outcome.overdue(), outcome.tally.due);
+}
+
+#[test]
+fn a_rate_far_out_of_reach_ends_with_its_window() {
+    let server = start(config());
+    let load = Load { rate: Some(1e8), duration: Duration::from_millis(500), ..load(address(&server)) };
+    let begun = Instant::now();
+    let outcome = run(&load);
+    assert_eq!((outcome.tally.due, outcome.tally.response.len()), (50_000_000, 50_000_000));
+    assert!(outcome.saturated());
+    // Recording each request alone takes many times the window.
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_run_without_an_answer_in_its_window_says_that_nothing_was_measured() {
+    let load = Load { duration: Duration::from_nanos(1), ..load(address(&start(config()))) };
+    let problem = run(&load).nothing_measured(&load);
+    assert_eq!(problem.as_deref(), Some("nothing was measured: no answer came in the window of 1ns"));
 }

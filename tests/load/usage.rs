@@ -1,12 +1,17 @@
 //! The command line, and the JSON that scripts read.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Parser;
 
-use crate::harness::arguments::Arguments;
+use crate::harness::arguments::{Arguments, check};
 use crate::harness::json;
 use crate::harness::load::{Adversaries, Mode};
+use crate::harness::output::Output;
+use crate::harness::problem::Problem;
+use crate::harness::single;
 use crate::support::{address, config, start};
 use crate::{load, run};
 
@@ -35,11 +40,77 @@ fn the_defaults_are_those_of_the_mode() {
 
 #[test]
 fn wrong_usage_is_exit_code_2() {
-    for line in ["--connections 0", "--connections 10001", "--duration 0s", "--size 0", "--rate 0", "--mode x", "x"]
-    {
+    for line in [
+        "--connections 0",
+        "--connections 10001",
+        "--duration 0s",
+        "--duration 1000000years",
+        "--duration 8days",
+        "--warmup 1000000years",
+        "--timeout 0s",
+        "--timeout 1000000years",
+        "--size 0",
+        "--size 1EiB",
+        "--depth 0",
+        "--rate 0",
+        "--rate -1",
+        "--rate NaN",
+        "--rate inf",
+        "--rate 1e9",
+        "--idle 10001",
+        "--slow-readers 65535",
+        "--save-baseline ../x",
+        "--save-baseline ",
+        "--mode x",
+        "x",
+    ] {
         let error = Arguments::try_parse_from(["load"].into_iter().chain(line.split_whitespace())).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");
     }
+}
+
+#[test]
+fn a_window_of_a_week_is_computed_without_overflow() {
+    let line = "load --duration 7days --warmup 7days --timeout 7days --rate 0.01";
+    let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("the command line is valid");
+    assert_eq!(check(&arguments.load(([127, 0, 0, 1], 1).into())), Ok(()));
+}
+
+/// Nothing listens at the address, so a run would fail with another error.
+#[test]
+fn what_is_wrong_with_a_command_line_is_reported_before_the_run() {
+    for (flags, problem) in [
+        ("--json /nonexistent/x.json", "--json /nonexistent/x.json: No such file or directory"),
+        ("--json /", "--json /: "),
+        ("--plots /nonexistent", "--plots /nonexistent/latency.svg: No such file or directory"),
+        ("--baseline never-saved", "--baseline never-saved: no such baseline"),
+        ("--pid 4194305", "--pid 4194305: No such file or directory"),
+        ("--rate 0.5 --duration 500ms", "--rate 0.5: no message is due within 500ms after 1s of warm-up"),
+        ("--connections 10000 --depth 100000", "--depth 100000: with 10000 connections, at most 1000"),
+    ] {
+        let line = format!("load --addr 127.0.0.1:1 {flags}");
+        let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("each flag alone is valid");
+        match single::run(&arguments) {
+            Err(Problem::Usage(found)) => assert!(found.starts_with(problem), "{found}"),
+            other => panic!("{flags}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn an_output_keeps_its_content_until_it_is_written() {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("output.txt");
+    let _ = fs::remove_file(&path);
+    drop(Output::open(&path).expect("the directory exists"));
+    assert!(!path.exists(), "a file without a result is removed");
+    let write = |text| Output::open(&path).and_then(|output| output.write(text));
+    write("a long result").expect("there is room");
+    drop(Output::open(&path).expect("it exists"));
+    assert_eq!(fs::read_to_string(&path).expect("it is kept"), "a long result");
+    write("short").expect("there is room");
+    assert_eq!(fs::read_to_string(&path).expect("it is text"), "short");
+    let full = Output::open(Path::new("/dev/full")).and_then(|output| output.write("x"));
+    assert!(full.expect_err("it is full").to_string().starts_with("/dev/full: "));
 }
 
 #[test]

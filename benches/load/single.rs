@@ -1,0 +1,107 @@
+//! One run, against the server of the command line or one that is started here.
+//!
+//! Everything that can be wrong with the command line is reported before the measurement.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use super::arguments::{self, Arguments};
+use super::baseline::{self, Baseline};
+use super::load::{Load, Mode};
+use super::output::{self, Output, note};
+use super::problem::Problem;
+use super::progress::Progress;
+use super::run::{self, Outcome};
+use super::server_side::Snapshot;
+use super::{json, plot, process, report};
+
+/// The files that the command line asks for.
+struct Files {
+    json: Option<Output>,
+    latency: Option<Output>,
+    rate: Option<Output>,
+    saved: Option<Output>,
+}
+
+/// Measures, prints and writes the result. Returns `true` if there is one, without failures and without a regression.
+pub(crate) fn run(arguments: &Arguments) -> Result<bool, Problem> {
+    let given = arguments.addr.as_deref().map(arguments::resolve).transpose();
+    let given = given.map_err(|error| Problem::flag("addr", error))?;
+    if let Some(id) = arguments.pid {
+        Snapshot::take(id).map_err(|error| Problem::flag("pid", format_args!("{id}: {error}")))?;
+    }
+    let unknown: SocketAddr = (Ipv4Addr::UNSPECIFIED, 0).into();
+    let mut load = arguments.load(given.unwrap_or(unknown));
+    arguments::check(&load).map_err(Problem::Usage)?;
+    let baseline = arguments.baseline.as_deref().map(|name| Baseline::read(name, &json::load(&load))).transpose();
+    let baseline = baseline.map_err(|error| Problem::flag("baseline", error))?;
+    let files = Files::open(arguments)?;
+    let own = match given {
+        Some(_) => None,
+        None => Some(process::hebra(arguments.clients(), &[], &process::results()?.join("hebra.log"))?),
+    };
+    load.address = own.as_ref().map_or(load.address, |own| own.address);
+    let id = own.as_ref().map(process::Process::id).or(arguments.pid);
+    let mut progress = Progress::new(&load);
+    let outcome = run::run(&load, id, &mut |point| progress.show(point))?;
+    drop(progress);
+    let printed = output::print(&report::table(&load, &outcome));
+    let mut is_clean = outcome.tally.failures.total() == 0;
+    let nothing_measured = outcome.nothing_measured(&load);
+    let result = json::join(json::environment(), json::result(&load, &outcome));
+    files.write(&load, &outcome, &result, nothing_measured.is_none())?;
+    printed?;
+    if let Some(problem) = nothing_measured {
+        note(format_args!("load: {problem}"));
+        return Ok(false);
+    }
+    if let Some(baseline) = baseline {
+        let comparison = baseline.compare(&result).map_err(io::Error::other)?;
+        let limit = arguments.fail_on_regression;
+        output::print(&format!("{}\n", comparison.verdict(limit)))?;
+        is_clean &= !limit.is_some_and(|limit| comparison.regressed(limit));
+    }
+    Ok(is_clean)
+}
+
+impl Files {
+    fn open(arguments: &Arguments) -> Result<Self, Problem> {
+        let open = |flag: &str, path: &Path| Output::open(path).map_err(|error| Problem::flag(flag, error));
+        let plot = |name: &str| arguments.plots.as_ref().map(|plots| open("plots", &plots.join(name))).transpose();
+        Ok(Self {
+            json: arguments.json.as_ref().map(|path| open("json", path)).transpose()?,
+            latency: plot("latency.svg")?,
+            rate: plot("rate.svg")?,
+            saved: match &arguments.save_baseline {
+                Some(name) => Some(open("save-baseline", &baseline::path(name)?)?),
+                None => None,
+            },
+        })
+    }
+
+    /// Writes the files. Without a result, the saved baseline stays as it was.
+    fn write(self, load: &Load, outcome: &Outcome, result: &serde_json::Value, has_result: bool) -> io::Result<()> {
+        let text = format!("{result:#}\n");
+        if let Some(file) = self.json {
+            file.write(&text)?;
+        }
+        if let Some(file) = self.latency {
+            let tally = &outcome.tally;
+            let mut times = vec![("response time", &tally.response)];
+            // In a closed loop without churn both times are equal.
+            if load.rate.is_some() || load.mode == Mode::Churn {
+                times.push(("service time", &tally.service));
+            }
+            file.write(&plot::latency(&format!("Latency by percentile ({})", load.title()), &times)?)?;
+        }
+        if let Some(file) = self.rate {
+            let title = format!("Rate over time ({})", load.title());
+            file.write(&plot::rate(&title, &[("rate", &outcome.points)])?)?;
+        }
+        if let Some(file) = self.saved.filter(|_| has_result) {
+            file.write(&text)?;
+        }
+        Ok(())
+    }
+}
