@@ -1,6 +1,6 @@
 //! The terminal is given back, whatever ends or stops a program that edits lines, and is left alone in the background.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::process::Command;
 use std::thread;
@@ -104,20 +104,25 @@ fn signals_that_end_a_chat_give_the_terminal_back() {
 
 #[test]
 fn a_second_signal_gives_the_terminal_of_a_chat_back() {
-    // A client that stays holds up the stop for a moment. On a busy machine the second signal may come too late.
-    let is_cut = || {
-        let (mut terminal, address) = chat_on_terminal(&["--room"]);
-        let _client = connect(address);
-        terminal.exp_string("joined").expect("the client is there");
-        while terminal.process().status() == Some(WaitStatus::StillAlive) {
-            terminal.process_mut().signal(Signal::SIGTERM).expect("it is not waited for");
-            thread::sleep(Duration::from_millis(20));
+    let (mut terminal, address) = chat_on_terminal(&["--room", "--drain-timeout", "1h"]);
+    // A client that goes on sending holds up the stop.
+    let mut client = connect(address);
+    terminal.exp_string("<1> joined").expect("it is there");
+    let sending = thread::spawn(move || while client.write_all(b"hola\n").is_ok() {});
+    // Signals that come soon after the first are one request with it.
+    let ended = loop {
+        match terminal.process().status() {
+            Some(WaitStatus::StillAlive) => {}
+            ended => break ended,
         }
-        let last = terminal.exp_eof().expect("it ends");
-        assert!(is_cooked(&terminal) && last.contains("\x1b[?2004l"), "{last:?}");
-        matches!(terminal.process().wait(), Ok(WaitStatus::Exited(_, 3)))
+        // It may have ended meanwhile.
+        let _ = terminal.process_mut().signal(Signal::SIGTERM);
+        thread::sleep(Duration::from_millis(20));
     };
-    assert!((0..10).any(|_| is_cut()), "no second signal came in time");
+    let last = terminal.exp_eof().expect("it ends");
+    assert!(is_cooked(&terminal) && last.contains("\x1b[?2004l"), "{last:?}");
+    assert!(matches!(ended, Some(WaitStatus::Exited(_, 3))), "{ended:?}");
+    sending.join().expect("it only sends");
 }
 
 #[test]
