@@ -91,6 +91,29 @@ fn the_reaper_is_woken_by_clients_for_which_no_worker_is_free() {
     assert_eq!(gate.admit(4), Admitted::Closed(4));
 }
 
+#[test]
+fn the_reaper_sleeps_while_a_worker_is_free_for_each_client() {
+    let gate = gate(2, 1);
+    gate.admit(1);
+    gate.admit(2);
+    let wake_at = Instant::now() + Duration::from_millis(20);
+    assert!(gate.wait_for_news(Some(wake_at)));
+    assert!(Instant::now() >= wake_at);
+    assert!(!gate.lacks_workers());
+}
+
+#[test]
+fn clients_that_wait_when_admission_closes_are_returned_in_their_order() {
+    let gate = gate(1, 2);
+    assert_eq!([1, 2, 3].map(|item| gate.admit(item)), [Admitted::Waits, Admitted::Waits, Admitted::Waits]);
+    assert_eq!(gate.waiting(), 3);
+    assert!(!gate.wait_idle(Duration::ZERO));
+    assert_eq!(gate.close(), [1, 2, 3]);
+    assert_eq!(gate.waiting(), 0);
+    assert!(gate.next().is_none());
+    assert!(gate.wait_idle(Duration::ZERO));
+}
+
 /// How many sessions must be asked for their workers. All of them are, if `asked`.
 fn expect(gate: &Admission<u32>, asked: bool) -> usize {
     gate.expect_workers().map_or(0, |mut expected| {
