@@ -110,7 +110,7 @@ pub use client::Client;
 pub use config::{LogMessages, ServerConfig, WhenFull};
 pub use error::Error;
 pub use events::{CloseReason, Event, Excerpt, RefuseReason, Stats, Subscription};
-pub use net::addresses::resolve;
+pub use net::resolve::resolve;
 pub use protocol::Framing;
 pub use server::{RunningServer, Server, ShutdownReport, StopHandle};
 pub use service::{Echo, Handler, Next};

@@ -22,8 +22,14 @@ const LIBRARY: &[&[&str]] = &[
 ];
 
 /// The program in `src/cli`, from the bottom up. `mod` is `src/cli/mod.rs`.
-const PROGRAM: &[&[&str]] =
-    &[&["process"], &["arguments", "terminal"], &["chat", "greet", "udp"], &["connect", "serve"], &["mod"]];
+const PROGRAM: &[&[&str]] = &[
+    &["stdio"],
+    &["process"],
+    &["arguments", "terminal"],
+    &["chat", "greet", "udp"],
+    &["connect", "serve"],
+    &["mod"],
+];
 
 /// The load harness below `benches/load`, likewise. `main` only declares the units and calls the three kinds of run.
 const HARNESS: &[&[&str]] = &[

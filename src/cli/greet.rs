@@ -3,24 +3,34 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use hebra::{Handler, Next};
+use hebra::protocol::{Decoded, Decoder};
+use hebra::{Framing, Handler, Next};
 
-/// Takes one message, answers it with a greeting and a line feed, and ends the session. Clones share the greeting.
-#[derive(Clone, Debug)]
+/// Takes one message, answers it with a greeting and a line feed, and ends the session.
+#[derive(Debug)]
 pub(super) struct Greet {
-    /// The answer, including its line feed.
-    line: Arc<str>,
+    greeting: Arc<str>,
+    /// Takes telnet commands out, so that they are not greeted. The server does not do it, because it would end a session
+    /// whose first message is `bye`.
+    decoder: Decoder,
 }
 
 impl Greet {
-    pub(super) fn new(greeting: &str) -> Self {
-        Self { line: format!("{greeting}\n").into() }
+    pub(super) fn new(greeting: &Arc<str>) -> Self {
+        Self { greeting: Arc::clone(greeting), decoder: Decoder::new(Framing::Text, 0) }
     }
 }
 
 impl Handler for Greet {
-    fn message(&mut self, _message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
-        reply.write_all(self.line.as_bytes())?;
-        Ok(Next::Close)
+    fn message(&mut self, mut read: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        while let Some(decoded) = self.decoder.next(&mut read) {
+            if let Decoded::Reply(answer) = decoded {
+                reply.write_all(answer)?;
+                continue;
+            }
+            reply.write_all(format!("{}\n", self.greeting).as_bytes())?;
+            return Ok(Next::Close);
+        }
+        Ok(Next::Continue)
     }
 }

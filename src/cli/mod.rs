@@ -10,44 +10,32 @@ mod udp;
 mod arguments;
 mod terminal;
 mod process;
+mod stdio;
 
+use std::env;
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::error::ErrorKind;
-
-use arguments::{Arguments, Command, UdpCommand};
-use process::{DRAINED, USAGE, complain};
+use arguments::{Command, Rejected, UdpCommand};
+use process::{DRAINED, USAGE, complain, signals};
 
 /// Runs the command that the process was started with.
 pub(crate) fn run() -> ExitCode {
-    let code = match Arguments::try_parse() {
-        Ok(Arguments { command }) => match command {
-            Command::Serve(arguments) => serve::run(&arguments),
-            Command::Connect(arguments) => connect::run(&arguments),
-            Command::Udp(UdpCommand::Serve(arguments)) => udp::serve::run(&arguments),
-            Command::Udp(UdpCommand::Send(arguments)) => udp::send::run(&arguments),
-        },
-        Err(error) => report_usage(&error),
+    // Without the handler the limit ends the process, as it does with most programs.
+    let _ = signals::survive_file_size_limit();
+    let code = match arguments::parse(env::args_os()) {
+        Ok(Command::Serve(arguments)) => serve::run(&arguments),
+        Ok(Command::Connect(arguments)) => connect::run(&arguments),
+        Ok(Command::Udp(UdpCommand::Serve(arguments))) => udp::serve::run(&arguments),
+        Ok(Command::Udp(UdpCommand::Send(arguments))) => udp::send::run(&arguments),
+        Err(Rejected::Shown(help)) => {
+            // A closed standard output is the reader's choice.
+            let _ = help.print();
+            DRAINED
+        }
+        Err(Rejected::Wrong(line)) => {
+            complain(line);
+            USAGE
+        }
     };
     ExitCode::from(code)
-}
-
-/// Prints the help or the version that was asked for, or one line that says what is wrong.
-fn report_usage(error: &clap::Error) -> u8 {
-    if !error.use_stderr() {
-        // A closed standard output is the reader's choice.
-        let _ = error.print();
-        return DRAINED;
-    }
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        complain("a command is missing, such as serve (see hebra --help)");
-        return USAGE;
-    }
-    let text = error.to_string();
-    // clap states the problem in the first paragraph and adds hints in others.
-    let problem: Vec<&str> = text.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
-    let problem = problem.join(" ");
-    complain(format_args!("{} (see hebra --help)", problem.trim_start_matches("error: ")));
-    USAGE
 }

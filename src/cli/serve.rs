@@ -1,13 +1,17 @@
 //! `hebra serve`: bind, print where, accept, wait for a signal, drain.
 
+use std::iter;
+use std::sync::Arc;
+
 use hebra::{Echo, Error, Server};
 use log::LevelFilter;
 
 use super::arguments::{ServeArguments, Service};
 use super::chat::{Operator, Room, Seats};
 use super::greet::Greet;
-use super::process::signals::Signals;
-use super::process::{CUT_OFF, DRAINED, logging, server};
+use super::process::signals::{self, Signals};
+use super::process::{CUT_OFF, DRAINED, address_space, logging, server};
+use super::terminal;
 
 /// Serves until a signal. Returns the exit code.
 pub(super) fn run(arguments: &ServeArguments) -> u8 {
@@ -20,38 +24,41 @@ pub(super) fn run(arguments: &ServeArguments) -> u8 {
 }
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
-    if arguments.room && arguments.service != Service::Chat {
-        return Err(Error::Config { field: "room", problem: "is for --service chat" });
+    let config = arguments.config();
+    address_space::check_server(&config, arguments.service == Service::Chat)?;
+    if arguments.service == Service::Chat {
+        // Before any thread is started.
+        let failed = |cause| Error::Thread { name: "hebra-terminal".to_owned(), cause };
+        terminal::guard(&signals::HANDLED).map_err(failed)?;
     }
     // Before anything is printed: a program that waits for the first line may answer it with a signal.
     let signals = Signals::install()?;
-    let config = arguments.config();
     // As far as the hard limit allows. If that is not enough, the server warns.
     let _ = rlimit::increase_nofile_limit(config.descriptors());
     let (bound, chat) = match arguments.service {
         Service::Echo => (Server::bind(config, |_| Echo)?, None),
         Service::Greet => {
-            let greet = Greet::new(&arguments.greeting);
-            (Server::bind(config, move |_| greet.clone())?, None)
+            let greeting = arguments.greeting.as_str().into();
+            (Server::bind(config, move |_| Greet::new(&greeting))?, None)
         }
         Service::Chat => {
-            let (room, notices) = Room::new(if arguments.room { Seats::Many } else { Seats::One });
-            let entrance = room.clone();
+            let seats = if arguments.room { Seats::Many } else { Seats::One };
+            let (room, notices) = Room::new(seats, &config);
+            let entrance = Arc::clone(&room);
             (Server::bind(config, move |session| entrance.enter(session))?, Some((room, notices)))
         }
     };
     server::announce(bound.local_addrs());
     let running = bound.start()?;
     let operator = match chat {
-        Some((room, notices)) => Some(Operator::start(room, notices, signals.stop())?),
+        Some((room, notices)) => Some(Operator::start(&room, notices, &signals)?),
         None => None,
     };
-    signals.wait();
-    // Without a client the stop is soon over, and a signal that comes twice would only lose its last lines.
-    let stats = running.stats();
-    if stats.live + stats.waiting > 0 {
-        signals.cut();
-    }
+    signals.wait(|| {
+        let totals = format!("totals: {}", running.stats());
+        let clients = running.clients();
+        iter::once(totals).chain(clients.iter().map(|client| format!("{client} is connected"))).collect()
+    });
     let report = running.shutdown(arguments.drain_timeout);
     if let Some(operator) = operator {
         operator.end();

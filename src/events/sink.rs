@@ -5,7 +5,7 @@
 //! maximum of events in flight allocates.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -29,9 +29,10 @@ pub(crate) struct EventSink<E> {
 #[derive(Debug)]
 pub(crate) struct LogCounts {
     /// What a full budget holds.
-    full_budget: i64,
-    /// Messages that may still be sent before the budget is renewed; below zero when threads race for the last.
-    budget: AtomicI64,
+    full_budget: u64,
+    /// Messages that may still be sent before the budget is renewed. It is renewed only after a message was logged, so
+    /// each one that is taken must be logged or given back: otherwise it would stay at zero.
+    budget: AtomicU64,
     dropped: AtomicU64,
 }
 
@@ -55,12 +56,11 @@ impl<E> EventSink<E> {
 
     #[cold]
     fn send_sampled(&self, make: impl FnOnce() -> E) {
-        if self.full.len() >= QUEUE / 2 || self.counts.budget.fetch_sub(1, Relaxed) <= 0 {
+        if self.full.len() >= QUEUE / 2 || !self.counts.take_budget() {
             return;
         }
         if !self.try_send(make) {
-            // Lines that are not logged must not use the budget up: the log renews it only after a line.
-            self.counts.budget.fetch_add(1, Relaxed);
+            self.counts.give_budget_back();
         }
     }
 
@@ -82,11 +82,11 @@ impl<E> EventSink<E> {
 impl LogCounts {
     pub(super) fn new(messages: LogMessages) -> Self {
         let full_budget = match messages {
-            LogMessages::All => i64::MAX,
+            LogMessages::All => u64::MAX,
             LogMessages::PerSecond(lines) => lines.into(),
             LogMessages::Off => 0,
         };
-        Self { full_budget, budget: AtomicI64::new(0), dropped: AtomicU64::new(0) }
+        Self { full_budget, budget: AtomicU64::new(0), dropped: AtomicU64::new(0) }
     }
 
     /// Returns whether messages are to be logged at all.
@@ -97,6 +97,17 @@ impl LogCounts {
     /// Fills the budget.
     pub(crate) fn renew_budget(&self) {
         self.budget.store(self.full_budget, Relaxed);
+    }
+
+    /// Takes one message from the budget, unless another thread has taken the last one.
+    fn take_budget(&self) -> bool {
+        self.budget.fetch_update(Relaxed, Relaxed, |budget| budget.checked_sub(1)).is_ok()
+    }
+
+    /// Gives one message back that was not sent. The budget may have been renewed meanwhile.
+    fn give_budget_back(&self) {
+        let full = self.full_budget;
+        let _ = self.budget.fetch_update(Relaxed, Relaxed, |budget| (budget < full).then(|| budget + 1));
     }
 
     /// Returns how many events were lost so far, not counting sampled messages.
@@ -141,6 +152,37 @@ mod tests {
         }
         assert_eq!(sink.full.len(), 13);
         assert_eq!(sink.counts().dropped(), 0);
+    }
+
+    #[test]
+    fn a_budget_does_not_stay_at_zero_when_messages_are_not_sent() {
+        for messages in [LogMessages::PerSecond(1), LogMessages::PerSecond(2), LogMessages::All] {
+            let (sink, log) = sink_and_log(messages);
+            sink.counts().renew_budget();
+            // While a message is made, others fill the queue, a second thread that saw the same budget fails to send,
+            // and the budget is renewed.
+            sink.sample(|| {
+                sink.send_sampled(|| {
+                    while !sink.full.is_full() {
+                        sink.send(Event::Connected { client: client() });
+                    }
+                    Event::Message { client: client(), excerpt: Excerpt::new(b"hello") }
+                });
+                while !sink.full.is_full() {
+                    sink.send(Event::Connected { client: client() });
+                }
+                if messages == LogMessages::All {
+                    sink.counts().renew_budget();
+                }
+                Event::Message { client: client(), excerpt: Excerpt::new(b"hello") }
+            });
+            for _ in 0..sink.full.len() {
+                let event = log.next(None).expect("it is there");
+                assert!(matches!(event, Event::Connected { .. }), "no message was sent");
+            }
+            message(&sink);
+            assert_eq!(sink.full.len(), 1, "{messages:?}");
+        }
     }
 
     #[test]

@@ -1,10 +1,11 @@
-//! Names to listen on resolved to addresses, and sockets bound to all of them.
+//! Sockets bound to all the addresses of the names to listen on.
 //!
 //! The caller opens each socket, so this serves TCP and UDP.
 
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use super::resolve::resolve;
 use crate::error::Error;
 
 /// How many free ports are tried for one that is free on every address of a name.
@@ -27,6 +28,9 @@ impl<S> Sockets<S> {
 /// Binds a socket to every address that every one of `names` (`HOST:PORT`) resolves to. `open` opens a socket bound to an
 /// address, and returns the address that it really has; with `true` the socket leaves IPv4 to another one.
 ///
+/// An address that another one of the list includes gets no socket of its own: `0.0.0.0` includes every IPv4 address, and
+/// `[::]` every other address of both families on the same port.
+///
 /// # Errors
 ///
 /// A name that cannot be resolved, or an address that cannot be listened on or is not a single host's. An address that
@@ -39,58 +43,44 @@ pub(crate) fn bind<S>(
     for name in names {
         resolved.push((name, resolve(name)?));
     }
-    let all: Vec<SocketAddr> = resolved.iter().flat_map(|(_, addresses)| addresses).copied().collect();
+    let all = resolved.iter().flat_map(|(_, addresses)| addresses);
+    // A free port is never the same.
+    let is_wildcard = |address: &&SocketAddr| address.ip().is_unspecified() && address.port() != 0;
+    // Without IPv6, `[::]` includes nothing.
+    let wildcards: Vec<SocketAddr> =
+        all.filter(is_wildcard).filter(|address| UdpSocket::bind((address.ip(), 0)).is_ok()).copied().collect();
     let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
     let mut seen = Vec::new();
-    for (name, mut addresses) in resolved {
-        // `127.0.0.1:1234` and `localhost:1234` have an address in common. Port 0 is another port each time.
-        addresses.retain(|address| address.port() == 0 || !seen.contains(address));
-        seen.extend(&addresses);
-        if addresses.is_empty() {
-            continue;
+    for (name, addresses) in resolved {
+        // `127.0.0.1:1234` and `localhost:1234` have an address in common.
+        let is_new = |address: &&SocketAddr| {
+            address.port() == 0 || !(seen.contains(*address) || is_included(**address, &wildcards))
+        };
+        let new: Vec<SocketAddr> = addresses.iter().filter(is_new).copied().collect();
+        let Sockets { bound, skipped } = bind_name(&new, &wildcards, open)?;
+        // What is not new has a socket.
+        if let (true, Some((_, kind))) = (bound.is_empty() && new.len() == addresses.len(), skipped.last()) {
+            return Err(Error::Listen { address: name.clone(), cause: (*kind).into() });
         }
-        let Sockets { bound, skipped } = bind_name(name, &addresses, &all, open)?;
         sockets.bound.extend(bound);
         sockets.skipped.extend(skipped);
+        seen.extend(new);
     }
     Ok(sockets)
 }
 
-/// Returns the addresses of `name` (`HOST:PORT`), each once, in the resolver's order; at least one. Spaces around the
-/// name are ignored.
-///
-/// # Errors
-///
-/// [`Error::Resolve`] with [`ErrorKind::InvalidInput`] if `name` is malformed, and with another kind if it has no
-/// address or cannot be looked up.
-pub fn resolve(name: &str) -> Result<Vec<SocketAddr>, Error> {
-    let failed = |cause| Error::Resolve { address: name.to_owned(), cause };
-    let resolved = match name.trim() {
-        // The system would look for a host without a name.
-        name if name.starts_with(':') => Err(ErrorKind::InvalidInput.into()),
-        name => name.to_socket_addrs(),
+/// Returns whether one of `wildcards` receives what is sent to `address`.
+fn is_included(address: SocketAddr, wildcards: &[SocketAddr]) -> bool {
+    let includes = |wildcard: &SocketAddr| {
+        wildcard.port() == address.port() && (wildcard.is_ipv6() || wildcard.is_ipv4() == address.is_ipv4())
     };
-    let resolved = resolved.map_err(|cause| match cause.kind() {
-        kind @ ErrorKind::InvalidInput => io::Error::new(kind, "an address looks like localhost:1234"),
-        _ => cause,
-    });
-    let mut addresses = Vec::new();
-    for address in resolved.map_err(failed)? {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(failed(io::Error::new(ErrorKind::NotFound, "the name has no address")));
-    }
-    Ok(addresses)
+    !address.ip().is_unspecified() && wildcards.iter().any(includes)
 }
 
 /// Binds sockets to the addresses of one name.
 fn bind_name<S>(
-    name: &str,
     addresses: &[SocketAddr],
-    all: &[SocketAddr],
+    wildcards: &[SocketAddr],
     open: &dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>,
 ) -> Result<Sockets<S>, Error> {
     let failed = |address: &SocketAddr, cause| Error::Listen { address: address.to_string(), cause };
@@ -100,17 +90,13 @@ fn bind_name<S>(
     let takes_free_port = addresses.iter().any(|address| address.port() == 0);
     let mut attempts = 1;
     loop {
-        match bind_once(addresses, all, open) {
+        match bind_once(addresses, wildcards, open) {
             Err((_, error))
                 if takes_free_port && error.kind() == ErrorKind::AddrInUse && attempts < PORT_ATTEMPTS =>
             {
                 attempts += 1;
             }
             Err((address, cause)) => return Err(failed(&address, cause)),
-            Ok(Sockets { bound, skipped }) if bound.is_empty() => {
-                let cause = skipped.last().map_or(ErrorKind::NotFound, |(_, kind)| *kind).into();
-                return Err(Error::Listen { address: name.to_owned(), cause });
-            }
             Ok(sockets) => return Ok(sockets),
         }
     }
@@ -120,7 +106,7 @@ fn bind_name<S>(
 /// the first one, so that a client may try the addresses in any order.
 fn bind_once<S>(
     addresses: &[SocketAddr],
-    all: &[SocketAddr],
+    wildcards: &[SocketAddr],
     open: &dyn Fn(SocketAddr, bool) -> io::Result<(SocketAddr, S)>,
 ) -> Result<Sockets<S>, (SocketAddr, io::Error)> {
     let mut sockets = Sockets { bound: Vec::new(), skipped: Vec::new() };
@@ -129,9 +115,9 @@ fn bind_once<S>(
         if let (0, Some((first, _))) = (address.port(), sockets.bound.first()) {
             address.set_port(first.port());
         }
-        // `[::]` takes IPv4 clients too, unless an address of the list wants them for itself.
-        let is_twin = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port() && other.port() != 0;
-        let only_v6 = !address.ip().is_unspecified() || all.iter().any(is_twin);
+        // `[::]` takes IPv4 clients too, unless `0.0.0.0` does.
+        let is_twin = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+        let only_v6 = !address.ip().is_unspecified() || wildcards.iter().any(is_twin);
         match open(address, only_v6) {
             Ok(socket) => sockets.bound.push(socket),
             Err(error) if is_missing(&error) => sockets.skipped.push((address, error.kind())),
@@ -208,7 +194,7 @@ mod tests {
     #[test]
     fn the_addresses_of_one_name_share_a_free_port() {
         let both: Vec<SocketAddr> = vec![([127, 0, 0, 1], 0).into(), ([127, 0, 0, 2], 0).into()];
-        let sockets = bind_name("both", &both, &both, &open).expect("loopback exists");
+        let sockets = bind_name(&both, &[], &open).expect("loopback exists");
         let ports: Vec<u16> = sockets.bound.iter().map(|(address, _)| address.port()).collect();
         assert_eq!(ports.len(), 2);
         assert_eq!(ports[0], ports[1]);
@@ -219,10 +205,39 @@ mod tests {
     fn an_address_this_machine_lacks_is_skipped_if_the_name_has_another() {
         // 2001:db8::/32 is for documentation (RFC 3849): nobody has it.
         let lacking: SocketAddr = "[2001:db8::1]:0".parse().expect("an address");
-        let sockets = bind_name("name", &[lacking, ([127, 0, 0, 1], 0).into()], &[], &open).expect("one exists");
+        let sockets = bind_name(&[lacking, ([127, 0, 0, 1], 0).into()], &[], &open).expect("one exists");
         assert_eq!(sockets.bound.len(), 1);
         assert_eq!(sockets.skipped.len(), 1);
-        let alone = bind_name("name", &[lacking], &[], &open);
-        assert!(alone.is_err_and(|error| error.to_string().starts_with("cannot listen on name: ")));
+        let alone = bind(&["[2001:db8::1]:0".to_owned()], &open);
+        assert!(alone.is_err_and(|error| error.to_string().starts_with("cannot listen on [2001:db8::1]:0: ")));
+    }
+
+    #[test]
+    fn an_address_that_a_wildcard_includes_gets_no_socket() {
+        // What is bound, and whether it leaves IPv4 to another socket.
+        let bound = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| format!("{name}:7")).collect();
+            let open = |address: SocketAddr, only_v6| Ok((address, only_v6 && address.is_ipv6()));
+            let sockets = bind(&names, &open).expect("nothing is opened");
+            sockets.bound.iter().map(|(address, only_v6)| (address.ip().to_string(), *only_v6)).collect::<Vec<_>>()
+        };
+        let both = [("::".to_owned(), false)];
+        for names in [["[::]", "127.0.0.1"], ["127.0.0.1", "[::]"], ["[::]", "localhost"], ["[::1]", "[::]"]] {
+            assert_eq!(bound(&names), both, "{names:?}");
+        }
+        assert_eq!(
+            bound(&["[::]", "0.0.0.0", "127.0.0.1"]),
+            [("::".to_owned(), true), ("0.0.0.0".to_owned(), false)]
+        );
+        assert_eq!(bound(&["localhost", "0.0.0.0"]), [("::1".to_owned(), true), ("0.0.0.0".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_name_of_which_only_an_address_that_has_a_socket_exists_is_no_error() {
+        let open = |address: SocketAddr, _| {
+            if address.is_ipv6() { Err(ErrorKind::AddrNotAvailable.into()) } else { Ok((address, ())) }
+        };
+        let sockets = bind(&["127.0.0.1:7".to_owned(), "localhost:7".to_owned()], &open).expect("one exists");
+        assert_eq!((sockets.bound.len(), sockets.skipped.len()), (1, 1));
     }
 }

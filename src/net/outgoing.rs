@@ -69,7 +69,7 @@ fn row(line: &str) -> Option<Ends> {
 }
 
 /// An address and a port: words of 32 bits in the order of this machine's bytes, each in hexadecimal.
-fn end(text: &str) -> Option<(IpAddr, u16)> {
+pub(super) fn end(text: &str) -> Option<(IpAddr, u16)> {
     let (address, port) = text.split_once(':')?;
     let port = u16::from_str_radix(port, 16).ok()?;
     let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);

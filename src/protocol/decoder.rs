@@ -16,7 +16,7 @@ pub enum Framing {
     #[default]
     Message,
     /// A message is what one read returned without its telnet commands, for services whose text people read. `bye` ends
-    /// the session. Options are refused.
+    /// the session. Options are refused; a read in which a command is answered is a message before and one after it.
     Text,
     /// A message is a line, including its end: LF, CR LF or CR NUL. `bye` ends the session. Telnet commands are removed
     /// and options are refused. A line longer than [`max_line`](crate::ServerConfig::max_line) ends the session.

@@ -4,7 +4,7 @@ use std::mem;
 
 use super::bye::is_bye;
 use super::decoder::Decoded;
-use super::telnet::{HERE, IAC, Meaning, Refused, Telnet};
+use super::telnet::{Answers, IAC, Meaning, Telnet};
 use super::{CR, LF, NUL, find_break};
 
 /// The memory that is kept from one line to the next, in bytes: one long line must not cost its memory for the rest
@@ -17,9 +17,7 @@ pub(super) struct LineDecoder {
     /// Whether telnet commands are removed and `bye` is found.
     is_special: bool,
     telnet: Telnet,
-    refused: Refused,
-    /// The answer that was returned last.
-    reply: [u8; 3],
+    answers: Answers,
     max_line: usize,
     line: Vec<u8>,
     /// Whether `line` was handed out and must be cleared before the next byte.
@@ -33,8 +31,7 @@ impl LineDecoder {
         Self {
             is_special,
             telnet: Telnet::default(),
-            refused: Refused::default(),
-            reply: [0; 3],
+            answers: Answers::default(),
             max_line,
             line: Vec::new(),
             handed_out: false,
@@ -79,14 +76,12 @@ impl LineDecoder {
             let meaning = if self.is_special { self.telnet.feed(*byte) } else { Meaning::Data };
             let data: &[u8] = match meaning {
                 Meaning::Pending | Meaning::Done => continue,
-                Meaning::Refuse(refusal) => {
-                    if self.refused.first_time(refusal) {
-                        self.reply = refusal;
-                        return Some(Decoded::Reply(&self.reply));
+                Meaning::Refuse(_) | Meaning::AreYouThere => {
+                    if self.answers.take(meaning) {
+                        return Some(Decoded::Reply(self.answers.last()));
                     }
                     continue;
                 }
-                Meaning::AreYouThere => return Some(Decoded::Reply(HERE)),
                 Meaning::IacAndData => &[IAC, *byte],
                 Meaning::Data => &[*byte],
             };

@@ -24,7 +24,7 @@ const DONT: u8 = 254;
 const TIMING_MARK: u8 = 6;
 
 /// The answer to Are You There.
-pub(super) const HERE: &[u8] = b"hebra: yes, here\r\n";
+const HERE: &[u8] = b"hebra: yes, here\r\n";
 
 /// How long a subnegotiation may be, in bytes. No option is ever agreed to, so none should come; one without an end must not
 /// hide what is typed after it for ever.
@@ -100,17 +100,33 @@ impl Telnet {
     }
 }
 
-/// The refusals that were sent: each is sent once, so that no pair of programs can refuse for ever.
+/// What is answered to commands. Each option is refused once, so that no pair of programs can refuse for ever.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Refused {
+pub(crate) struct Answers {
     wont: [u64; 4],
     dont: [u64; 4],
+    /// The last refusal; `None` if the last answer was [`HERE`].
+    refusal: Option<[u8; 3]>,
 }
 
-impl Refused {
+impl Answers {
+    /// Takes a command. Returns whether it must be answered, with [`last`](Self::last).
+    pub(crate) fn take(&mut self, meaning: Meaning) -> bool {
+        self.refusal = match meaning {
+            Meaning::AreYouThere => None,
+            Meaning::Refuse(refusal) if self.is_new(refusal) => Some(refusal),
+            _ => return false,
+        };
+        true
+    }
+
+    /// Returns the answer to the last command that needed one.
+    pub(crate) fn last(&self) -> &[u8] {
+        self.refusal.as_ref().map_or(HERE, <[u8; 3]>::as_slice)
+    }
+
     /// Records `refusal`. Returns `false` if it was recorded before and need not be sent again.
-    pub(crate) fn first_time(&mut self, refusal: [u8; 3]) -> bool {
-        let [_, verb, option] = refusal;
+    fn is_new(&mut self, [_, verb, option]: [u8; 3]) -> bool {
         if option == TIMING_MARK && verb == WONT {
             return true;
         }
@@ -166,14 +182,20 @@ mod tests {
 
     #[test]
     fn each_refusal_is_made_once() {
-        let mut refused = Refused::default();
+        let mut answers = Answers::default();
+        let mut answer = |meaning| answers.take(meaning).then(|| answers.last().to_vec());
         for option in 0..=255 {
-            assert!(refused.first_time([IAC, WONT, option]));
-            assert!(refused.first_time([IAC, DONT, option]));
+            for refusal in [[IAC, WONT, option], [IAC, DONT, option]] {
+                assert_eq!(answer(Meaning::Refuse(refusal)), Some(refusal.to_vec()));
+            }
         }
-        assert!(!refused.first_time([IAC, WONT, 1]));
-        assert!(!refused.first_time([IAC, DONT, 255]));
-        assert!(refused.first_time([IAC, WONT, TIMING_MARK]), "each timing mark is answered");
+        assert_eq!(answer(Meaning::Refuse([IAC, WONT, 1])), None);
+        assert_eq!(answer(Meaning::Refuse([IAC, DONT, 255])), None);
+        let mark = [IAC, WONT, TIMING_MARK];
+        assert_eq!(answer(Meaning::Refuse(mark)), Some(mark.to_vec()), "each timing mark is answered");
+        assert_eq!(answer(Meaning::Refuse([IAC, DONT, TIMING_MARK])), None);
+        assert_eq!(answer(Meaning::AreYouThere), Some(HERE.to_vec()));
+        assert_eq!(answer(Meaning::Done), None);
     }
 
     #[test]

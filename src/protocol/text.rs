@@ -5,81 +5,79 @@ use std::mem;
 use super::bye::ByeDetector;
 use super::decoder::Decoded;
 use super::find_break;
-use super::telnet::{HERE, IAC, Meaning, Refused, Telnet};
+use super::telnet::{Answers, IAC, Meaning, Telnet};
 
 /// Removes telnet commands from reads, and answers them.
 #[derive(Debug, Default)]
 pub(super) struct TextDecoder {
     bye: ByeDetector,
     telnet: Telnet,
-    refused: Refused,
-    /// The answers to the commands of the last read.
-    replies: Vec<u8>,
-    /// The data of the last read.
-    data: Vec<u8>,
-    /// What is still to be returned of the last read, in this order.
-    has_replies: bool,
-    has_data: bool,
-    said_bye: bool,
+    answers: Answers,
+    /// The message that was handed out last.
+    message: Vec<u8>,
+    /// Bytes of the read that are still to be decoded: those before `bye`, if it was said.
+    left: usize,
+    /// What is to be returned when they are.
+    owes_reply: bool,
+    owes_bye: bool,
 }
 
 impl TextDecoder {
     pub(super) fn memory(&self) -> usize {
-        self.data.capacity().max(self.replies.capacity())
+        self.message.capacity()
     }
 
-    /// Frees the memory of the last read.
+    /// Frees the memory of the last message.
     pub(super) fn release_memory(&mut self) {
-        self.data = Vec::new();
-        self.replies = Vec::new();
+        self.message = Vec::new();
     }
 
-    /// Takes the read `input`, and returns what was found in it piece by piece. Returns `None` once everything is
-    /// returned.
+    /// Takes bytes from the front of `input` until something is found. Returns `None` once `input` is empty and
+    /// everything in it was returned. `input` must be a whole read when the read before is empty.
     #[inline(never)]
     pub(super) fn next(&mut self, input: &mut &[u8]) -> Option<Decoded<'_>> {
-        if !input.is_empty() {
-            self.take(mem::take(input));
+        if mem::take(&mut self.owes_reply) {
+            return Some(Decoded::Reply(self.answers.last()));
         }
-        if mem::take(&mut self.has_replies) {
-            return Some(Decoded::Reply(&self.replies));
+        if self.left == 0 && !self.owes_bye && !input.is_empty() {
+            let before_bye = self.bye.feed(input);
+            self.owes_bye = before_bye.is_some();
+            self.left = before_bye.unwrap_or(input.len());
         }
-        if mem::take(&mut self.has_data) {
-            return Some(Decoded::Message(&self.data));
+        self.message.clear();
+        while self.left > 0 && !self.owes_reply {
+            self.owes_reply = self.take(input);
         }
-        mem::take(&mut self.said_bye).then_some(Decoded::Bye)
+        if !self.message.is_empty() {
+            Some(Decoded::Message(&self.message))
+        } else if mem::take(&mut self.owes_reply) {
+            Some(Decoded::Reply(self.answers.last()))
+        } else if mem::take(&mut self.owes_bye) {
+            *input = &[];
+            Some(Decoded::Bye)
+        } else {
+            None
+        }
     }
 
-    fn take(&mut self, read: &[u8]) {
-        let before_bye = self.bye.feed(read);
-        self.said_bye = before_bye.is_some();
-        self.replies.clear();
-        self.data.clear();
-        let mut rest = &read[..before_bye.unwrap_or(read.len())];
-        while let [byte, next @ ..] = rest {
-            if self.telnet.is_data() {
-                // The first byte may be a break that is data.
-                let run = if *byte == IAC { 0 } else { find_break(next) + 1 };
-                if run > 0 {
-                    self.data.extend_from_slice(&rest[..run]);
-                    rest = &rest[run..];
-                    continue;
-                }
-            }
-            rest = next;
-            match self.telnet.feed(*byte) {
-                Meaning::Pending | Meaning::Done => {}
-                Meaning::Refuse(refusal) if self.refused.first_time(refusal) => {
-                    self.replies.extend_from_slice(&refusal);
-                }
-                Meaning::Refuse(_) => {}
-                Meaning::AreYouThere => self.replies.extend_from_slice(HERE),
-                Meaning::IacAndData => self.data.extend_from_slice(&[IAC, *byte]),
-                Meaning::Data => self.data.push(*byte),
-            }
+    /// Takes a run of data, or one byte. Returns whether that was the end of a command which must be answered.
+    fn take(&mut self, input: &mut &[u8]) -> bool {
+        let run = if self.telnet.is_data() { find_break(&input[..self.left]) } else { 0 };
+        let (taken, rest) = input.split_at(run.max(1));
+        *input = rest;
+        self.left -= taken.len();
+        if run > 0 {
+            self.message.extend_from_slice(taken);
+            return false;
         }
-        self.has_replies = !self.replies.is_empty();
-        self.has_data = !self.data.is_empty();
+        let meaning = self.telnet.feed(taken[0]);
+        match meaning {
+            Meaning::Pending | Meaning::Done => {}
+            Meaning::IacAndData => self.message.extend_from_slice(&[IAC, taken[0]]),
+            Meaning::Data => self.message.push(taken[0]),
+            Meaning::Refuse(_) | Meaning::AreYouThere => return self.answers.take(meaning),
+        }
+        false
     }
 }
 
@@ -112,12 +110,9 @@ mod tests {
         // Two timing marks are two questions, an option is refused once, and 255 is doubled on the way.
         assert_eq!(
             decode(&[b"\xff\xfd\x06\xff\xfd\x06\xff\xfd\x01\xff\xfd\x01a\xff\xffb"]),
-            [b"<\xff\xfc\x06\xff\xfc\x06\xff\xfc\x01>".as_slice(), b"a\xffb"]
+            [b"<\xff\xfc\x06>".as_slice(), b"<\xff\xfc\x06>", b"<\xff\xfc\x01>", b"a\xffb"]
         );
-        assert_eq!(
-            decode(&[b"one\n\xff\xf6bye\r\0"]),
-            [[b"<".as_slice(), HERE, b">"].concat(), b"one\n".to_vec(), b"Bye".to_vec()]
-        );
+        assert_eq!(decode(&[b"one\n\xff\xf6bye\r\0"]), [b"one\n".as_slice(), b"<hebra: yes, here\r\n>", b"Bye"]);
         assert_eq!(decode(&[b"\xff\xfa\x18\x00", b"vt\xff\xf0ok"]), [b"ok"]);
     }
 }

@@ -6,16 +6,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// itself (7), chargen (19), DNS (53).
 const LOWEST_PORT: u16 = 1024;
 
-/// Returns whether a datagram from `peer`, in canonical form, may be answered by a server on `own_ports`.
+/// Returns whether a datagram from `peer`, in canonical form, may be answered by a server on `own` addresses.
 ///
 /// The sender's address can be forged. Its port must not be a service's, nor one of the server's own: an answer there
 /// would come back to the server itself, or reach another one like it. Its address must be a single host's. An echo
 /// server on another high port cannot be recognised, because what it sends back looks like a client's question: the
 /// rate limit bounds that.
-pub(super) fn may_answer(peer: SocketAddr, own_ports: &[u16]) -> bool {
+pub(super) fn may_answer(peer: SocketAddr, own: &[SocketAddr]) -> bool {
     let is_broadcast = peer.ip() == IpAddr::from(Ipv4Addr::BROADCAST);
     peer.port() >= LOWEST_PORT
-        && !own_ports.contains(&peer.port())
+        && !own.iter().any(|own| own.port() == peer.port())
         && !(peer.ip().is_unspecified() || peer.ip().is_multicast() || is_broadcast)
 }
 
@@ -43,7 +43,8 @@ mod tests {
             ("[ff02::1]:5000", false),
         ] {
             let peer: SocketAddr = peer.parse().expect("an address");
-            assert_eq!(may_answer(peer, &[1234, 4321]), expected, "{peer}");
+            let own = [1234, 4321].map(|port| ([127, 0, 0, 1], port).into());
+            assert_eq!(may_answer(peer, &own), expected, "{peer}");
         }
     }
 }

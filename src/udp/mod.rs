@@ -83,7 +83,7 @@ impl UdpServer {
         let (sink, log) = EventLog::new(config.log_messages);
         let shared = Arc::new(Shared {
             echo: config.echo,
-            own_ports: addresses.iter().map(SocketAddr::port).collect(),
+            addresses: addresses.clone(),
             rates: config.rate.map(|rate| Mutex::new(SenderRates::new(rate))),
             token: ShutdownToken::default(),
             counters: Arc::default(),
@@ -98,7 +98,8 @@ impl UdpServer {
         // No sink goes into this closure: the logging thread ends when the last sink is gone.
         let totals = {
             let (counters, counts) = (Arc::clone(&shared.counters), Arc::clone(shared.sink.counts()));
-            move || counters.totals(counts.dropped())
+            let addresses = addresses.clone();
+            move || counters.totals(counts.dropped(), &addresses)
         };
         let mut threads = Threads {
             receivers: Vec::new(),
@@ -168,16 +169,18 @@ impl Drop for RunningUdpServer {
 /// The threads of a running UDP server, and what is needed to end them.
 struct Threads {
     shared: Arc<Shared>,
-    receivers: Vec<(SocketAddr, LimitedThread)>,
+    /// The sockets stay open until the kernel's drops are counted.
+    receivers: Vec<(SocketAddr, Arc<UdpSocket>, LimitedThread)>,
     log: LimitedThread,
 }
 
 impl Threads {
     fn receive_on(&mut self, sockets: Vec<(SocketAddr, UdpSocket)>) -> Result<(), Error> {
         for (address, socket) in sockets {
-            let shared = Arc::clone(&self.shared);
-            let thread = LimitedThread::start("hebra-udp", move || receiver::run(&socket, address, &shared))?;
-            self.receivers.push((address, thread));
+            let (socket, shared) = (Arc::new(socket), Arc::clone(&self.shared));
+            let receiving = Arc::clone(&socket);
+            let thread = LimitedThread::start("hebra-udp", move || receiver::run(&receiving, address, &shared))?;
+            self.receivers.push((address, socket, thread));
         }
         Ok(())
     }
@@ -186,10 +189,12 @@ impl Threads {
     fn stop(self) -> UdpStats {
         let Self { shared, receivers, log } = self;
         shared.token.trigger();
-        for (address, thread) in receivers {
+        let mut sockets = Vec::new();
+        for (address, socket, thread) in receivers {
             socket::wake(address);
             thread.unpark();
             thread.end();
+            sockets.push(socket);
         }
         let stats = shared.stats();
         // The last sink, unless a receiver could not be woken.

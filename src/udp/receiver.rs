@@ -25,7 +25,8 @@ const LONGEST: usize = u16::MAX as usize;
 pub(super) struct Shared {
     /// Whether datagrams are answered.
     pub(super) echo: bool,
-    pub(super) own_ports: Vec<u16>,
+    /// Where the server listens.
+    pub(super) addresses: Vec<SocketAddr>,
     /// `None` if senders have no limit.
     pub(super) rates: Option<Mutex<SenderRates>>,
     pub(super) token: ShutdownToken,
@@ -67,7 +68,7 @@ pub(super) fn run(socket: &UdpSocket, address: SocketAddr, shared: &Shared) {
 
 impl Shared {
     pub(super) fn stats(&self) -> UdpStats {
-        self.counters.totals(self.sink.counts().dropped())
+        self.counters.totals(self.sink.counts().dropped(), &self.addresses)
     }
 
     fn receive(&self, socket: &UdpSocket, sender: SocketAddr, datagram: &[u8], now: Instant) {
@@ -79,7 +80,7 @@ impl Shared {
         if !self.echo {
             return;
         }
-        if !may_answer(peer, &self.own_ports) {
+        if !may_answer(peer, &self.addresses) {
             count(&self.counters.withheld, 1);
         } else if !self.is_within_rate(peer, now) {
             count(&self.counters.rate_limited, 1);
@@ -125,7 +126,7 @@ mod tests {
         sink.counts().renew_budget();
         let shared = Shared {
             echo: false,
-            own_ports: Vec::new(),
+            addresses: Vec::new(),
             rates: None,
             token: ShutdownToken::default(),
             counters: Arc::default(),

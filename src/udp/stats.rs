@@ -1,7 +1,10 @@
 //! Counters of datagrams and answers.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
+
+use crate::net::kernel_drops::kernel_drops;
 
 /// The counters of the receivers.
 #[derive(Debug, Default)]
@@ -16,7 +19,8 @@ pub(crate) struct UdpCounters {
 }
 
 impl UdpCounters {
-    pub(crate) fn totals(&self, events_dropped: u64) -> UdpStats {
+    /// Returns the totals of the server that listens on `addresses`.
+    pub(crate) fn totals(&self, events_dropped: u64, addresses: &[SocketAddr]) -> UdpStats {
         UdpStats {
             datagrams: self.datagrams.load(Acquire),
             bytes_in: self.bytes_in.load(Relaxed),
@@ -26,6 +30,7 @@ impl UdpCounters {
             rate_limited: self.rate_limited.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
             events_dropped,
+            kernel_drops: kernel_drops(addresses),
         }
     }
 }
@@ -50,15 +55,27 @@ pub struct UdpStats {
     pub unsent: u64,
     /// Events lost because the log was too slow, not counting sampled datagrams.
     pub events_dropped: u64,
+    /// Datagrams that the kernel dropped because they arrived faster than they were received. Only Linux tells.
+    pub kernel_drops: u64,
 }
 
 impl fmt::Display for UdpStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { datagrams, bytes_in, answers, bytes_out, withheld, rate_limited, unsent, events_dropped } = self;
+        let Self {
+            datagrams,
+            bytes_in,
+            answers,
+            bytes_out,
+            withheld,
+            rate_limited,
+            unsent,
+            events_dropped,
+            kernel_drops,
+        } = self;
         write!(
             f,
             "datagrams={datagrams} bytes_in={bytes_in} answers={answers} bytes_out={bytes_out} withheld={withheld} \
-             rate_limited={rate_limited} unsent={unsent} events_dropped={events_dropped}"
+             rate_limited={rate_limited} unsent={unsent} events_dropped={events_dropped} kernel_drops={kernel_drops}"
         )
     }
 }

@@ -1,8 +1,11 @@
 //! The chat service, with one client at a time and as a room. The operator types into a pipe or on a terminal.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::process::Stdio;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -24,6 +27,10 @@ impl Guest {
         let notice = program.next_shown();
         assert!(notice.starts_with(&format!("* <{id}> joined from 127.0.0.1:")), "{notice}");
         guest
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.0.get_ref().local_addr().expect("it is connected")
     }
 
     fn say(&mut self, text: &str) {
@@ -61,7 +68,7 @@ fn the_operator_talks_to_one_client_at_a_time() {
     let mut second = Guest::new(program.address());
     second.hears("busy: the operator is talking to another client");
     second.hears_the_end();
-    assert_eq!(program.next_shown(), "* <2> turned away: another client is talked to");
+    assert_eq!(program.next_shown(), "* <2> turned away: the operator is talking to another client");
 
     guest.say("bye");
     guest.hears_the_end();
@@ -150,6 +157,150 @@ fn a_client_that_floods_the_room_drops_no_client_that_reads() {
 }
 
 #[test]
+fn many_speakers_at_once_drop_no_client_that_reads() {
+    const MEMBERS: u32 = 16;
+    const LINES: usize = 40;
+    // Twelve times as much as may wait for a client.
+    let program = chat(&["--room", "--max-outgoing", "64KiB"]);
+    let guests: Vec<Guest> = (1..=MEMBERS).map(|id| Guest::join(&program, id)).collect();
+    let text = format!("{}\n", "x".repeat(1000)).repeat(LINES);
+    thread::scope(|scope| {
+        for mut guest in guests {
+            let mut speaker = guest.0.get_ref().try_clone().expect("a descriptor is free");
+            let text = text.as_bytes();
+            scope.spawn(move || speaker.write_all(text).expect("it is sent"));
+            scope.spawn(move || {
+                let mut line = String::new();
+                for _ in 0..(MEMBERS as usize - 1) * LINES {
+                    line.clear();
+                    guest.0.read_line(&mut line).expect("it is told something");
+                    assert!(line.ends_with("xxx\r\n"), "{line}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_room_without_an_operator_serves_until_a_signal() {
+    let empty = std::env::temp_dir().join(format!("hebra-empty-{}", std::process::id()));
+    File::create(&empty).expect("it can be written to");
+    for input in ["/dev/null", empty.to_str().expect("text"), "/", "-"] {
+        let hebra = Program::command();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("exec \"$@\" <{input}").replace("<-", "<&-"), "sh"]).arg(hebra.get_program());
+        command.args(hebra.get_args()).args(["--listen", "127.0.0.1:0", "--service", "chat", "--room"]);
+        let program = Program::spawn(&mut command, 1);
+        let notice = program.next_shown();
+        assert!(notice.starts_with("* no operator: standard input "), "{input}: {notice}");
+        let mut first = Guest::join(&program, 1);
+        first.say("bye\n");
+        first.hears_the_end();
+        assert_eq!(program.next_shown(), "* <1> left: bye");
+        let (mut second, mut third) = (Guest::join(&program, 2), Guest::join(&program, 3));
+        second.say("¿hay alguien?\n");
+        third.hears("<2> ¿hay alguien?");
+        program.signal(Signal::SIGTERM);
+        second.hears_the_end();
+        assert_eq!(program.finish().0, Some(0), "{input}");
+    }
+    std::fs::remove_file(empty).expect("it is ours");
+}
+
+#[test]
+fn a_character_that_comes_in_two_pieces_is_shown_as_one() {
+    let program = chat(&[]);
+    let mut guest = Guest::join(&program, 1);
+    guest.0.get_mut().write_all(b"se\xc3").expect("it is sent");
+    // The rest is a message of its own.
+    assert_eq!(program.next_shown(), "<1> se");
+    guest.0.get_mut().write_all(b"\xb1or\n").expect("it is sent");
+    assert_eq!(program.next_shown(), "<1> ñor");
+    guest.0.get_mut().write_all(b"and \xf0\x9f").expect("it is sent");
+    assert_eq!(program.next_shown(), "<1> and");
+    guest.0.get_mut().shutdown(Shutdown::Write).expect("it is open");
+    // The end of the stream leaves half a character.
+    assert_eq!(program.next_shown(), "<1> \\xf0\\x9f");
+    assert_eq!(program.next_shown(), "* <1> left: end of stream");
+}
+
+#[test]
+fn who_is_answered_and_other_commands_of_a_client_are_neither_obeyed_nor_passed_on() {
+    const HINT: &str = "* only the operator has commands; /who lists the room, //x says /x, and @@2 x says @2 x";
+    let program = chat(&["--room"]);
+    let (mut guest, mut other) = (Guest::join(&program, 1), Guest::join(&program, 2));
+    for command in ["@2 a secret", "/kick 2"] {
+        guest.say(&format!("{command}\n"));
+        guest.hears(HINT);
+    }
+    guest.say("/who\n");
+    guest.hears("* here: 2");
+    for (id, guest_address) in [(1, guest.address()), (2, other.address())] {
+        guest.hears(&format!("* <{id}> {guest_address}"));
+    }
+    guest.say("//who is here?\n@@2 is a name\n@ana is another\n");
+    for said in ["<1> /who is here?", "<1> @2 is a name", "<1> @ana is another"] {
+        assert_eq!(program.next_shown(), said);
+        other.hears(said);
+    }
+    let program = chat(&[]);
+    let mut guest = Guest::join(&program, 1);
+    guest.say("/kick 1\n");
+    guest.hears(HINT);
+}
+
+#[test]
+fn telnet_commands_of_a_client_are_answered_and_not_shown() {
+    for flags in [&[][..], &["--framing", "message"], &["--room"]] {
+        let mut program = chat(flags);
+        let mut guest = Guest::join(&program, 1);
+        // Interrupt process and a timing mark: Ctrl-C in telnet, which shows no output until the mark is answered.
+        guest.0.get_mut().write_all(b"\xff\xf4\xff\xfd\x06").expect("it is sent");
+        let mut answer = [0; 3];
+        guest.0.read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"\xff\xfc\x06");
+        // As telnet sends Enter in character mode.
+        guest.0.get_mut().write_all(b"still here\r\0and there\r\0").expect("it is sent");
+        assert_eq!(program.next_shown(), "<1> still here");
+        assert_eq!(program.next_shown(), "<1> and there");
+        program.type_line("good");
+        guest.hears(if flags == ["--room"] { "<operator> good" } else { "good" });
+        guest.0.get_mut().write_all(b"bye\r\0").expect("it is sent");
+        assert_eq!(program.next_shown(), "* <1> left: bye");
+    }
+}
+
+#[test]
+fn an_operator_whose_input_does_not_block_is_waited_for() {
+    let (mut typed, input) = UnixStream::pair().expect("a pair of sockets");
+    input.set_nonblocking(true).expect("it is open");
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0", "--service", "chat"]).stdin(OwnedFd::from(input));
+    let program = Program::spawn(&mut command, 1);
+    let mut guest = Guest::join(&program, 1);
+    typed.write_all(b"hello\n").expect("it is read");
+    guest.hears("hello");
+    typed.write_all(b"again\n").expect("it is read");
+    guest.hears("again");
+    drop(typed);
+    guest.hears("bye");
+    assert_eq!(program.finish().0, Some(0));
+}
+
+#[test]
+fn no_row_of_the_screen_begins_with_what_a_client_chose() {
+    let (mut terminal, address) = chat_on_terminal(&["--room"]);
+    let mut guest = Guest::new(address);
+    terminal.exp_string("* <1> joined").expect("the guest has joined");
+    // The screen has 80 columns, as far as the system knows.
+    let row = "x".repeat(75);
+    guest.say(&format!("{row}y* <2> joined from 10.0.0.7:50220\n"));
+    terminal.exp_string(&format!("<1> {row}")).expect("it is shown");
+    let next = terminal.exp_string("* <2> joined").expect("it is shown");
+    assert_eq!(next.rsplit('\n').next(), Some("    y"), "{next:?}");
+}
+
+#[test]
 fn a_signal_ends_the_chat_although_the_operator_may_still_type() {
     let program = chat(&["--room"]);
     let guest = Guest::join(&program, 1);
@@ -171,13 +322,6 @@ fn what_a_script_types_goes_to_the_first_client() {
     }
     guest.hears_the_end();
     assert_eq!(program.finish().0, Some(0));
-}
-
-#[test]
-fn the_room_flag_needs_the_chat_service() {
-    let output = Program::command().arg("--room").output().expect("it is built");
-    assert_eq!(output.status.code(), Some(2));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "hebra: --room is for --service chat\n");
 }
 
 #[test]

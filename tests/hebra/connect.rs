@@ -128,12 +128,12 @@ fn an_unknown_name_is_exit_code_4_and_an_address_without_a_port_is_2() {
     let (code, line) = failure(&["nowhere.invalid:1"]);
     assert_eq!(code, Some(4), "{line}");
     assert!(line.starts_with("hebra: cannot resolve \"nowhere.invalid:1\": "), "{line}");
-    let expected = "hebra: cannot resolve \"\\u{1b}[2J\": an address looks like localhost:1234".to_owned();
-    assert_eq!(failure(&["\u{1b}[2J"]), (Some(2), expected));
+    let expected = "hebra: ADDR: \"\\u{1b}[2J\" lacks its port; an address looks like localhost:1234";
+    assert_eq!(failure(&["\u{1b}[2J"]), (Some(2), format!("{expected} (see hebra connect --help)")));
     for wrong in ["0s", "-1"] {
         let (code, line) = failure(&["--timeout", wrong]);
         assert_eq!(code, Some(2), "{line}");
-        assert!(line.contains(&format!("'{wrong}' for '--timeout <TIME>'")), "{line}");
+        assert!(line.contains(&format!("--timeout: \"{wrong}\" is ")), "{line}");
     }
 }
 

@@ -8,7 +8,8 @@ use proptest::sample::select;
 use proptest::test_runner::{TestError, TestRunner};
 
 use crate::reference::{
-    DO, DONT, IAC, Output, SB, SE, WILL, WONT, expected_bye, expected_lines, found_bye, found_lines,
+    AYT, DO, DONT, IAC, Output, SB, SE, WILL, WONT, expected_bye, expected_lines, expected_text, found_bye,
+    found_lines, found_text,
 };
 
 /// Streams that are generated for each property. With several splits of each, these are well over [`LEAST_CASES`].
@@ -100,6 +101,17 @@ fn bye_is_found_after_a_line_of_a_mebibyte() {
 }
 
 #[test]
+fn text_and_answers_are_those_of_the_reference_however_the_stream_is_cut() {
+    let cases = Cell::new(0);
+    check_all_splits(|_, reads| {
+        cases.set(cases.get() + 1);
+        prop_assert_eq!(found_text(reads), expected_text(reads), "{:?}", reads);
+        Ok(())
+    });
+    assert!(cases.get() >= LEAST_CASES, "only {} cases", cases.get());
+}
+
+#[test]
 fn a_line_of_the_cap_passes_and_one_byte_more_does_not() {
     let line = |text: &[u8]| Output::Line(text.to_vec());
     assert_eq!(found_lines(&[b"12345678\n1234567\r\n"], 8), [line(b"12345678\n"), line(b"1234567\r\n")]);
@@ -163,7 +175,7 @@ fn check<S: Strategy>(cases: u32, input: S, property: impl Fn(S::Value) -> Resul
 /// Generates a piece of a stream: a word, white space, a telnet command that is whole or cut short, or any bytes.
 fn token() -> impl Strategy<Value = Vec<u8>> {
     let words: &[&[u8]] = &[b"bye", b"bye", b"goodbye", b"bye now", b"b", b"y", b"e", b"by", b"ye", b"x"];
-    let spaces: &[&[u8]] = &[b"\r\n", b"\n", b"\n", b"\r", b" ", b"\t", b"\x0b", b"\x0c"];
+    let spaces: &[&[u8]] = &[b"\r\n", b"\n", b"\n", b"\r", b"\r\0", b"\0", b" ", b"\t", b"\x0b", b"\x0c"];
     let commands: &[&[u8]] = &[
         &[IAC, 244],
         &[IAC, DO, 6],
@@ -179,6 +191,10 @@ fn token() -> impl Strategy<Value = Vec<u8>> {
         &[IAC, SE],
         &[IAC, 235],
         &[IAC, 236],
+        &[IAC, AYT],
+        // Longer than a subnegotiation may be.
+        &[IAC; 129],
+        &[b'b'; 129],
     ];
     let of = |from: &[&[u8]]| select(from.iter().map(|token| token.to_vec()).collect::<Vec<_>>());
     let option = (WILL..=DONT, any::<u8>()).prop_map(|(verb, option)| vec![IAC, verb, option]);

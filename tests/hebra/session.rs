@@ -85,6 +85,69 @@ fn line_framing_strips_telnet_commands_and_refuses_each_option_once() {
     assert_eq!(send_and_finish(&connect(address(&server)), b"one\nbye"), b"one\n");
 }
 
+/// Telnet in character mode sends CR NUL for Enter, and C programs send buffers that are padded with NUL.
+#[test]
+fn bye_ends_with_cr_nul_and_may_be_padded_with_nul() {
+    for framing in [Framing::Message, Framing::Text, Framing::Line] {
+        for bye in [b"one\r\0bye\r\0".as_slice(), b"one\r\0\0 bye\0\0\0\0\n"] {
+            let server = start(framed(framing));
+            let mut client = connect(address(&server));
+            client.write_all(bye).expect("the server reads");
+            assert_eq!(read_to_end(&mut client), b"one\r\0", "{framing:?}");
+        }
+        let server = start(framed(framing));
+        let events = server.subscribe();
+        let mut client = connect(address(&server));
+        for byte in b"x\r\0bye\r\0" {
+            client.write_all(&[*byte]).expect("the server reads");
+        }
+        assert_eq!(next_reason(&events), CloseReason::Bye, "{framing:?}");
+    }
+}
+
+#[test]
+fn where_people_read_telnet_is_answered_and_never_a_message() {
+    for framing in [Framing::Text, Framing::Line] {
+        let server = start(framed(framing));
+        let input = b"\xff\xfb\x1f\xff\xfd\x06a\n\xff\xf6\xff\xfd\x06b\n";
+        let mut client = connect(address(&server));
+        let mut output = Vec::new();
+        for byte in input {
+            client.write_all(&[*byte]).expect("the server reads");
+        }
+        client.shutdown(std::net::Shutdown::Write).expect("it is connected");
+        output.extend(read_to_end(&mut client));
+        assert_eq!(
+            String::from_utf8_lossy(&output),
+            String::from_utf8_lossy(b"\xff\xfe\x1f\xff\xfc\x06a\nhebra: yes, here\r\n\xff\xfc\x06b\n"),
+            "{framing:?}"
+        );
+    }
+}
+
+#[test]
+fn urgent_data_stays_in_the_stream() {
+    for framing in [Framing::Message, Framing::Text, Framing::Line, Framing::PlainLine, Framing::Raw] {
+        let server = start(framed(framing));
+        let client = connect(address(&server));
+        (&client).write_all(b"on").expect("the server reads");
+        socket2::SockRef::from(&client).send_out_of_band(b"e").expect("the server reads");
+        assert_eq!(send_and_finish(&client, b" and two\n"), b"one and two\n", "{framing:?}");
+    }
+}
+
+/// Before it was bounded, one IAC SB without its end hid everything that followed, `bye` included.
+#[test]
+fn a_subnegotiation_without_an_end_does_not_hide_bye() {
+    for framing in [Framing::Message, Framing::Text, Framing::Line] {
+        let server = start(framed(framing));
+        let events = server.subscribe();
+        let mut client = connect(address(&server));
+        client.write_all(&[b"\xff\xfa\x18".as_slice(), &[b'x'; 200], b"\nbye\n"].concat()).expect("it reads");
+        assert_eq!(next_reason(&events), CloseReason::Bye, "{framing:?}");
+    }
+}
+
 #[test]
 fn a_line_over_the_cap_gets_one_line_and_a_clean_close() {
     let server = start(framed(Framing::Line).max_line(100));

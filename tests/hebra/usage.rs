@@ -1,67 +1,257 @@
-//! Wrong arguments: the program prints one line that names the mistake, and exits with the documented code. It does
-//! not panic, and prints no backtrace.
+//! Wrong arguments: the program prints one line that names the mistake and says what would be right, and exits with the
+//! documented code. It does not panic, and prints no backtrace.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output};
 
 use crate::support::{Program, config, start};
 
-/// Runs `hebra serve`, which must refuse `flags` in one line. Returns the exit code and the line.
-fn refused(flags: &[&str]) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } =
-        Program::command().args(flags).env("RUST_BACKTRACE", "1").output().expect("it is built");
+/// Runs a command that must be refused in one line. Returns the exit code and the line.
+fn refuse(command: &mut Command) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = command.env("RUST_BACKTRACE", "1").output().expect("it is built");
     assert!(stdout.is_empty(), "{}", String::from_utf8_lossy(&stdout));
     let stderr = String::from_utf8(stderr).expect("text");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert!(stderr.starts_with("hebra: "), "{stderr}");
-    (status.code(), stderr)
+    let line = stderr.strip_suffix('\n').and_then(|line| line.strip_prefix("hebra: ")).expect("that is its form");
+    assert!(!line.contains(char::is_control), "{line:?}");
+    (status.code(), line.to_owned())
+}
+
+fn hebra(arguments: &[&str]) -> Command {
+    let mut command = Command::new(Program::command().get_program());
+    command.args(arguments);
+    command
+}
+
+/// Asserts that `hebra serve` with these flags is wrong usage.
+fn assert_wrong(flags: &[&str], problem: &str) {
+    assert_wrong_usage(Program::command().args(flags), problem, "hebra serve");
+}
+
+fn assert_wrong_usage(command: &mut Command, problem: &str, helpful: &str) {
+    let (code, line) = refuse(command);
+    assert_eq!((code, line), (Some(2), format!("{problem} (see {helpful} --help)")));
 }
 
 #[test]
-fn a_wrong_flag_is_named_with_exit_code_2() {
-    for (flags, named) in [
+fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
+    for (flags, problem) in [
         (&["--workers", "0"][..], "--workers must be at least 1"),
-        (&["--workers", "-1"], "'-1' for '--workers <N>'"),
-        (&["--stack-size", "1EiB"], "--stack-size must be at most 1 GiB"),
+        (&["--workers", "-1"], "--workers: \"-1\" is negative; a number is at least 0"),
+        (&["--workers", "many"], "--workers: \"many\" is not a whole number"),
+        (
+            &["--workers", "99999999999999999999"],
+            "--workers: \"99999999999999999999\" is too large; the largest number is 2147483647",
+        ),
         (&["--max-per-ip", "0"], "--max-per-ip must be at least 1, or off"),
-        (&["--workers", "many"], "'many' for '--workers <N>'"),
-        (&["--colour"], "'--colour'"),
-        (&["--framing", "json"], "'json' for '--framing <FRAMING>' [possible values: message, line, raw]"),
-        (&["--idle-timeout", "fast"], "'fast' for '--idle-timeout <TIME>': a duration looks like"),
-        (&["--idle-timeout", "--workers", "4"], "'--idle-timeout <TIME>'"),
-        (&["--idle-timeout", "5M"], "'5M' for '--idle-timeout <TIME>': a minute is m"),
-        (&["--idle-timeout", "0s"], "--idle-timeout must be at least 1 ms, or off"),
-        (&["--max-line", "0"], "--max-line must be at least 1 byte"),
-        (&["--max-line", "big"], "'big' for '--max-line <SIZE>': a size looks like"),
-        (&["--stack-size", "1"], "--stack-size must be at least 32 KiB"),
+        (&["--max-per-ip", "few"], "--max-per-ip: \"few\" is not a whole number, or off"),
         (&["--backlog", "0"], "--backlog must be at least 1"),
-        (&["--log-messages", "few"], "'few' for '--log-messages <N|all|off>'"),
-        (&["stray"], "'stray'"),
+        (&["--log-messages", "few"], "--log-messages: \"few\" is not a whole number, or all, or off"),
+        (&["--framing", "json"], "--framing: \"json\" is none of message, line, raw"),
+        (&["--framing", "lines"], "--framing: \"lines\" is none of message, line, raw; did you mean line?"),
+        (
+            &["--idle-timeout", "fast"],
+            "--idle-timeout: \"fast\" is not a time; a time looks like 250ms, 10s or 5m, or off",
+        ),
+        (
+            &["--idle-timeout", "5"],
+            "--idle-timeout: \"5\" lacks its unit; a time looks like 250ms, 10s or 5m, or off",
+        ),
+        (
+            &["--idle-timeout", "-5s"],
+            "--idle-timeout: \"-5s\" is negative; a time looks like 250ms, 10s or 5m, or off",
+        ),
+        (&["--drain-timeout=-5s"], "--drain-timeout: \"-5s\" is negative; a time looks like 250ms, 10s or 5m"),
+        (&["--drain-timeout", "2y"], "--drain-timeout: \"2y\" is too long; the longest time is 365d"),
+        (&["--idle-timeout", "0s"], "--idle-timeout must be at least 1 ms, or off"),
+        (&["--idle-timeout", "--workers", "4"], "--idle-timeout needs a value: --idle-timeout <TIME>"),
+        (&["--max-line", "0", "--framing", "line"], "--max-line must be at least 1 byte"),
+        (&["--stack-size", "big"], "--stack-size: \"big\" is not a size; a size looks like 65536 or 64KiB"),
+        (&["--stack-size", "1"], "--stack-size must be at least 32 KiB"),
+        (&["--stack-size", "2GiB"], "--stack-size must be at most 1 GiB"),
+        (
+            &["--max-line", "18446744073709551616B"],
+            "--max-line: \"18446744073709551616B\" is too large; the largest size is 1TiB",
+        ),
+        (&["--max-line", "1e30"], "--max-line: \"1e30\" is not a size; a size looks like 65536 or 64KiB"),
+        (&["--service", "chat", "--max-outgoing", "1KiB"], "--max-outgoing must be at least 8 KiB in a chat"),
+        (&["--greeting", "-x"], "--greeting: \"-x\" begins with -; write --greeting=\"-x\""),
+        (&["--room=yes"], "--room takes no value, but was given \"yes\""),
+        (&["--workers", "4", "--workers", "5"], "--workers is given twice"),
     ] {
-        let (code, line) = refused(flags);
-        assert_eq!(code, Some(2), "{line}");
-        assert!(line.contains(named), "{line} lacks {named}");
+        assert_wrong(flags, problem);
     }
 }
 
 #[test]
-fn a_missing_or_unknown_command_is_reported() {
-    for (arguments, line) in
-        [(&[][..], "hebra: a command is missing"), (&["sing"], "hebra: unrecognized subcommand 'sing'")]
-    {
-        let hebra = Program::command();
-        let output = Command::new(hebra.get_program()).args(arguments).output().expect("it is built");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{stderr}");
-        assert!(stderr.starts_with(line), "{stderr}");
+fn an_unknown_word_is_named_with_the_one_that_was_meant() {
+    for (arguments, problem, helpful) in [
+        (&[][..], "a command is missing: serve, connect, udp", "hebra"),
+        (&["udp"], "a command is missing: serve, send", "hebra udp"),
+        (&["sing"], "unknown command \"sing\"", "hebra"),
+        (&["serv"], "unknown command \"serv\"; did you mean serve?", "hebra"),
+        (&["udp", "sned"], "unknown command \"sned\"; did you mean send?", "hebra udp"),
+        (&["--workers", "4"], "unknown flag --workers; did you mean serve --workers?", "hebra"),
+        (&["serve", "--colour"], "unknown flag --colour", "hebra serve"),
+        (&["serve", "--worker", "4"], "unknown flag --worker; did you mean --workers?", "hebra serve"),
+        (&["serve", "-workers", "4"], "unknown flag -workers; did you mean --workers?", "hebra serve"),
+        (&["connect", "--tiemout=1s"], "unknown flag --tiemout; did you mean --timeout?", "hebra connect"),
+        (&["udp", "serve", "--ecko"], "unknown flag --ecko; did you mean --echo?", "hebra udp serve"),
+        (&["serve", "stray"], "unexpected argument \"stray\"", "hebra serve"),
+        (
+            &["serve", "[::1]:80"],
+            "unexpected argument \"[::1]:80\"; did you mean --listen [::1]:80?",
+            "hebra serve",
+        ),
+        (&["udp", "send"], "missing: ADDR, TEXT", "hebra udp send"),
+        (
+            &["udp", "send", "localhost:1", "-x"],
+            "unknown flag -x; put -- before a word that begins with -",
+            "hebra udp send",
+        ),
+    ] {
+        assert_wrong_usage(&mut hebra(arguments), problem, helpful);
     }
 }
 
 #[test]
-fn a_wrong_environment_variable_is_named_by_its_flag() {
-    let output = Program::command().env("HEBRA_MAX_PENDING", "lots").output().expect("it is built");
-    assert_eq!(output.status.code(), Some(2));
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr.contains("'lots' for '--max-pending <N>'"), "{stderr}");
+fn a_wrong_variable_is_named() {
+    for (variable, value, problem) in [
+        ("HEBRA_WORKERS", "4\r", "HEBRA_WORKERS: \"4\\r\" is not a whole number"),
+        ("HEBRA_WORKERS", "0", "HEBRA_WORKERS must be at least 1"),
+        ("HEBRA_FRAMING", "json", "HEBRA_FRAMING: \"json\" is none of message, line, raw"),
+        ("HEBRA_ROOM", "maybe", "HEBRA_ROOM: \"maybe\" is neither true nor false"),
+        (
+            "HEBRA_LISTEN",
+            "localhost:0,::1:80",
+            "HEBRA_LISTEN: \"::1:80\" is ambiguous; an IPv6 address needs brackets and a port: [::1]:80",
+        ),
+    ] {
+        assert_wrong_usage(Program::command().env(variable, value), problem, "hebra serve");
+    }
+    let wrong = OsStr::from_bytes(b"\xff");
+    assert_wrong_usage(
+        Program::command().env("HEBRA_WORKERS", wrong),
+        "HEBRA_WORKERS: \"\\xff\" is not UTF-8",
+        "hebra serve",
+    );
+    // Where the flag has the word, the flag is named.
+    let command = &mut Program::command();
+    assert_wrong_usage(
+        command.env("HEBRA_WORKERS", "4").args(["--workers", "0"]),
+        "--workers must be at least 1",
+        "hebra serve",
+    );
+    assert_wrong_usage(
+        hebra(&["connect"]).env("HEBRA_TIMEOUT", "soon"),
+        "HEBRA_TIMEOUT: \"soon\" is not a time; a time looks like 250ms, 10s or 5m, or off",
+        "hebra connect",
+    );
+}
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0", "--help"]);
+    let help = String::from_utf8(command.output().expect("it is built").stdout).expect("text");
+    let flags = help.lines().filter_map(|line| line.trim_start().strip_prefix("--")?.split([' ', '<']).next());
+    let variables: Vec<String> = flags
+        .filter(|flag| *flag != "listen")
+        .map(|flag| format!("HEBRA_{}", flag.to_uppercase().replace('-', "_")))
+        .collect();
+    assert!(variables.len() > 20, "{variables:?}");
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0"]).envs(variables.iter().map(|variable| (variable, "")));
+    drop(Program::spawn(&mut command, 1));
+    let output = Program::command().env("HEBRA_LISTEN", "").arg("--help").output().expect("it is built");
+    assert_eq!(output.status.code(), Some(0));
+    let mut command = hebra(&["udp", "serve"]);
+    command.args(["--listen", "127.0.0.1:0"]).envs(["HEBRA_ECHO", "HEBRA_RATE"].map(|variable| (variable, "")));
+    drop(Program::spawn(&mut command, 1));
+}
+
+#[test]
+fn a_flag_without_effect_is_wrong_and_a_variable_without_effect_is_ignored() {
+    for (flags, problem) in [
+        (&["--greeting", "hi"][..], "--greeting has no effect without --service greet"),
+        (&["--room"], "--room has no effect without --service chat"),
+        (&["--max-outgoing", "1MiB"], "--max-outgoing has no effect without --service chat"),
+        (&["--max-line", "1KiB"], "--max-line has no effect without --framing line"),
+        (&["--max-line", "1KiB", "--service", "chat"], "--max-line has no effect without --framing line"),
+        (&["--busy-poll", "50us", "--service", "chat"], "--busy-poll has no effect with --service chat"),
+        (&["--queue-timeout", "1s", "--max-pending", "0"], "--queue-timeout has no effect with --max-pending 0"),
+        (
+            &["--yield-after", "1s", "--max-pending", "0"],
+            "--yield-after has no effect with --max-pending 0 and --when-full busy",
+        ),
+    ] {
+        assert_wrong(flags, problem);
+    }
+    let mut command = hebra(&["udp", "serve", "--rate", "5"]);
+    assert_wrong_usage(&mut command, "--rate has no effect without --echo", "hebra udp serve");
+    for flags in [
+        &["--max-line", "1KiB", "--framing", "line"][..],
+        &["--max-line", "1KiB", "--service", "chat", "--room"],
+        &["--yield-after", "1s", "--max-pending", "0", "--when-full", "wait"],
+    ] {
+        drop(Program::serve(flags));
+    }
+    let mut command = Program::command();
+    command.args(["--listen", "127.0.0.1:0"]);
+    for (variable, value) in [
+        ("HEBRA_GREETING", "hi"),
+        ("HEBRA_ROOM", "true"),
+        ("HEBRA_MAX_OUTGOING", "1MiB"),
+        ("HEBRA_MAX_LINE", "1KiB"),
+        ("HEBRA_RATE", "few"),
+    ] {
+        command.env(variable, value);
+    }
+    drop(Program::spawn(&mut command, 1));
+}
+
+#[test]
+fn a_wrong_value_is_shown_escaped() {
+    for (arguments, problem, helpful) in [
+        (&["\x1b[2J"][..], "unknown command \"\\u{1b}[2J\"", "hebra"),
+        (&["serve", "--x\x1b[2J"], "unknown flag --x\\u{1b}[2J", "hebra serve"),
+        (&["serve", "a\u{202e}b"], "unexpected argument \"a\\u{202e}b\"", "hebra serve"),
+        (&["serve", "--workers", "4\r\n"], "--workers: \"4\\r\\n\" is not a whole number", "hebra serve"),
+        (
+            &["serve", "--framing", "\u{9b}31m"],
+            "--framing: \"\\u{9b}31m\" is none of message, line, raw",
+            "hebra serve",
+        ),
+        (
+            &["connect", "\u{1b}[2J"],
+            "ADDR: \"\\u{1b}[2J\" lacks its port; an address looks like localhost:1234",
+            "hebra connect",
+        ),
+    ] {
+        assert_wrong_usage(&mut hebra(arguments), problem, helpful);
+    }
+    let mut command = hebra(&["serve"]);
+    command.arg(OsStr::from_bytes(b"--room\xff"));
+    assert_wrong_usage(&mut command, "an argument is not UTF-8: \"--room\\xff\"", "hebra serve");
+}
+
+#[test]
+fn a_malformed_address_is_wrong_usage() {
+    for (address, problem) in [
+        ("127.0.0.1", "lacks its port; an address looks like 127.0.0.1:1234"),
+        (":0", "lacks its host; an address looks like localhost:1234"),
+        ("127.0.0.1:65536", "has a port that is too large; the largest is 65535"),
+        ("::1:1234", "is ambiguous; an IPv6 address needs brackets and a port: [::1]:1234"),
+        ("[::1]", "lacks its port; write [::1]:1234"),
+    ] {
+        assert_wrong(&["--listen", address], &format!("--listen: \"{address}\" {problem}"));
+        let told = format!("ADDR: \"{address}\" {problem}");
+        assert_wrong_usage(&mut hebra(&["connect", address]), &told, "hebra connect");
+        assert_wrong_usage(&mut hebra(&["udp", "send", address, "x"]), &told, "hebra udp send");
+        let told = format!("--listen: \"{address}\" {problem}");
+        assert_wrong_usage(&mut hebra(&["udp", "serve", "--listen", address]), &told, "hebra udp serve");
+    }
 }
 
 #[test]
@@ -70,9 +260,6 @@ fn an_address_that_cannot_be_used_is_named_with_exit_code_1() {
     let taken = server.local_addrs()[0].to_string();
     for (address, named) in [
         (taken.as_str(), format!("cannot listen on {taken}: Address already in use")),
-        ("127.0.0.1", "cannot resolve \"127.0.0.1\": an address looks like localhost:1234".to_owned()),
-        (":0", "cannot resolve \":0\": an address looks like localhost:1234".to_owned()),
-        ("127.0.0.1:65536", "cannot resolve \"127.0.0.1:65536\": ".to_owned()),
         ("no-such-name.invalid:1234", "cannot resolve \"no-such-name.invalid:1234\": ".to_owned()),
         ("\u{1b}[2J:1", "cannot resolve \"\\u{1b}[2J:1\": ".to_owned()),
         // An address for documentation (RFC 3849), which no host has.
@@ -80,7 +267,7 @@ fn an_address_that_cannot_be_used_is_named_with_exit_code_1() {
         ("224.0.0.1:0", "cannot listen on 224.0.0.1:0: a multicast address, not a host's".to_owned()),
         ("127.255.255.255:0", "cannot listen on 127.255.255.255:0: a broadcast address, not a host's".to_owned()),
     ] {
-        let (code, line) = refused(&["--listen", address]);
+        let (code, line) = refuse(Program::command().args(["--listen", address]));
         assert_eq!(code, Some(1), "{line}");
         assert!(line.contains(&named), "{line} lacks {named}");
     }
@@ -88,7 +275,7 @@ fn an_address_that_cannot_be_used_is_named_with_exit_code_1() {
 
 #[test]
 fn more_workers_than_the_system_allows_are_an_error() {
-    let (code, line) = refused(&["--listen", "127.0.0.1:0", "--workers", "100000000"]);
+    let (code, line) = refuse(Program::command().args(["--listen", "127.0.0.1:0", "--workers", "100000000"]));
     assert_eq!(code, Some(1));
     assert!(line.contains("cannot start 100000000 workers: "), "{line}");
 }
@@ -98,7 +285,10 @@ fn help_and_version_go_to_standard_output() {
     for flags in [&["--help"][..], &["-h"]] {
         let output = Program::command().args(flags).output().expect("it is built");
         assert_eq!(output.status.code(), Some(0));
-        assert!(String::from_utf8_lossy(&output.stdout).contains("--when-full"));
+        let help = String::from_utf8(output.stdout).expect("text");
+        assert!(help.contains("--when-full") && help.contains("HEBRA_MAX_LINE"), "{help}");
+        let widest = help.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{help}");
         assert!(output.stderr.is_empty());
     }
 }

@@ -109,6 +109,30 @@ pub fn found_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
     output
 }
 
+/// Runs the decoder with text framing, up to the end of the session. Messages without an answer between them are one
+/// line.
+pub fn found_text(reads: &[&[u8]]) -> Vec<Output> {
+    let mut decoder = Decoder::new(Framing::Text, 0);
+    let mut output = Vec::new();
+    for mut read in reads.iter().copied() {
+        while let Some(decoded) = decoder.next(&mut read) {
+            match (decoded, output.last_mut()) {
+                (Decoded::Message(message), Some(Output::Line(line))) => line.extend_from_slice(message),
+                (Decoded::Message(message), _) => output.push(Output::Line(message.to_vec())),
+                (Decoded::Reply(reply), _) => output.push(Output::Reply(reply.to_vec())),
+                (Decoded::Bye, _) => {
+                    output.push(Output::Bye);
+                    return output;
+                }
+                (other, _) => panic!("{other:?}"),
+            }
+        }
+        assert!(read.is_empty());
+    }
+    assert_eq!(decoder.finish(), None, "nothing is kept");
+    output
+}
+
 /// A data byte or a telnet command.
 struct Item {
     meaning: Meaning,
@@ -218,6 +242,37 @@ pub fn expected_bye(reads: &[&[u8]]) -> Option<(usize, usize)> {
     None
 }
 
+/// Returns what [`found_text`] should return.
+pub fn expected_text(reads: &[&[u8]]) -> Vec<Output> {
+    let bye = expected_bye(reads);
+    let stream = match bye {
+        Some((number, before)) => [&reads[..number].concat(), &reads[number][..before]].concat(),
+        None => reads.concat(),
+    };
+    let mut output = Vec::new();
+    for item in items(&stream) {
+        match item.meaning {
+            Meaning::Data(byte) | Meaning::End(byte) => match output.last_mut() {
+                Some(Output::Line(line)) => line.push(byte),
+                _ => output.push(Output::Line(vec![byte])),
+            },
+            meaning => output.extend(answer(meaning, &output)),
+        }
+    }
+    output.extend(bye.map(|_| Output::Bye));
+    output
+}
+
+/// Returns the answer to a command after those in `output`.
+fn answer(meaning: Meaning, output: &[Output]) -> Option<Output> {
+    let answer = match meaning {
+        Meaning::AreYouThere => return Some(Output::Reply(HERE.to_vec())),
+        Meaning::Refuse(refusal) => Output::Reply(refusal.to_vec()),
+        _ => return None,
+    };
+    (meaning == Meaning::Refuse(TIMING_MARK) || !output.contains(&answer)).then_some(answer)
+}
+
 /// Returns what [`found_lines`] should return.
 pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
     let mut output = Vec::new();
@@ -233,11 +288,7 @@ pub fn expected_lines(reads: &[&[u8]], max_line: usize) -> Vec<Output> {
                 output.push(Output::Line(std::mem::take(&mut line)));
             }
             Meaning::Data(byte) => line.push(byte),
-            Meaning::Command => {}
-            Meaning::AreYouThere => output.push(Output::Reply(HERE.to_vec())),
-            Meaning::Refuse(refusal)
-                if refusal != TIMING_MARK && output.contains(&Output::Reply(refusal.to_vec())) => {}
-            Meaning::Refuse(refusal) => output.push(Output::Reply(refusal.to_vec())),
+            meaning => output.extend(answer(meaning, &output)),
         }
         if line.len() > max_line {
             output.push(Output::TooLong);

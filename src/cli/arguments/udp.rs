@@ -5,36 +5,38 @@
 
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand};
-use hebra::UdpConfig;
+use hebra::{Error, UdpConfig};
 
-use super::units::{self, Count};
-use super::{ListenArguments, LogArguments};
+use super::units::{self, Limit};
+use super::{ListenArguments, LogArguments, address};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UdpCommand {
-    /// Prints each datagram with its sender, and echoes it if asked to.
+    /// Prints each datagram with its sender, and can echo it
     #[command(allow_negative_numbers = true)]
     Serve(UdpServeArguments),
-    /// Sends one datagram, and can wait for the answer.
+    /// Sends one datagram, and can wait for the answer
     #[command(allow_negative_numbers = true)]
     Send(SendArguments),
 }
 
-/// The flags of `hebra udp serve`. Times take units (250ms, 10s, 5m).
+/// The flags of `hebra udp serve`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Times take units (250ms, 10s, 5m). Each flag has an environment variable: --stats-interval is
+HEBRA_STATS_INTERVAL. A flag that can have no effect is an error; such a variable is ignored.")]
 pub(crate) struct UdpServeArguments {
     #[command(flatten)]
     sockets: ListenArguments,
 
     /// Send each datagram back
-    #[arg(long, env = "HEBRA_ECHO", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "HEBRA_ECHO", value_parser = units::switch)]
     echo: bool,
 
     /// Answers a second to one IPv4 address or IPv6 /64, or off
-    #[arg(long, env = "HEBRA_RATE", value_name = "N|off", default_value = "1000")]
-    rate: Count,
+    #[arg(long, env = "HEBRA_RATE", value_name = "N", default_value = "1000")]
+    rate: Limit<usize>,
 
     #[command(flatten)]
     log: LogArguments,
@@ -50,20 +52,35 @@ impl UdpServeArguments {
             .log_messages(self.log.log_messages)
             .stats_interval(self.log.stats_interval.0)
     }
+
+    /// Checks what the flags mean.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] with the first value that cannot work.
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        self.config().validate()
+    }
+
+    /// As [`ServeArguments::dependent`](super::ServeArguments::dependent).
+    pub(super) fn dependent(&self) -> Vec<(&'static str, bool, &'static str)> {
+        vec![("rate", self.echo, "without --echo")]
+    }
 }
 
-/// The datagram of `hebra udp send`. Times take units (250ms, 10s, 5m).
+/// The datagram of `hebra udp send`.
 #[derive(Debug, Args)]
+#[command(after_help = "--wait has an environment variable, HEBRA_WAIT.")]
 pub(crate) struct SendArguments {
-    /// Where to, HOST:PORT; the addresses of the name are tried until none is refused
-    #[arg(value_name = "ADDR")]
+    /// Where to send it, HOST:PORT; all addresses of the name are tried
+    #[arg(value_name = "ADDR", value_parser = address::address)]
     pub(crate) address: String,
 
-    /// What to send: the words, joined by spaces; after -- if one of them begins with -
+    /// Words to send; put -- before one that begins with -
     #[arg(value_name = "TEXT", required = true)]
     pub(crate) text: Vec<String>,
 
-    /// Wait for an answer, 1s or the TIME given, and print it
+    /// Wait for the answer, 1s or TIME (250ms, 10s), and print it
     #[arg(
         long,
         env = "HEBRA_WAIT",

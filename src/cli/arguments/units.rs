@@ -1,67 +1,147 @@
-//! Values with units on the command line: durations, sizes, and "no limit".
+//! Values as they are typed: numbers, durations, sizes, and "no limit".
+//!
+//! The errors say what is wrong with the value and what would be right. They continue a line that names the flag and the
+//! value: `--workers: "many" is not a whole number`.
 
+use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use hebra::LogMessages;
 
-/// A time limit: a duration such as `250ms` or `5m`, or `off`.
+/// The largest number: sums of two fit every field, and nothing that is counted comes near it.
+const MAX_NUMBER: usize = i32::MAX as usize;
+
+/// The longest duration, which is also the library's.
+const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The largest size: more than any field can use, and little enough that a typing error is reported as one.
+const MAX_SIZE: u64 = 1 << 40;
+
+/// A value, or `off`, which is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Limit(pub(crate) Option<Duration>);
+pub(crate) struct Limit<T = Duration>(pub(crate) Option<T>);
 
-impl FromStr for Limit {
+impl FromStr for Limit<Duration> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self(None)),
-            _ => duration(text).map(|duration| Self(Some(duration))),
-        }
+        limit(text, duration)
     }
 }
 
-/// A number, or `off`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Count(pub(crate) Option<usize>);
-
-impl FromStr for Count {
+impl FromStr for Limit<usize> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self(None)),
-            _ => text.parse().map(|count| Self(Some(count))).map_err(|_| "a number, or off".to_owned()),
-        }
+        limit(text, number)
     }
+}
+
+fn limit<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Limit<T>, String> {
+    match text {
+        "off" => Ok(Limit(None)),
+        _ => parse(text).map(|value| Limit(Some(value))).map_err(or_off),
+    }
+}
+
+fn or_off(problem: impl Display) -> String {
+    format!("{problem}, or off")
+}
+
+/// How many messages are logged: a number a second, `all` or `off`.
+pub(crate) fn log_messages(text: &str) -> Result<LogMessages, String> {
+    match text {
+        "all" => Ok(LogMessages::All),
+        "off" | "0" => Ok(LogMessages::Off),
+        _ => small_number(text).map(LogMessages::PerSecond).map_err(|problem| format!("{problem}, or all, or off")),
+    }
+}
+
+/// What a variable says that stands for a flag without a value.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+        _ => Err("is neither true nor false".to_owned()),
+    }
+}
+
+/// A whole number.
+pub(crate) fn number(text: &str) -> Result<usize, String> {
+    if is_negative(text) {
+        return Err("is negative; a number is at least 0".to_owned());
+    }
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("is not a whole number".to_owned());
+    }
+    // Only a number that is too large for any type is left.
+    let number = text.parse().ok().filter(|number| *number <= MAX_NUMBER);
+    number.ok_or_else(|| format!("is too large; the largest number is {MAX_NUMBER}"))
+}
+
+/// A whole number for a field of 32 bits.
+pub(crate) fn small_number(text: &str) -> Result<u32, String> {
+    number(text)?.try_into().map_err(|_| format!("is too large; the largest number is {MAX_NUMBER}"))
 }
 
 /// A time limit that a socket can have: not zero.
 pub(crate) fn timeout(text: &str) -> Result<Limit, String> {
     match text.parse()? {
-        Limit(Some(Duration::ZERO)) => Err("a timeout must be longer than zero, or off".to_owned()),
+        Limit(Some(Duration::ZERO)) => Err("is too short; a timeout is longer than zero, or off".to_owned()),
         limit => Ok(limit),
     }
 }
 
 /// A duration such as `250ms` or `5m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    // That would be months, where sizes have M and m for the same.
-    if text.contains('M') {
-        return Err("a minute is m, and months are written out".to_owned());
+    const EXAMPLE: &str = "a time looks like 250ms, 10s or 5m";
+    if is_negative(text) {
+        return Err(format!("is negative; {EXAMPLE}"));
     }
-    humantime::parse_duration(text).map_err(|_| "a duration looks like 250ms, 10s or 5m".to_owned())
+    // That would be months, where sizes have M and m for the same.
+    if text.contains('M') && text.starts_with(|first: char| first.is_ascii_digit()) {
+        return Err(format!("is ambiguous: a minute is m, and a month is month; {EXAMPLE}"));
+    }
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration <= MAX_DURATION => Ok(duration),
+        Ok(_) => Err("is too long; the longest time is 365d".to_owned()),
+        Err(humantime::DurationError::NumberOverflow) => {
+            Err("has too many digits; the longest time is 365d, and the shortest 1ns".to_owned())
+        }
+        Err(humantime::DurationError::UnknownUnit { unit, .. }) if unit.is_empty() => {
+            Err(format!("lacks its unit; {EXAMPLE}"))
+        }
+        Err(_) => Err(format!("is not a time; {EXAMPLE}")),
+    }
 }
 
 /// How long `--wait` waits. Written without a time it takes the next word for one.
 pub(crate) fn wait(text: &str) -> Result<Duration, String> {
-    let duration = duration(text).map_err(|reason| format!("{reason}; without one, --wait comes last"))?;
-    if duration.is_zero() { Err("no time is too short".to_owned()) } else { Ok(duration) }
+    let duration = duration(text).map_err(|problem| format!("{problem}; without a time, --wait comes last"))?;
+    if duration.is_zero() { Err("is too short; a wait is longer than zero".to_owned()) } else { Ok(duration) }
 }
 
 /// A size in bytes such as `65536` or `64KiB`.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
-    let bytes = text.parse::<ByteSize>().map_err(|_| "a size looks like 65536 or 64KiB".to_owned())?;
-    usize::try_from(bytes.as_u64()).map_err(|_| "a size must fit the address space".to_owned())
+    const EXAMPLE: &str = "a size looks like 65536 or 64KiB";
+    if is_negative(text) {
+        return Err(format!("is negative; {EXAMPLE}"));
+    }
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let bytes = match text.parse::<ByteSize>() {
+        // A number with a unit that is too large for the type is the largest value of the type.
+        Ok(size) => size.as_u64(),
+        Err(_) if is_number => u64::MAX,
+        Err(_) => return Err(format!("is not a size; {EXAMPLE}")),
+    };
+    let size = usize::try_from(bytes).ok().filter(|_| bytes <= MAX_SIZE);
+    size.ok_or_else(|| "is too large; the largest size is 1TiB".to_owned())
+}
+
+fn is_negative(text: &str) -> bool {
+    text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -72,9 +152,22 @@ mod tests {
     fn durations_take_units_and_limits_can_be_off() {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!("5m".parse(), Ok(Limit(Some(Duration::from_secs(300)))));
-        assert_eq!("off".parse(), Ok(Limit(None)));
-        for wrong in ["", "5", "fast", "-1s", "5 parsecs", "5M", "5M 30s"] {
-            assert!(wrong.parse::<Limit>().is_err(), "{wrong}");
+        assert_eq!("off".parse(), Ok(Limit::<Duration>(None)));
+        for (wrong, problem) in [
+            ("", "is not a time"),
+            ("5", "lacks its unit"),
+            ("fast", "is not a time"),
+            ("-1s", "is negative"),
+            ("5 parsecs", "is not a time"),
+            ("5M", "is ambiguous: a minute is m"),
+            ("5M 30s", "is ambiguous: a minute is m"),
+            ("1e30s", "is not a time"),
+            ("2y", "is too long; the longest time is 365d"),
+            ("584942417356y", "has too many digits; the longest time is 365d"),
+            ("99999999999999999999s", "has too many digits; the longest time is 365d"),
+        ] {
+            let message = wrong.parse::<Limit<Duration>>().expect_err(wrong);
+            assert!(message.starts_with(problem) && message.ends_with(", or off"), "{wrong} {message}");
         }
     }
 
@@ -83,8 +176,45 @@ mod tests {
         assert_eq!(size("65536"), Ok(65536));
         assert_eq!(size("64KiB"), Ok(65536));
         assert_eq!(size("64KB"), Ok(64000));
-        for wrong in ["", "big", "-1", "64 furlongs"] {
-            assert!(size(wrong).is_err(), "{wrong}");
+        for (wrong, problem) in [
+            ("", "is not a size"),
+            ("big", "is not a size"),
+            ("-1", "is negative"),
+            ("64 furlongs", "is not a size"),
+            ("1e30", "is not a size"),
+            ("18446744073709551616B", "is too large; the largest size is 1TiB"),
+            ("99999999999999999999", "is too large; the largest size is 1TiB"),
+            ("16EiB", "is too large; the largest size is 1TiB"),
+        ] {
+            let message = size(wrong).expect_err(wrong);
+            assert!(message.starts_with(problem), "{wrong} {message}");
         }
+    }
+
+    #[test]
+    fn numbers_are_whole_and_bounded() {
+        assert_eq!((number("0"), number("2147483647")), (Ok(0), Ok(MAX_NUMBER)));
+        for (wrong, problem) in [
+            ("", "is not a whole number"),
+            ("1e30", "is not a whole number"),
+            ("1.5", "is not a whole number"),
+            ("+5", "is not a whole number"),
+            ("4\r", "is not a whole number"),
+            ("-1", "is negative"),
+            ("2147483648", "is too large; the largest number is 2147483647"),
+            ("99999999999999999999", "is too large; the largest number is 2147483647"),
+        ] {
+            let message = number(wrong).expect_err(wrong);
+            assert!(message.starts_with(problem), "{wrong} {message}");
+        }
+        assert_eq!(small_number("2147483647"), Ok(2_147_483_647));
+    }
+
+    #[test]
+    fn a_switch_is_true_or_false() {
+        for (text, expected) in [("Yes", true), ("on", true), ("1", true), ("FALSE", false), ("0", false)] {
+            assert_eq!(switch(text), Ok(expected));
+        }
+        assert!(switch("maybe").is_err());
     }
 }

@@ -1,9 +1,15 @@
-//! `hebra serve --service chat`: an operator and one client, or a room full of them.
+//! `hebra serve --service chat`: an operator and one client, or a room full of clients.
 //!
-//! It is built on the library's public names alone: `room` is the service, `operator` the terminal beside it.
+//! It uses the library's public names only. `room` holds the clients, `member` is the handler of one client's session,
+//! and `operator` is the terminal or the script beside them.
 
 mod operator;
 mod room;
+mod member;
+mod notice;
+mod order;
+mod pace;
+mod rows;
 
 pub(super) use operator::Operator;
 pub(super) use room::{Room, Seats};

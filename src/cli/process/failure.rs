@@ -2,11 +2,8 @@
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 
-use hebra::Error;
-
-use super::{DRAINED, FAILED, USAGE, complain};
+use super::{DRAINED, FAILED, complain};
 
 /// The name has no address, or it cannot be looked up.
 pub(crate) const UNRESOLVED: u8 = 4;
@@ -32,11 +29,15 @@ impl Failure {
         let failure = |code, words: &str| Self { code, message: format!("{attempt}: {words}") };
         match cause.kind() {
             ErrorKind::ConnectionRefused => failure(REFUSED, "connection refused"),
-            // A read timeout is `WouldBlock` on Linux.
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => failure(TIMED_OUT, "timed out"),
+            ErrorKind::TimedOut => failure(TIMED_OUT, "timed out"),
             ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => failure(RESET, "connection reset"),
             _ => failure(FAILED, &cause.to_string()),
         }
+    }
+
+    /// The system refuses a thread: a limit of this machine, whatever kind of error that is.
+    pub(crate) fn no_thread(name: &str, cause: &io::Error) -> Self {
+        Self { code: FAILED, message: format!("cannot start thread {name}: {cause}") }
     }
 
     /// Returns this failure or the one at a later address of the same name: the last that says something about the
@@ -69,20 +70,6 @@ pub(crate) fn not_printed(cause: &io::Error) -> Result<(), Failure> {
     }
 }
 
-/// Returns the addresses of `name` (`HOST:PORT`), each once, in the resolver's order; at least one.
-///
-/// # Errors
-///
-/// [`UNRESOLVED`]; a name without a port, or with a wrong one, is wrong [`USAGE`].
-pub(crate) fn resolve(name: &str) -> Result<Vec<SocketAddr>, Failure> {
-    hebra::resolve(name).map_err(|error| match &error {
-        Error::Resolve { cause, .. } if cause.kind() == ErrorKind::InvalidInput => {
-            Failure { code: USAGE, message: error.to_string() }
-        }
-        _ => Failure { code: UNRESOLVED, message: error.to_string() },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +79,6 @@ mod tests {
         for (kind, code, message) in [
             (ErrorKind::ConnectionRefused, 5, "cannot sing: connection refused"),
             (ErrorKind::TimedOut, 6, "cannot sing: timed out"),
-            (ErrorKind::WouldBlock, 6, "cannot sing: timed out"),
             (ErrorKind::ConnectionReset, 7, "cannot sing: connection reset"),
             (ErrorKind::AddrNotAvailable, 1, "cannot sing: address not available"),
         ] {
@@ -102,9 +88,11 @@ mod tests {
     }
 
     #[test]
-    fn an_address_without_a_port_is_wrong_usage_and_a_name_of_nobody_is_unresolved() {
-        for (name, code) in [("localhost", USAGE), ("localhost:65536", USAGE), ("nowhere.invalid:1", UNRESOLVED)] {
-            assert_eq!(resolve(name).expect_err(name).code, code, "{name}");
-        }
+    fn a_thread_that_the_system_refuses_is_no_time_limit() {
+        let failure = Failure::no_thread("hebra-input", &ErrorKind::WouldBlock.into());
+        assert_eq!(
+            (failure.code, failure.message.as_str()),
+            (1, "cannot start thread hebra-input: operation would block")
+        );
     }
 }

@@ -1,13 +1,19 @@
-//! What every command has in common: exit codes, the line that reports a failure, logging, signals, threads.
+//! What every command has in common: exit codes, the line that reports a failure, names, logging, signals, threads.
 
+pub(super) mod deadline;
+pub(super) mod address_space;
 pub(super) mod failure;
 pub(super) mod logging;
+mod report;
+pub(super) mod resolve;
 pub(super) mod server;
 pub(super) mod signals;
 pub(super) mod threads;
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::Write;
+
+use super::stdio;
 
 /// All went well: the server stopped and every session had ended by itself, or the client saw the end.
 pub(super) const DRAINED: u8 = 0;
@@ -15,11 +21,11 @@ pub(super) const DRAINED: u8 = 0;
 pub(super) const FAILED: u8 = 1;
 /// The command line is wrong; standard error says where.
 pub(super) const USAGE: u8 = 2;
-/// The server stopped, and the drain deadline or a second signal cut sessions off.
+/// The server stopped, and the drain deadline or a later signal cut sessions off.
 pub(super) const CUT_OFF: u8 = 3;
 
 /// Prints the one line of a failure.
 pub(super) fn complain(message: impl Display) {
     // A closed standard error cannot be reported anywhere.
-    let _ = writeln!(io::stderr(), "hebra: {message}");
+    let _ = stdio::error().write_all(format!("hebra: {message}\n").as_bytes());
 }

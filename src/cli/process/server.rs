@@ -1,20 +1,17 @@
 //! What both servers print, and how they end.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 
 use hebra::Error;
 
-use super::{FAILED, USAGE, complain};
+use super::{FAILED, complain};
+use crate::cli::stdio;
 
 /// Returns the exit code of a server. If it could not run, that is reported in one line.
 pub(in crate::cli) fn exit_code(outcome: Result<u8, Error>) -> u8 {
     match outcome {
         Ok(code) => code,
-        Err(Error::Config { field, problem }) => {
-            complain(format_args!("--{} {problem}", field.replace('_', "-")));
-            USAGE
-        }
         Err(error) => {
             complain(&error);
             FAILED
@@ -24,13 +21,9 @@ pub(in crate::cli) fn exit_code(outcome: Result<u8, Error>) -> u8 {
 
 /// Prints a line for each socket. The kernel holds clients already, so a program that reads the line can connect.
 pub(in crate::cli) fn announce(addresses: &[SocketAddr]) {
-    let print = || {
-        let mut output = io::stdout().lock();
-        addresses.iter().try_for_each(|address| writeln!(output, "listening on {address}"))?;
-        output.flush()
-    };
+    let lines: String = addresses.iter().map(|address| format!("listening on {address}\n")).collect();
     // A closed standard output is the reader's choice; the server serves all the same.
-    if let Err(cause) = print()
+    if let Err(cause) = stdio::output().write_all(lines.as_bytes())
         && cause.kind() != ErrorKind::BrokenPipe
     {
         complain(format_args!("cannot print where it listens: {cause}"));

@@ -5,7 +5,7 @@ use log::LevelFilter;
 
 use crate::cli::arguments::UdpServeArguments;
 use crate::cli::process::signals::Signals;
-use crate::cli::process::{DRAINED, logging, server};
+use crate::cli::process::{DRAINED, address_space, logging, server};
 
 /// Serves until a signal. Returns the exit code.
 pub(in crate::cli) fn run(arguments: &UdpServeArguments) -> u8 {
@@ -14,11 +14,12 @@ pub(in crate::cli) fn run(arguments: &UdpServeArguments) -> u8 {
 }
 
 fn serve(arguments: &UdpServeArguments) -> Result<u8, Error> {
+    address_space::check_udp()?;
     let signals = Signals::install()?;
     let bound = UdpServer::bind(arguments.config())?;
     server::announce(bound.local_addrs());
     let running = bound.start()?;
-    signals.wait();
+    signals.wait(|| vec![format!("totals: {}", running.stats())]);
     running.shutdown();
     Ok(DRAINED)
 }

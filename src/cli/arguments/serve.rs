@@ -1,0 +1,255 @@
+//! What was typed after `hebra serve`.
+//!
+//! The defaults are those of [`ServerConfig`], written out here for `--help`; a test keeps them equal. Only
+//! `log_messages` differs: a program's log shows messages, a library's does not.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use hebra::{Error, Framing, ServerConfig, WhenFull};
+
+use super::units::{self, Limit};
+use super::{ListenArguments, LogArguments};
+
+/// The least that may wait for a client of a chat: the longest line of another, escaped, fits.
+const MIN_OUTGOING: usize = 8 * 1024;
+
+/// The flags of `hebra serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Times take units (250ms, 10s, 5m), and so do sizes (64KiB). A limit that is off is none.
+Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
+no effect is an error; such a variable is ignored.
+
+SIGTERM, SIGINT or SIGHUP stops the server, and once more cuts sessions off. SIGUSR1 logs
+the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
+line, 3 sessions were cut off.")]
+pub(crate) struct ServeArguments {
+    /// What answers: echo, greet or chat
+    #[arg(long, env = "HEBRA_SERVICE", value_name = "NAME", default_value = "echo", hide_possible_values = true)]
+    pub(crate) service: Service,
+
+    /// The answer of --service greet
+    #[arg(long, env = "HEBRA_GREETING", value_name = "TEXT", default_value = "Un saludo crack!")]
+    pub(crate) greeting: String,
+
+    /// Several clients in --service chat, who hear each other
+    #[arg(long, env = "HEBRA_ROOM", value_parser = units::switch)]
+    pub(crate) room: bool,
+
+    #[command(flatten)]
+    sockets: ListenArguments,
+
+    /// Clients served at once
+    #[arg(long, env = "HEBRA_WORKERS", value_name = "N", value_parser = units::number, default_value = "512")]
+    workers: usize,
+
+    /// Clients that may wait for a worker
+    #[arg(long, env = "HEBRA_MAX_PENDING", value_name = "N", value_parser = units::number, default_value = "256")]
+    max_pending: usize,
+
+    /// Further clients: busy refuses them, wait leaves them waiting
+    #[arg(
+        long,
+        env = "HEBRA_WHEN_FULL",
+        value_name = "WHAT",
+        value_parser = when_full(),
+        default_value = "busy",
+        hide_possible_values = true
+    )]
+    when_full: WhenFull,
+
+    /// Longest wait for a worker, or off
+    #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    queue_timeout: Limit,
+
+    /// Longest silence of a client, or off [default: 5m; off for chat]
+    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_name = "TIME")]
+    idle_timeout: Option<Limit>,
+
+    /// Longest time for a client to take a reply, or off
+    #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s")]
+    write_timeout: Limit,
+
+    /// Longest silence while another client waits, or off
+    #[arg(long, env = "HEBRA_YIELD_AFTER", value_name = "TIME", default_value = "60s")]
+    yield_after: Limit,
+
+    /// Longest session, or off
+    #[arg(long, env = "HEBRA_MAX_LIFETIME", value_name = "TIME", default_value = "off")]
+    max_lifetime: Limit,
+
+    /// Connections of one IPv4 address or IPv6 /64, or off
+    #[arg(long, env = "HEBRA_MAX_PER_IP", value_name = "N", default_value = "off")]
+    max_per_ip: Limit<usize>,
+
+    /// How long a stop waits for sessions to end
+    #[arg(
+        long,
+        env = "HEBRA_DRAIN_TIMEOUT",
+        value_name = "TIME",
+        value_parser = units::duration,
+        default_value = "10s"
+    )]
+    pub(crate) drain_timeout: Duration,
+
+    /// Message, line or raw [default: message; line for --room]
+    #[arg(
+        long,
+        env = "HEBRA_FRAMING",
+        value_name = "NAME",
+        value_parser = framing(),
+        hide_possible_values = true
+    )]
+    framing: Option<Framing>,
+
+    /// Longest line of --framing line
+    #[arg(
+        long,
+        env = "HEBRA_MAX_LINE",
+        value_name = "SIZE",
+        value_parser = units::size,
+        default_value = "64KiB"
+    )]
+    max_line: usize,
+
+    /// Bytes that may wait for a client of a chat
+    #[arg(
+        long,
+        env = "HEBRA_MAX_OUTGOING",
+        value_name = "SIZE",
+        value_parser = units::size,
+        default_value = "256KiB"
+    )]
+    pub(crate) max_outgoing: usize,
+
+    /// Connections that the kernel holds until they are accepted
+    #[arg(long, env = "HEBRA_BACKLOG", value_name = "N", value_parser = units::small_number, default_value = "1024")]
+    backlog: u32,
+
+    /// Stack of each worker
+    #[arg(
+        long,
+        env = "HEBRA_STACK_SIZE",
+        value_name = "SIZE",
+        value_parser = units::size,
+        default_value = "256KiB"
+    )]
+    stack_size: usize,
+
+    /// How long to poll for the next message, or off
+    #[arg(long, env = "HEBRA_BUSY_POLL", value_name = "TIME", default_value = "off")]
+    busy_poll: Limit,
+
+    #[command(flatten)]
+    log: LogArguments,
+}
+
+impl ServeArguments {
+    /// Returns what the flags mean.
+    pub(crate) fn config(&self) -> ServerConfig {
+        let default = ServerConfig::default();
+        // In a chat silence is normal.
+        let idle_timeout = if self.service == Service::Chat { None } else { default.idle_timeout };
+        default
+            .listen(&self.sockets.listen)
+            .workers(self.workers)
+            .max_pending(self.max_pending)
+            .when_full(self.when_full)
+            .queue_timeout(self.queue_timeout.0)
+            .idle_timeout(self.idle_timeout.map_or(idle_timeout, |limit| limit.0))
+            .write_timeout(self.write_timeout.0)
+            .yield_after(self.yield_after.0)
+            .max_lifetime(self.max_lifetime.0)
+            .max_per_ip(self.max_per_ip.0)
+            .framing(self.framing())
+            .max_line(self.max_line)
+            .max_outgoing(self.max_outgoing)
+            .backlog(self.backlog)
+            .stack_size(self.stack_size)
+            .busy_poll(self.busy_poll.0)
+            .log_messages(self.log.log_messages)
+            .stats_interval(self.log.stats_interval.0)
+    }
+
+    fn framing(&self) -> Framing {
+        match (self.service, self.framing) {
+            // In a room the lines of many clients must not mix.
+            (Service::Chat, None) if self.room => Framing::Line,
+            // People read it, so telnet commands are no part of it.
+            (Service::Chat, None | Some(Framing::Message)) => Framing::Text,
+            // `bye` is greeted too.
+            (Service::Greet, None) => Framing::Raw,
+            (_, framing) => framing.unwrap_or_default(),
+        }
+    }
+
+    /// Checks what the flags mean.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] with the first value that cannot work.
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        self.config().validate()?;
+        if self.service == Service::Chat && self.max_outgoing < MIN_OUTGOING {
+            return Err(Error::Config { field: "max_outgoing", problem: "must be at least 8 KiB in a chat" });
+        }
+        Ok(())
+    }
+
+    /// Returns the flags that have an effect only together with others: the flag, whether it has one, and what is
+    /// missing.
+    pub(super) fn dependent(&self) -> Vec<(&'static str, bool, &'static str)> {
+        let is_chat = self.service == Service::Chat;
+        let is_queued = self.max_pending > 0;
+        let waits = self.when_full == WhenFull::Wait;
+        vec![
+            ("greeting", self.service == Service::Greet, "without --service greet"),
+            ("room", is_chat, "without --service chat"),
+            ("max_outgoing", is_chat, "without --service chat"),
+            // Sessions that are pushed to do not poll.
+            ("busy_poll", !is_chat, "with --service chat"),
+            ("max_line", self.framing() == Framing::Line, "without --framing line"),
+            ("queue_timeout", is_queued, "with --max-pending 0"),
+            ("yield_after", is_queued || waits, "with --max-pending 0 and --when-full busy"),
+        ]
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    Echo,
+    Greet,
+    Chat,
+}
+
+fn when_full() -> impl TypedValueParser<Value = WhenFull> {
+    PossibleValuesParser::new(["busy", "wait"])
+        .map(|name| if name == "wait" { WhenFull::Wait } else { WhenFull::Busy })
+}
+
+fn framing() -> impl TypedValueParser<Value = Framing> {
+    PossibleValuesParser::new(["message", "line", "raw"]).map(|name| match name.as_str() {
+        "line" => Framing::Line,
+        "raw" => Framing::Raw,
+        _ => Framing::Message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use hebra::LogMessages;
+
+    use super::*;
+    use crate::cli::arguments::{Arguments, Command};
+
+    #[test]
+    fn the_defaults_are_those_of_the_library() {
+        let arguments = Arguments::try_parse_from(["hebra", "serve"]).expect("every flag has a default");
+        let Command::Serve(arguments) = arguments.command else { panic!("serve was typed") };
+        let log_messages = LogMessages::PerSecond(1000);
+        assert_eq!(arguments.config(), ServerConfig::default().log_messages(log_messages));
+    }
+}

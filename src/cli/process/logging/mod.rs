@@ -1,0 +1,124 @@
+//! Logging and panic set-up of the program: everything goes to standard error through `env_logger`.
+//!
+//! Lines are written together: a session has at least two, and a system call for each is a good part of the cost of a
+//! short one. On a terminal each line is written by itself.
+
+mod pending;
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{env, panic};
+
+use anstream::AutoStream;
+use env_logger::fmt::Formatter;
+use env_logger::{Builder, Env, Logger, Target};
+use log::{LevelFilter, Log, Metadata, Record};
+
+use self::pending::Pending;
+use crate::cli::stdio;
+
+/// The target of the server's events. Their thread flushes when no more of them wait.
+const EVENTS: &str = "hebra";
+
+/// The target of a report that was asked for. It is shown even where events are not.
+pub(super) const REPORTS: &str = "hebra::status";
+
+/// Bytes of lines that wait to be written at most, give or take a line.
+const BATCH: usize = 64 * 1024;
+
+/// Sets both up, once. Without `RUST_LOG`, events below `level` are not logged.
+pub(crate) fn init(level: LevelFilter) {
+    let filter = format!("{level},{REPORTS}=info");
+    let mut builder = Builder::new();
+    // The lines pass through a buffer, so env_logger does not know where they go.
+    builder.write_style(AutoStream::choice(&io::stderr()).into());
+    builder.parse_env(Env::default().default_filter_or(filter.as_str()));
+    // Treats an empty `RUST_LOG` as unset, because container settings pass empty ones.
+    if env::var_os("RUST_LOG").is_some_and(|filter| filter.is_empty()) {
+        builder.parse_filters(&filter);
+    }
+    // The program logs nothing before, so no other logger is set.
+    let _ = Lines::init(builder);
+    // The default hook prints several lines, and a backtrace if the environment asks for it, on a worker's
+    // small stack. One line says what and where.
+    panic::set_hook(Box::new(|info| {
+        let location = info.location();
+        // threadpool unwraps when the system refuses a thread; the server reports that as its error.
+        if location.is_some_and(|location| location.file().contains("/threadpool-")) {
+            return;
+        }
+        let message = info.payload_as_str().unwrap_or("not a text");
+        match location {
+            Some(location) => log::error!("panic at {location}: {}", message.escape_debug()),
+            None => log::error!("panic: {}", message.escape_debug()),
+        }
+    }));
+}
+
+/// Writes a record as a line. The modules of the program are no concern of its reader.
+fn format(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    let target = if record.target().starts_with("hebra::") { EVENTS } else { record.target() };
+    let (time, level) = (buffer.timestamp(), record.level());
+    let style = buffer.default_level_style(level);
+    writeln!(buffer, "[{time} {style}{level:<5}{style:#} {target}] {}", record.args())
+}
+
+/// The logger: `env_logger` makes the lines, and this writes them.
+struct Lines {
+    logger: Logger,
+    pending: Shared,
+    is_terminal: bool,
+}
+
+impl Lines {
+    fn init(mut builder: Builder) -> Result<(), log::SetLoggerError> {
+        let pending = Shared::default();
+        let logger = builder.format(format).target(Target::Pipe(Box::new(pending.clone()))).build();
+        let level = logger.filter();
+        log::set_boxed_logger(Box::new(Self { logger, pending, is_terminal: io::stderr().is_terminal() }))?;
+        log::set_max_level(level);
+        Ok(())
+    }
+}
+
+impl Log for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        self.logger.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.logger.log(record);
+        // The threads of the events and of a report flush when they have logged all there is.
+        let is_flushed = [EVENTS, REPORTS].contains(&record.target());
+        if self.is_terminal || !is_flushed || self.pending.lock().len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Writes the lines. It keeps them locked meanwhile, so that they keep their order.
+    fn flush(&self) {
+        self.pending.lock().write_to(&mut stdio::error());
+    }
+}
+
+/// The lines that wait, as `env_logger` writes to them.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Pending>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.lock().push(bytes);
+        Ok(bytes.len())
+    }
+
+    /// Called after each line, which need not be written yet.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
