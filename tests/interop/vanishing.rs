@@ -67,6 +67,7 @@ fn fail_and_mend(network: &Network, server: &Program, (fail, mend): Fault) -> St
         assert!(failed.elapsed() < GONE, "the session is over: {}; the kernel holds {left:#?}", is_over());
     }
     mend(network);
+    network.wait_until_linked();
     drop(serve(network, address));
     network.stop(server)
 }
