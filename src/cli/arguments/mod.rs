@@ -68,7 +68,7 @@ pub(crate) struct LogArguments {
     pub(crate) log_messages: LogMessages,
 
     /// How often totals are logged, or off
-    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_name = "TIME", default_value = "off")]
+    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     pub(crate) stats_interval: Limit,
 }
 
