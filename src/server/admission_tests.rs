@@ -144,6 +144,7 @@ fn clients_that_wait_when_admission_closes_are_returned_in_their_order() {
     assert_eq!(gate.waiting(), 0);
     assert!(gate.next().is_none());
     assert!(gate.wait_idle(Duration::ZERO));
+    assert!(counts(&gate, "watchers: 0, placeless: 0"), "{gate:?}");
 }
 
 /// How many sessions must be asked for their workers. All of them are, if `asked`.
