@@ -224,13 +224,15 @@ impl Session {
         SockRef::from(socket).recv_buffer_size().unwrap_or(usize::MAX)
     }
 
-    /// Writes only what fits the send buffer from now on: a write that does not fit times out.
+    /// Lets the worker write only what fits from now on: a write that does not fit times out.
     fn write_what_fits(&self) {
-        if let Some(socket) = self.socket() {
-            let _: io::Result<()> = socket.set_write_timeout(Some(Duration::from_millis(1)));
-        }
-        if let Some(outbox) = self.outbox() {
-            outbox.write_what_fits();
+        match (self.outbox(), self.socket()) {
+            // The socket is the writer's, which still sends what was pushed.
+            (Some(outbox), _) => outbox.write_what_fits(),
+            (None, Some(socket)) => {
+                let _: io::Result<()> = socket.set_write_timeout(Some(Duration::from_millis(1)));
+            }
+            (None, None) => {}
         }
     }
 

@@ -39,15 +39,7 @@ fn slow_talker(address: SocketAddr, first: &[u8], pause: Duration) -> JoinHandle
                 thread::sleep(pause);
             }
         });
-        let (mut output, mut buffer) = (Vec::new(), [0; 10_000]);
-        loop {
-            match (&stream).read(&mut buffer).expect("a clean end of the stream") {
-                0 => break,
-                count => output.extend_from_slice(&buffer[..count]),
-            }
-            // The pace of the reader is the subject, not a synchronisation.
-            thread::sleep(Duration::from_millis(10));
-        }
+        let output = read_slowly(&mut &stream);
         drop(stream.shutdown(Shutdown::Both));
         talking.join().expect("it only writes");
         output
@@ -57,6 +49,19 @@ fn slow_talker(address: SocketAddr, first: &[u8], pause: Duration) -> JoinHandle
 /// Waits for the end of a session. Returns its reason and the bytes that count as sent.
 fn ended(events: &mut hebra::Subscription) -> (CloseReason, u64) {
     events
+/// Reads a megabyte a second up to a clean end of the stream.
+fn read_slowly(stream: &mut impl Read) -> Vec<u8> {
+    let (mut output, mut buffer) = (Vec::new(), [0; 10_000]);
+    loop {
+        match stream.read(&mut buffer).expect("a clean end of the stream") {
+            0 => return output,
+            count => output.extend_from_slice(&buffer[..count]),
+        }
+        // The pace of the reader is the subject, not a synchronisation.
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
         .find_map(|event| match event {
             Event::Disconnected { reason, bytes_out, .. } => Some((reason, bytes_out)),
             _ => None,
@@ -162,21 +167,42 @@ fn when_the_handler_closes_fails_or_panics() {
     }
 }
 
-#[test]
-fn when_a_handle_closes_it_after_a_push() {
+/// Starts a server that answers nothing. It sends the handles of its clients.
+fn start_pushing(config: ServerConfig) -> (RunningServer, mpsc::Receiver<ClientHandle>) {
     struct Silent;
     impl Handler for Silent {
         fn message(&mut self, _: &[u8], _: &mut dyn Write) -> io::Result<Next> {
             Ok(Next::Continue)
         }
     }
-    let (sender, handles) = mpsc::channel::<ClientHandle>();
+    let (sender, handles) = mpsc::channel();
     let factory = move |session: &hebra::Session| {
         sender.send(session.handle()).expect("the test waits");
         Silent
     };
-    let config = config().max_outgoing(2 * MESSAGE);
-    let server = Server::bind(config, factory).expect("it binds").start().expect("it starts");
+    (Server::bind(config, factory).expect("it binds").start().expect("it starts"), handles)
+}
+
+#[test]
+fn when_the_operator_disconnects_it_while_pushes_wait() {
+    let (server, handles) = start_pushing(config().max_outgoing(2 * MESSAGE));
+    let mut client = connect_narrow(address(&server));
+    let handle = handles.recv().expect("a client comes");
+    handle.push(&[b'x'; MESSAGE]).expect("there is room");
+    assert!(client.peek(&mut [0]).is_ok_and(|count| count > 0), "the first push is on its way");
+    handle.push(&[b'x'; MESSAGE]).expect("there is room");
+    assert!(server.disconnect(1));
+    while handle.push(b"").is_ok() {
+        thread::yield_now();
+    }
+    // The farewell line is queued. Only now does the client read.
+    let output = read_slowly(&mut client);
+    assert_eq!(output.len(), 2 * MESSAGE + b"error: disconnected by the operator\r\n".len());
+}
+
+#[test]
+fn when_a_handle_closes_it_after_a_push() {
+    let (server, handles) = start_pushing(config().max_outgoing(2 * MESSAGE));
     let push = || {
         let handle = handles.recv().expect("a client comes");
         handle.push(&[vec![b'x'; MESSAGE], b"over".to_vec()].concat()).expect("there is room");
@@ -241,7 +267,7 @@ fn clients_linger_at_the_same_time() {
 
 #[test]
 fn more_clients_than_may_linger_leave_the_first_ones_their_replies() {
-    let server = start(ServerConfig::default().listen(["127.0.0.1:0"]).workers(2).max_pending(0));
+    let server = start(ServerConfig::default().listen(["127.0.0.1:0"]).workers(2).max_pending(1));
     let _held = connect_served(address(&server));
     let mut events = server.subscribe();
     let message = [vec![b'x'; MESSAGE], b"\nbye\n".to_vec()].concat();
