@@ -122,11 +122,10 @@ impl Registry {
 
     /// Asks the session of one client to end. Returns whether there is one.
     pub(crate) fn disconnect(&self, id: u64) -> bool {
-        let session = self.lock().live.values().find(|session| session.client().id == id).cloned();
-        session.is_some_and(|session| {
-            session.end(CloseReason::Disconnected);
-            true
-        })
+        // Under the lock, because the read side of a connection that lingers already must stay open.
+        let sessions = self.lock();
+        let session = sessions.live.values().find(|session| session.client().id == id);
+        session.inspect(|session| session.end(CloseReason::Disconnected)).is_some()
     }
 
     /// Prepares all sessions for their last replies. Returns how many there are.
