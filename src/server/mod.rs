@@ -272,7 +272,8 @@ impl StopHandle {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Sessions that had not ended by the deadline and were closed.
+    /// Sessions that had not ended by the deadline and were closed, and those whose clients may not have received
+    /// everything.
     pub cut_off: usize,
     /// Sessions whose handler did not return even then. Their threads run until it does.
     pub abandoned: usize,

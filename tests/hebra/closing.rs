@@ -8,12 +8,13 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hebra::{ClientHandle, CloseReason, Event, Framing, Handler, Next, RunningServer, Server, ServerConfig};
+use hebra::{
+    ClientHandle, CloseReason, Event, Framing, Handler, Next, RunningServer, Server, ServerConfig, ShutdownReport,
+    Subscription,
+};
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{
-    FUSE, address, clog_server, config, connect, connect_served, random_bytes, read_to_end, start,
-};
+use crate::support::{FUSE, address, config, connect, connect_served, random_bytes, read_to_end, start};
 
 /// Sent by the client at once. The reader is slower than the server by far.
 const MESSAGE: usize = 600_000;
@@ -63,7 +64,7 @@ fn read_slowly(stream: &mut impl Read) -> Vec<u8> {
 }
 
 /// Waits for the end of a session. Returns its reason and the bytes that count as sent.
-fn ended(events: &mut hebra::Subscription) -> (CloseReason, u64) {
+fn ended(events: &mut Subscription) -> (CloseReason, u64) {
     events
         .find_map(|event| match event {
             Event::Disconnected { reason, bytes_out, .. } => Some((reason, bytes_out)),
@@ -305,34 +306,45 @@ fn a_client_that_has_closed_its_side_gets_the_whole_farewell() {
     assert_eq!(read_to_end(&mut client).len(), LENGTH + 2);
 }
 
-#[test]
-fn at_a_stop_more_clients_linger_than_otherwise_may() {
-    const CLIENTS: usize = 140;
-    const REPLY: usize = 50_000;
-    // The replies begin when the server stops.
-    let gate = Arc::new(Barrier::new(CLIENTS + 1));
-    struct Gated(Arc<Barrier>);
+/// Stops a server while each of `clients` clients waits for a reply of `length` bytes, which begins only then. Returns the
+/// clients, the events from then on, and the stop.
+fn stop_before_replies(
+    config: ServerConfig,
+    clients: usize,
+    length: usize,
+) -> (Vec<TcpStream>, Subscription, JoinHandle<ShutdownReport>) {
+    struct Gated(Arc<Barrier>, usize);
     impl Handler for Gated {
         fn message(&mut self, _: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
             self.0.wait();
-            reply.write_all(&[b'x'; REPLY]).map(|()| Next::Close)
+            reply.write_all(&vec![b'x'; self.1]).map(|()| Next::Close)
         }
     }
+    let gate = Arc::new(Barrier::new(clients + 1));
     let opened = Arc::clone(&gate);
-    let server = Server::bind(config().workers(CLIENTS), move |_session| Gated(Arc::clone(&opened)));
+    let server = Server::bind(config.workers(clients), move |_session| Gated(Arc::clone(&opened), length));
     let server = server.expect("it binds").start().expect("it starts");
     let mut events = server.subscribe();
-    let mut clients: Vec<TcpStream> = (0..CLIENTS).map(|_| connect_narrow(address(&server))).collect();
+    let mut clients: Vec<TcpStream> = (0..clients).map(|_| connect_narrow(address(&server))).collect();
     for client in &mut clients {
         client.write_all(b"go").expect("it is sent");
     }
-    while server.stats().messages < CLIENTS as u64 {
+    while server.stats().messages < clients.len() as u64 {
         thread::yield_now();
     }
     let stop = thread::spawn(move || server.shutdown(FUSE));
     events.find(|event| matches!(event, Event::Draining { .. })).expect("it stops");
     gate.wait();
-    (0..CLIENTS).for_each(|_| assert_eq!(ended(&mut events), (CloseReason::ServiceClosed, REPLY as u64)));
+    (clients, events, stop)
+}
+
+#[test]
+fn at_a_stop_more_clients_linger_than_otherwise_may() {
+    const REPLY: usize = 50_000;
+    let (clients, mut events, stop) = stop_before_replies(config(), 140, REPLY);
+    for _ in &clients {
+        assert_eq!(ended(&mut events), (CloseReason::ServiceClosed, REPLY as u64));
+    }
     for mut client in clients {
         // It would reset a connection that is closed already.
         client.write_all(b"more").expect("it is sent");
@@ -369,11 +381,10 @@ fn clients_that_keep_their_connections_open_take_no_place_from_one_that_reads() 
 
 #[test]
 fn a_stop_counts_a_client_that_runs_into_the_write_timeout() {
-    let server = start(config().write_timeout(Duration::from_secs(1)));
-    let mut events = server.subscribe();
-    let _client = clog_server(&server);
-    let report = server.shutdown(FUSE);
-    assert_eq!((ended(&mut events).0, report.cut_off), (CloseReason::WriteTimeout, 1));
+    let config = config().write_timeout(Duration::from_millis(100));
+    let (_clients, mut events, stop) = stop_before_replies(config, 1, 32 << 20);
+    assert_eq!(ended(&mut events).0, CloseReason::WriteTimeout);
+    assert_eq!(stop.join().expect("it stops").cut_off, 1);
 }
 
 #[test]
