@@ -22,8 +22,8 @@ Times take units (250ms, 10s, 5m), and so do sizes (64KiB). A limit that is off 
 Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
 no effect is an error; such a variable is ignored.
 
-SIGTERM, SIGINT or SIGHUP stops the server, and once more cuts sessions off. SIGUSR1 logs
-the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
+SIGTERM, SIGINT or SIGHUP stops the server; a second one, later, cuts sessions off. SIGUSR1
+logs the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
 line, 3 sessions were cut off.")]
 pub(crate) struct ServeArguments {
     /// What answers: echo, greet or chat
@@ -49,7 +49,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_MAX_PENDING", value_name = "N", value_parser = units::number, default_value = "256")]
     max_pending: usize,
 
-    /// Further clients: busy refuses them, wait leaves them waiting
+    /// Whether further clients read busy, or wait
     #[arg(
         long,
         env = "HEBRA_WHEN_FULL",
@@ -61,27 +61,27 @@ pub(crate) struct ServeArguments {
     when_full: WhenFull,
 
     /// Longest wait for a worker, or off
-    #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_parser = units::limit, value_name = "TIME", default_value = "10s")]
     queue_timeout: Limit,
 
     /// Longest silence of a client, or off [default: 5m; off for chat]
-    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_name = "TIME")]
+    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_parser = units::limit, value_name = "TIME")]
     idle_timeout: Option<Limit>,
 
     /// Longest time for a client to take a reply, or off
-    #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s")]
+    #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_parser = units::limit, value_name = "TIME", default_value = "30s")]
     write_timeout: Limit,
 
     /// Longest silence while another client waits, or off
-    #[arg(long, env = "HEBRA_YIELD_AFTER", value_name = "TIME", default_value = "60s")]
+    #[arg(long, env = "HEBRA_YIELD_AFTER", value_parser = units::limit, value_name = "TIME", default_value = "60s")]
     yield_after: Limit,
 
     /// Longest session, or off
-    #[arg(long, env = "HEBRA_MAX_LIFETIME", value_name = "TIME", default_value = "off")]
+    #[arg(long, env = "HEBRA_MAX_LIFETIME", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     max_lifetime: Limit,
 
     /// Connections of one IPv4 address or IPv6 /64, or off
-    #[arg(long, env = "HEBRA_MAX_PER_IP", value_name = "N", default_value = "off")]
+    #[arg(long, env = "HEBRA_MAX_PER_IP", value_parser = units::count, value_name = "N", default_value = "off")]
     max_per_ip: Limit<usize>,
 
     /// How long a stop waits for sessions to end
@@ -124,7 +124,7 @@ pub(crate) struct ServeArguments {
     )]
     pub(crate) max_outgoing: usize,
 
-    /// Connections that the kernel holds until they are accepted
+    /// Connections that wait in the kernel to be accepted
     #[arg(long, env = "HEBRA_BACKLOG", value_name = "N", value_parser = units::small_number, default_value = "1024")]
     backlog: u32,
 
@@ -139,7 +139,7 @@ pub(crate) struct ServeArguments {
     stack_size: usize,
 
     /// How long to poll for the next message, or off
-    #[arg(long, env = "HEBRA_BUSY_POLL", value_name = "TIME", default_value = "off")]
+    #[arg(long, env = "HEBRA_BUSY_POLL", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     busy_poll: Limit,
 
     #[command(flatten)]
