@@ -76,7 +76,7 @@ impl Outgoing {
     }
 
     /// Returns whether `stream` had such bytes at the last reading: `None` if the system does not tell. A connection
-    /// that is gone has none.
+    /// that is gone has none, and neither has a Unix socket: what was written is with the peer already.
     pub(crate) fn is_pending(&self, stream: &TcpStream) -> Option<bool> {
         let (Ok(local), Ok(peer)) = (stream.local_addr(), stream.peer_addr()) else { return Some(false) };
         self.is_pending.get(&((local.ip(), local.port()), (peer.ip(), peer.port()))).copied()

@@ -234,7 +234,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::client::Client;
+    use crate::client::{Client, ListenAddress};
 
     #[test]
     fn a_worker_that_closes_a_connection_does_not_read_the_table_of_the_system() {
@@ -243,7 +243,8 @@ mod tests {
         let close_one = || {
             let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
             let (stream, peer) = listener.accept().expect("a client came");
-            let session = Session::new(Client::new(1, peer), stream, Instant::now(), 0);
+            let session =
+                Session::new(Client::new(1, peer), Arc::new(ListenAddress::Tcp(peer)), stream, Instant::now(), 0);
             linger.close(session, Closing::Lingering);
             client
         };

@@ -61,8 +61,9 @@ impl Leaving {
         }
     }
 
-    pub(super) fn peer(&self) -> IpAddr {
-        peer_of(self.session.client().peer.ip())
+    /// Returns whose connection it is: those of Unix sockets are all of one peer, which is this machine.
+    pub(super) fn peer(&self) -> Option<IpAddr> {
+        self.session.client().peer.ip().map(peer_of)
     }
 
     /// Sends what is left, shuts the write side when that cannot destroy anything, and discards input. Returns whether
@@ -192,7 +193,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::client::Client;
+    use crate::client::{Client, ListenAddress};
 
     /// A client that reads nothing, and a session that has sent it `count` bytes.
     fn session(count: usize) -> (TcpStream, Arc<Session>) {
@@ -206,7 +207,8 @@ mod tests {
         {
             (left, sent) = (left - taken, sent + taken);
         }
-        let session = Session::new(Client::new(1, peer), stream, Instant::now(), 0);
+        let session =
+            Session::new(Client::new(1, peer), Arc::new(ListenAddress::Tcp(peer)), stream, Instant::now(), 0);
         session.counters.add_out(sent);
         (client, session)
     }
