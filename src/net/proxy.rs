@@ -108,8 +108,8 @@ fn line_source(fields: &[u8]) -> Option<Source> {
 
 /// Parses a port, which has neither a sign nor leading zeros.
 fn port(text: &str) -> Option<u16> {
-    let port: u16 = text.parse().ok()?;
-    (port.to_string() == text).then_some(port)
+    let is_plain = text == "0" || !text.starts_with(['0', '+']);
+    if is_plain { text.parse().ok() } else { None }
 }
 
 /// Version 2: a signature, command and version, family and transport, the length of the rest, addresses.
@@ -168,11 +168,7 @@ pub(crate) enum NoHeader {
 /// Reads the header of a connection that was accepted at `since`, and nothing behind it. Blocks until [`TIME`] after that
 /// at most, or until `is_stopping`.
 #[inline(never)]
-pub(crate) fn read(
-    stream: &TcpStream,
-    since: Instant,
-    is_stopping: impl Fn() -> bool,
-) -> Result<Source, NoHeader> {
+pub(crate) fn read(stream: &TcpStream, since: Instant, is_stopping: impl Fn() -> bool) -> Result<Source, NoHeader> {
     let source = read_until(stream, since + TIME, is_stopping);
     // It cannot fail on an open socket.
     let _: io::Result<()> = stream.set_read_timeout(None);
