@@ -47,9 +47,10 @@ pub enum Header {
 pub enum Source {
     /// For itself, to check whether the server is there (`LOCAL`).
     Probe,
-    /// For a client that it does not name (`UNKNOWN`, `UNSPEC`). HAProxy's checks with version 1 look like this too.
+    /// For a client that it does not name (`UNKNOWN`, `UNSPEC`).
     Unnamed,
-    /// For this client.
+    /// For this client. It may be the proxy's own end of the connection, as in HAProxy's checks with version 1, which has
+    /// no `LOCAL`.
     Client(Peer),
 }
 

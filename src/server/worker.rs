@@ -163,6 +163,8 @@ impl Core {
             // A client that waits is refused at a stop, even if its header comes just then.
             Ok(_) if self.token.is_set() => Err(RefuseReason::Shutdown),
             Ok(Source::Probe) => Ok(()),
+            // A proxy that names itself is no client of its own.
+            Ok(Source::Client(peer)) if peer == client.peer => Ok(()),
             // The clients that a proxy does not name are many, so no limit for one peer fits them.
             Ok(Source::Unnamed) => self.check_address(client.peer),
             Ok(Source::Client(peer)) => {

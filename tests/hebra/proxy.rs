@@ -148,6 +148,21 @@ fn the_limit_for_each_address_is_kept_for_the_named_one() {
     assert_adds_up(&stats);
 }
 
+/// Version 1 has no LOCAL, so HAProxy's checks name their own connection, and so does curl.
+#[test]
+fn a_proxy_that_names_itself_has_no_limits() {
+    let server = start(behind_proxy().max_per_ip(Some(1)).deny(networks(["127.0.0.1"])));
+    let events = server.subscribe();
+    let mut proxies = [(); 2].map(|()| connect(address(&server)));
+    for proxy in &mut proxies {
+        let own = proxy.local_addr().expect("it is bound");
+        proxy.write_all(&v1(&own.to_string())).expect("it is sent");
+        assert_eq!(exchange(proxy, b"hello"), b"hello");
+        let connected = next_connected(&events);
+        assert_eq!((connected.peer, connected.proxied_by, connected.is_probe), (own.into(), None, false));
+    }
+}
+
 #[test]
 fn from_elsewhere_a_header_is_data_and_none_is_required() {
     let server = start(behind_proxy());
