@@ -111,8 +111,8 @@ pub enum Event {
     },
     /// The totals so far: every [`stats_interval`](crate::ServerConfig::stats_interval), and at the end.
     Totals {
-        /// The totals.
-        stats: Stats,
+        /// The totals, boxed because they are larger than any other event.
+        stats: Box<Stats>,
     },
     /// The server stops: no client is accepted any more.
     Draining {
@@ -185,7 +185,7 @@ impl Loggable for Event {
     }
 
     fn totals(stats: Stats) -> Self {
-        Self::Totals { stats }
+        Self::Totals { stats: Box::new(stats) }
     }
 
     fn not_logged(messages: u64) -> Self {
