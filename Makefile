@@ -48,8 +48,8 @@ doc: ## Build the documentation, warnings denied
 
 check: lint doc test ## Run lint, doc and test: all must pass before a commit
 
-INTEROP_TOOLS := telnet ncat socat strace python3 nft ip nc busybox plink bash
-INTEROP_PACKAGES := inetutils-telnet ncat socat strace python3 nftables iproute2 netcat-openbsd busybox putty-tools
+INTEROP_TOOLS := telnet ncat socat strace python3 nft ip nc busybox plink bash haproxy curl
+INTEROP_PACKAGES := inetutils-telnet ncat socat strace python3 nftables iproute2 netcat-openbsd busybox putty-tools haproxy curl
 
 interop-tools:
 	@missing=; PATH="$$PATH:/usr/sbin"; \
@@ -84,8 +84,8 @@ fuzz-tools:
 		{ echo "fuzz needs a C++ compiler; on Debian or Ubuntu: apt-get install g++"; exit 1; }
 
 # There is no unsafe code for a sanitizer to look at; without one a stable toolchain is enough.
-fuzz: fuzz-tools ## Search for inputs on which the protocol core is wrong, SECONDS for each target
-	@for target in bye line; do \
+fuzz: fuzz-tools ## Search for inputs on which the protocol core or the PROXY parser is wrong, SECONDS for each target
+	@for target in bye line proxy; do \
 		echo "fuzzing $$target for $(SECONDS) seconds"; \
 		mkdir -p $(FUZZ)/found/$$target; \
 		$(CARGO) fuzz run --fuzz-dir $(FUZZ) --sanitizer none $$target \

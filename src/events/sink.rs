@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::config::LogMessages;
 
-/// Events that may wait for the logging thread. At about 130 bytes each they take half a megabyte.
+/// Events that may wait for the logging thread. At about 150 bytes each they take 0.6 MB.
 pub(super) const QUEUE: usize = 4096;
 
 /// Sends events without ever blocking: what does not fit is dropped and counted.

@@ -46,6 +46,19 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
         ),
         (&["--max-per-ip", "0"], "--max-per-ip must be at least 1, or off"),
         (&["--max-per-ip", "few"], "--max-per-ip: \"few\" is not a whole number, or off"),
+        (
+            &["--deny", "10.0.0.0/8,10.0.0/8"],
+            "--deny: \"10.0.0/8\" is not a network; a network looks like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1",
+        ),
+        (
+            &["--allow", "10.0.0.0/33"],
+            "--allow: \"10.0.0.0/33\" is not a network; a network looks like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1",
+        ),
+        (
+            &["--proxy-protocol", "haproxy"],
+            "--proxy-protocol: \"haproxy\" is not a network; a network looks like 192.0.2.0/24, 2001:db8::/32 or \
+             192.0.2.1",
+        ),
         (&["--backlog", "0"], "--backlog must be at least 1"),
         (&["--log-messages", "few"], "--log-messages: \"few\" is not a whole number, or all, or off"),
         (&["--framing", "json"], "--framing: \"json\" is none of message, line, raw"),
@@ -122,6 +135,11 @@ fn a_wrong_variable_is_named() {
         ("HEBRA_WORKERS", "0", "HEBRA_WORKERS must be at least 1"),
         ("HEBRA_FRAMING", "json", "HEBRA_FRAMING: \"json\" is none of message, line, raw"),
         ("HEBRA_ROOM", "maybe", "HEBRA_ROOM: \"maybe\" is neither true nor false"),
+        (
+            "HEBRA_ALLOW",
+            "10.0.0.0/8,",
+            "HEBRA_ALLOW: \"\" is not a network; a network looks like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1",
+        ),
         (
             "HEBRA_LISTEN",
             "localhost:0,::1:80",

@@ -6,13 +6,15 @@
 pub mod program;
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hebra::{
-    CloseReason, Echo, Event, Handler, LogMessages, Next, RunningServer, Server, ServerConfig, Subscription,
+    CloseReason, Echo, Event, Handler, LogMessages, Network, Next, RunningServer, Server, ServerConfig,
+    Subscription,
 };
+use socket2::{Domain, Socket, Type};
 
 pub use program::{
     Program, chat, chat_command, chat_on_terminal, connect_command, connect_on_terminal, lines, run, serve_apart,
@@ -80,6 +82,23 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream.set_write_timeout(Some(FUSE)).expect("a valid timeout");
     stream.set_nodelay(true).expect("a socket");
     stream
+}
+
+/// Does the same as [`connect`], from an address of this machine, such as any of 127.0.0.0/8.
+pub fn connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a descriptor is free");
+    socket.bind(&SocketAddr::new(source.into(), 0).into()).expect("an address of this machine");
+    socket.connect_timeout(&address.into(), FUSE).expect("it connects");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+    stream.set_write_timeout(Some(FUSE)).expect("a valid timeout");
+    stream.set_nodelay(true).expect("a socket");
+    stream
+}
+
+/// Returns networks as they are written.
+pub fn networks<const N: usize>(texts: [&str; N]) -> Vec<Network> {
+    texts.map(|text| text.parse().expect("a network")).to_vec()
 }
 
 /// Connects a client and exchanges a message, so that its session is on a worker.

@@ -9,7 +9,7 @@ mod problem;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
-use hebra::LogMessages;
+use hebra::{LogMessages, Network};
 
 pub(super) use parse::{Rejected, parse};
 pub(super) use serve::{ServeArguments, Service};
@@ -52,6 +52,24 @@ pub(crate) struct ListenArguments {
         default_value = "localhost:1234"
     )]
     pub(crate) listen: Vec<String>,
+}
+
+/// Who may connect to a server.
+#[derive(Debug, Args)]
+pub(crate) struct GateArguments {
+    /// Networks whose clients are let in, and no others [default: all]
+    #[arg(
+        long,
+        env = "HEBRA_ALLOW",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = address::network
+    )]
+    pub(crate) allow: Vec<Network>,
+
+    /// Networks whose clients are not let in, whatever --allow says
+    #[arg(long, env = "HEBRA_DENY", value_name = "CIDR", value_delimiter = ',', value_parser = address::network)]
+    pub(crate) deny: Vec<Network>,
 }
 
 /// What a server logs.

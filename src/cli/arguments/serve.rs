@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use hebra::{Error, Framing, ServerConfig, WhenFull};
+use hebra::{Error, Framing, Network, ServerConfig, WhenFull};
 
 use super::units::{self, Limit};
-use super::{ListenArguments, LogArguments};
+use super::{GateArguments, ListenArguments, LogArguments, address};
 
 /// The least that may wait for a client of a chat: the longest line of another, escaped, fits.
 const MIN_OUTGOING: usize = 8 * 1024;
@@ -19,6 +19,7 @@ const MIN_OUTGOING: usize = 8 * 1024;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Times take units (250ms, 10s, 5m), and so do sizes (64KiB). A limit that is off is none.
+A CIDR is a network (10.0.0.0/8, 2001:db8::/32) or one address; repeat the flag or use commas.
 Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
 no effect is an error; such a variable is ignored.
 
@@ -49,7 +50,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_MAX_PENDING", value_name = "N", value_parser = units::number, default_value = "256")]
     max_pending: usize,
 
-    /// Whether further clients read busy, or wait
+    /// Further clients: busy refuses them, wait holds them
     #[arg(
         long,
         env = "HEBRA_WHEN_FULL",
@@ -83,6 +84,19 @@ pub(crate) struct ServeArguments {
     /// Connections of one IPv4 address or IPv6 /64, or off
     #[arg(long, env = "HEBRA_MAX_PER_IP", value_parser = units::count, value_name = "N", default_value = "off")]
     max_per_ip: Limit<usize>,
+
+    #[command(flatten)]
+    gate: GateArguments,
+
+    /// Networks of proxies, which name each client in a PROXY header
+    #[arg(
+        long,
+        env = "HEBRA_PROXY_PROTOCOL",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = address::network
+    )]
+    proxy_protocol: Vec<Network>,
 
     /// How long a stop waits for sessions to end
     #[arg(
@@ -124,7 +138,7 @@ pub(crate) struct ServeArguments {
     )]
     pub(crate) max_outgoing: usize,
 
-    /// Connections that wait in the kernel to be accepted
+    /// Connections that the kernel holds before their accept
     #[arg(long, env = "HEBRA_BACKLOG", value_name = "N", value_parser = units::small_number, default_value = "1024")]
     backlog: u32,
 
@@ -163,6 +177,9 @@ impl ServeArguments {
             .yield_after(self.yield_after.0)
             .max_lifetime(self.max_lifetime.0)
             .max_per_ip(self.max_per_ip.0)
+            .allow(self.gate.allow.clone())
+            .deny(self.gate.deny.clone())
+            .proxy_protocol(self.proxy_protocol.clone())
             .framing(self.framing())
             .max_line(self.max_line)
             .max_outgoing(self.max_outgoing)
