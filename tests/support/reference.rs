@@ -37,6 +37,7 @@ pub fn check_bye(input: &[u8]) {
 pub fn check_line(input: &[u8]) {
     let (max_line, reads) = cap_and_reads(input);
     assert_eq!(found_lines(&reads, max_line), expected_lines(&reads, max_line), "{max_line} {reads:?}");
+    assert_eq!(found_text(&reads), expected_text(&reads));
 }
 
 /// Splits an input of the `bye` target into reads.

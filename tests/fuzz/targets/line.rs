@@ -1,4 +1,5 @@
-//! Compares the line framing with the reference, for any limit and any reads. Asserts that the limit bounds its memory.
+//! Compares the line framing and the text framing with the reference, for any limit and any reads. Asserts that the limit
+//! bounds the memory of a line.
 
 #![no_main]
 
