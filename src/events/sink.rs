@@ -31,7 +31,7 @@ pub(crate) struct LogCounts {
     /// What a full budget holds.
     full_budget: u64,
     /// Messages that may still be sent before the budget is renewed. It is renewed only after a message was logged, so
-    /// each one that is taken must be logged or given back: otherwise it would stay at zero.
+    /// each one that is taken must be logged or given back: otherwise the budget would stay at zero.
     budget: AtomicU64,
     dropped: AtomicU64,
 }

@@ -29,5 +29,7 @@ mod log;
 mod greet;
 mod chat;
 mod connect;
+mod connect_terminal;
+mod terminal;
 mod udp;
 mod usage;

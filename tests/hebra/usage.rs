@@ -264,11 +264,11 @@ fn a_malformed_address_is_wrong_usage() {
         ("[::1]", "lacks its port; write [::1]:1234"),
     ] {
         assert_wrong(&["--listen", address], &format!("--listen: \"{address}\" {problem}"));
-        let told = format!("ADDR: \"{address}\" {problem}");
-        assert_wrong_usage(&mut hebra(&["connect", address]), &told, "hebra connect");
-        assert_wrong_usage(&mut hebra(&["udp", "send", address, "x"]), &told, "hebra udp send");
-        let told = format!("--listen: \"{address}\" {problem}");
-        assert_wrong_usage(&mut hebra(&["udp", "serve", "--listen", address]), &told, "hebra udp serve");
+        let line = format!("ADDR: \"{address}\" {problem}");
+        assert_wrong_usage(&mut hebra(&["connect", address]), &line, "hebra connect");
+        assert_wrong_usage(&mut hebra(&["udp", "send", address, "x"]), &line, "hebra udp send");
+        let line = format!("--listen: \"{address}\" {problem}");
+        assert_wrong_usage(&mut hebra(&["udp", "serve", "--listen", address]), &line, "hebra udp serve");
     }
 }
 

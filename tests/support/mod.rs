@@ -17,8 +17,8 @@ use hebra::{
 use socket2::{Domain, Socket, Type};
 
 pub use program::{
-    Program, chat, chat_on_terminal, connect_command, connect_on_terminal, lines, run, serve_apart, signal,
-    spawn_apart, status, terminal, udp_command,
+    Program, chat, chat_command, chat_on_terminal, connect_command, connect_on_terminal, lines, run, serve_apart,
+    signal, spawn_apart, status, terminal, udp_command,
 };
 
 /// How long a test waits for an event before it fails. It is a fuse: no test depends on its length.
@@ -52,6 +52,13 @@ pub fn serve(config: ServerConfig, answer: fn(&[u8], &mut dyn Write) -> io::Resu
 /// Returns the first address that a server in this process listens on.
 pub fn address(server: &RunningServer) -> SocketAddr {
     server.local_addrs()[0]
+}
+
+/// Returns a listener for a server that the test plays itself, and its address.
+pub fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+    let address = listener.local_addr().expect("a socket");
+    (listener, address)
 }
 
 /// Returns a TCP port of `host` that was free a moment ago. It stays free if no other test binds ports of `host`.

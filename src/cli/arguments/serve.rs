@@ -23,8 +23,8 @@ A CIDR is a network (10.0.0.0/8, 2001:db8::/32) or one address; repeat the flag 
 Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
 no effect is an error; such a variable is ignored.
 
-SIGTERM, SIGINT or SIGHUP stops the server, and once more cuts sessions off. SIGUSR1 logs
-the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
+SIGTERM, SIGINT or SIGHUP stops the server; a second one, later, cuts sessions off. SIGUSR1
+logs the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
 line, 3 sessions were cut off.")]
 pub(crate) struct ServeArguments {
     /// What answers: echo, greet or chat
@@ -62,27 +62,27 @@ pub(crate) struct ServeArguments {
     when_full: WhenFull,
 
     /// Longest wait for a worker, or off
-    #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_parser = units::limit, value_name = "TIME", default_value = "10s")]
     queue_timeout: Limit,
 
     /// Longest silence of a client, or off [default: 5m; off for chat]
-    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_name = "TIME")]
+    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_parser = units::limit, value_name = "TIME")]
     idle_timeout: Option<Limit>,
 
     /// Longest time for a client to take a reply, or off
-    #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s")]
+    #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_parser = units::limit, value_name = "TIME", default_value = "30s")]
     write_timeout: Limit,
 
     /// Longest silence while another client waits, or off
-    #[arg(long, env = "HEBRA_YIELD_AFTER", value_name = "TIME", default_value = "60s")]
+    #[arg(long, env = "HEBRA_YIELD_AFTER", value_parser = units::limit, value_name = "TIME", default_value = "60s")]
     yield_after: Limit,
 
     /// Longest session, or off
-    #[arg(long, env = "HEBRA_MAX_LIFETIME", value_name = "TIME", default_value = "off")]
+    #[arg(long, env = "HEBRA_MAX_LIFETIME", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     max_lifetime: Limit,
 
     /// Connections of one IPv4 address or IPv6 /64, or off
-    #[arg(long, env = "HEBRA_MAX_PER_IP", value_name = "N", default_value = "off")]
+    #[arg(long, env = "HEBRA_MAX_PER_IP", value_parser = units::count, value_name = "N", default_value = "off")]
     max_per_ip: Limit<usize>,
 
     #[command(flatten)]
@@ -153,7 +153,7 @@ pub(crate) struct ServeArguments {
     stack_size: usize,
 
     /// How long to poll for the next message, or off
-    #[arg(long, env = "HEBRA_BUSY_POLL", value_name = "TIME", default_value = "off")]
+    #[arg(long, env = "HEBRA_BUSY_POLL", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     busy_poll: Limit,
 
     #[command(flatten)]

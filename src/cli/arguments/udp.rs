@@ -35,7 +35,7 @@ pub(crate) struct UdpServeArguments {
     echo: bool,
 
     /// Answers a second to one IPv4 address or IPv6 /64, or off
-    #[arg(long, env = "HEBRA_RATE", value_name = "N", default_value = "1000")]
+    #[arg(long, env = "HEBRA_RATE", value_parser = units::count, value_name = "N", default_value = "1000")]
     rate: Limit<usize>,
 
     #[command(flatten)]
