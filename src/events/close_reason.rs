@@ -182,7 +182,41 @@ impl fmt::Display for CloseReason {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RefuseReason;
     use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_number_and_a_label_of_its_own() {
+        let ended = [
+            (CloseReason::Bye, "bye"),
+            (CloseReason::EndOfStream, "end_of_stream"),
+            (CloseReason::ServiceClosed, "service_closed"),
+            (CloseReason::IdleTimeout, "idle_timeout"),
+            (CloseReason::Yielded, "yielded"),
+            (CloseReason::Expired, "lifetime"),
+            (CloseReason::Disconnected, "disconnected"),
+            (CloseReason::WriteTimeout, "write_timeout"),
+            (CloseReason::TooSlow, "too_slow"),
+            (CloseReason::LineTooLong, "line_too_long"),
+            (CloseReason::Shutdown, "shutdown"),
+            (CloseReason::CutOff, "cut_off"),
+            (CloseReason::Failed(io::ErrorKind::ConnectionReset), "connection_failed"),
+            (CloseReason::ServiceFailed(io::ErrorKind::Other), "service_failed"),
+            (CloseReason::Panicked, "panicked"),
+        ];
+        assert_eq!(ended.map(|(reason, _)| reason.index()).to_vec(), (0..CloseReason::COUNT).collect::<Vec<_>>());
+        assert_eq!(ended.map(|(reason, _)| reason.label()), ended.map(|(_, label)| label));
+        let refused = [
+            (RefuseReason::Full, "full"),
+            (RefuseReason::QueueTimeout, "queue_timeout"),
+            (RefuseReason::TooManyFromPeer, "too_many_from_peer"),
+            (RefuseReason::NotAllowed, "not_allowed"),
+            (RefuseReason::NoProxyHeader, "no_proxy_header"),
+            (RefuseReason::Probe, "probe"),
+            (RefuseReason::Shutdown, "shutdown"),
+        ];
+        assert_eq!(refused.map(|(reason, _)| reason.label()), refused.map(|(_, label)| label));
+    }
 
     #[test]
     fn a_client_that_cannot_know_why_its_session_ends_reads_a_line() {

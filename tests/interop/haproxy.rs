@@ -113,7 +113,7 @@ fn a_hundred_health_checks_of_each_kind_leave_no_line() {
         // HAProxy resets the handshake of a bare check, so that the server may see none of them.
         let enough = if options == "check" { 0 } else { 100 };
         let began = Instant::now();
-        while !log.last().is_some_and(|line| accepted(line) >= enough) || began.elapsed() < Duration::from_secs(1) {
+        while log.last().is_none_or(|line| accepted(line) < enough) || began.elapsed() < Duration::from_secs(1) {
             log.push(server.wait_for(""));
         }
         drop(proxy);
