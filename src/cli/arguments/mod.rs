@@ -16,6 +16,8 @@ pub(super) use serve::{ServeArguments, Service};
 pub(super) use udp::{SendArguments, UdpCommand, UdpServeArguments};
 use units::Limit;
 
+use super::process::logging::LogFormat;
+
 /// A thread-based, blocking TCP message server
 #[derive(Debug, Parser)]
 #[command(name = "hebra", version)]
@@ -39,21 +41,6 @@ pub(crate) enum Command {
     Udp(UdpCommand),
 }
 
-/// Where a server listens.
-#[derive(Debug, Args)]
-pub(crate) struct ListenArguments {
-    /// HOST:PORT to listen on; repeat it for more
-    #[arg(
-        long,
-        env = "HEBRA_LISTEN",
-        value_name = "ADDR",
-        value_delimiter = ',',
-        value_parser = address::address,
-        default_value = "localhost:1234"
-    )]
-    pub(crate) listen: Vec<String>,
-}
-
 /// What a server logs.
 #[derive(Debug, Args)]
 pub(crate) struct LogArguments {
@@ -67,6 +54,10 @@ pub(crate) struct LogArguments {
     )]
     pub(crate) log_messages: LogMessages,
 
+    /// Form of the log: text, json or journal [default: text; journal where the journal reads it]
+    #[arg(long, env = "HEBRA_LOG_FORMAT", value_name = "NAME", hide_possible_values = true)]
+    pub(crate) log_format: Option<LogFormat>,
+
     /// How often totals are logged, or off
     #[arg(long, env = "HEBRA_STATS_INTERVAL", value_name = "TIME", default_value = "off")]
     pub(crate) stats_interval: Limit,
@@ -76,8 +67,8 @@ pub(crate) struct LogArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Each flag has an environment variable: --timeout is HEBRA_TIMEOUT, and so on.")]
 pub(crate) struct ConnectArguments {
-    /// Server to connect to, HOST:PORT; all addresses of the name are tried
-    #[arg(value_name = "ADDR", value_parser = address::address, default_value = "localhost:1234")]
+    /// Server to connect to, HOST:PORT or unix:/path; all addresses of a name are tried
+    #[arg(value_name = "ADDR", value_parser = address::server, default_value = "localhost:1234")]
     pub(crate) address: String,
 
     /// How long connecting may take, with the lookup of the name (250ms, 10s), or off

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use hebra::{Error, UdpConfig};
 
 use super::units::{self, Limit};
-use super::{ListenArguments, LogArguments, address};
+use super::{LogArguments, address};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UdpCommand {
@@ -27,8 +27,16 @@ pub(crate) enum UdpCommand {
 Times take units (250ms, 10s, 5m). Each flag has an environment variable: --stats-interval is
 HEBRA_STATS_INTERVAL. A flag that can have no effect is an error; such a variable is ignored.")]
 pub(crate) struct UdpServeArguments {
-    #[command(flatten)]
-    sockets: ListenArguments,
+    /// HOST:PORT to listen on; repeat it for more
+    #[arg(
+        long,
+        env = "HEBRA_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        value_parser = address::datagrams,
+        default_value = "localhost:1234"
+    )]
+    listen: Vec<String>,
 
     /// Send each datagram back
     #[arg(long, env = "HEBRA_ECHO", value_parser = units::switch)]
@@ -39,14 +47,14 @@ pub(crate) struct UdpServeArguments {
     rate: Limit<usize>,
 
     #[command(flatten)]
-    log: LogArguments,
+    pub(crate) log: LogArguments,
 }
 
 impl UdpServeArguments {
     /// Returns what the flags mean.
     pub(crate) fn config(&self) -> UdpConfig {
         UdpConfig::default()
-            .listen(&self.sockets.listen)
+            .listen(&self.listen)
             .echo(self.echo)
             .rate(self.rate.0)
             .log_messages(self.log.log_messages)
@@ -73,7 +81,7 @@ impl UdpServeArguments {
 #[command(after_help = "--wait has an environment variable, HEBRA_WAIT.")]
 pub(crate) struct SendArguments {
     /// Where to send it, HOST:PORT; all addresses of the name are tried
-    #[arg(value_name = "ADDR", value_parser = address::address)]
+    #[arg(value_name = "ADDR", value_parser = address::datagrams)]
     pub(crate) address: String,
 
     /// Words to send; put -- before one that begins with -
