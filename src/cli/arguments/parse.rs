@@ -122,7 +122,7 @@ fn check(parsed: &Command, command: &clap::Command, matches: &ArgMatches) -> Res
     }
     let is_given = matches!(source("listen"), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
     if is_given && passed::are_passed() {
-        return Err(format!("{} is given, and so are sockets (LISTEN_FDS): one of them is too much", name("listen")));
+        return Err(format!("{} has no effect with sockets that were passed in (LISTEN_FDS)", name("listen")));
     }
     validated.map_err(|error| match error {
         Error::Config { field, problem } => format!("{} {problem}", name(field)),

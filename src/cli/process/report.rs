@@ -1,6 +1,7 @@
 //! What a server reports on request, in the log.
 
 use std::fmt;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use hebra::{SessionInfo, Stats, UdpStats};
@@ -49,8 +50,8 @@ impl Source for Line {
             ("peer", Value::from_display(&session.client.peer)),
         ];
         let numbers = [
-            ("age_s", session.age.as_secs_f64().into()),
-            ("silence_s", session.silence.as_secs_f64().into()),
+            ("age_s", seconds(session.age).into()),
+            ("silence_s", seconds(session.silence).into()),
             ("messages", session.messages.into()),
             ("bytes_in", session.bytes_in.into()),
             ("bytes_out", session.bytes_out.into()),
@@ -58,6 +59,11 @@ impl Source for Line {
         let mut fields = fields.into_iter().chain(proxy).chain(numbers);
         fields.try_for_each(|(key, value)| visitor.visit_pair(key.into(), value))
     }
+}
+
+/// Returns a duration in seconds, to the microsecond, as the library's events have it.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e6
 }
 
 /// Logs the lines that `report` makes, on a thread of its own, because the log may be stalled and the caller has signals
