@@ -63,7 +63,8 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     };
     let streams = bound.addresses().iter().map(|(name, address)| (listener_positions[*name], address.to_string()));
     let udp_addresses = udp.iter().flat_map(UdpServer::addresses);
-    let udp_addresses = udp_addresses.map(|(name, address)| (datagram_positions[*name], format!("udp://{address}")));
+    let udp_addresses =
+        udp_addresses.map(|(name, address)| (datagram_positions[*name], format!("udp://{address}")));
     server::announce(streams.chain(udp_addresses).collect());
     let running = bound.start()?;
     let udp = udp.map(UdpServer::start).transpose()?;
@@ -104,7 +105,12 @@ impl Sockets {
             // A server for datagrams alone has no listener.
             let listener_positions = positions(false);
             let listeners = listener_positions.is_empty().then(Vec::new);
-            return Ok(Self { listeners, listener_positions, datagrams: None, datagram_positions: positions(true) });
+            return Ok(Self {
+                listeners,
+                listener_positions,
+                datagrams: None,
+                datagram_positions: positions(true),
+            });
         };
         let (listener_positions, listeners) = listeners.into_iter().unzip();
         let (datagram_positions, datagrams): (Vec<_>, Vec<_>) = datagrams.into_iter().unzip();

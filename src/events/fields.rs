@@ -107,7 +107,10 @@ impl Source for Stats {
         }
         let refused = RefuseReason::FIELDS.into_iter().zip(self.refused_by);
         let finished = CloseReason::FIELDS.into_iter().zip(self.finished_by);
-        refused.chain(finished).filter(|(_, count)| *count > 0).try_for_each(|(name, count)| fields.add(name, count))
+        refused
+            .chain(finished)
+            .filter(|(_, count)| *count > 0)
+            .try_for_each(|(name, count)| fields.add(name, count))
     }
 }
 
@@ -141,10 +144,7 @@ mod tests {
         let excerpt = Excerpt::new("¡Hola!\n".as_bytes());
         for (event, expected) in [
             (Event::Connected { client, waited }, "event=connected client=7 peer=127.0.0.1:5 waited_s=1.5"),
-            (
-                Event::Message { client, excerpt },
-                "event=message client=7 peer=127.0.0.1:5 bytes=8 text=¡Hola!\n",
-            ),
+            (Event::Message { client, excerpt }, "event=message client=7 peer=127.0.0.1:5 bytes=8 text=¡Hola!\n"),
             (
                 Event::Refused { client, reason: RefuseReason::QueueTimeout },
                 "event=refused client=7 peer=127.0.0.1:5 reason=queue_timeout",

@@ -19,8 +19,8 @@ pub use excerpt::Excerpt;
 pub use stats::{QueueWait, Stats};
 pub use subscribers::Subscription;
 
-pub(crate) use fields::Fields;
 pub(crate) use close_reason::{Closing, Patience};
+pub(crate) use fields::Fields;
 pub(crate) use log::{EventLog, Loggable};
 pub(crate) use sink::{EventSink, LogCounts};
 pub(crate) use stats::SessionCounters;

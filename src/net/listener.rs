@@ -136,11 +136,13 @@ fn adopt_one(socket: Socket, config: &ServerConfig) -> io::Result<Listener> {
             set_options(&socket, config.write_timeout)?;
             ListenAddress::Tcp(address)
         }
-        None if local.is_unix() => ListenAddress::Unix(match (local.as_pathname(), local.as_abstract_namespace()) {
-            (Some(path), _) => path.to_string_lossy().into_owned(),
-            (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
-            (None, None) => return Err(ErrorKind::InvalidInput.into()),
-        }),
+        None if local.is_unix() => {
+            ListenAddress::Unix(match (local.as_pathname(), local.as_abstract_namespace()) {
+                (Some(path), _) => path.to_string_lossy().into_owned(),
+                (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
+                (None, None) => return Err(ErrorKind::InvalidInput.into()),
+            })
+        }
         None => return Err(ErrorKind::InvalidInput.into()),
     };
     if socket.r#type()? != Type::STREAM || !is_listening(&socket) {

@@ -78,7 +78,9 @@ fn sockets_of_every_kind_are_served_and_announced_in_the_order_of_the_flags() {
 #[test]
 fn a_server_may_be_for_datagrams_alone() {
     let program = Program::spawn(Program::command().args(["--listen", "udp://127.0.0.1:0"]), 0);
-    assert_answers(next_listener(&program).strip_prefix("udp://").expect("its scheme").parse().expect("an address"));
+    assert_answers(
+        next_listener(&program).strip_prefix("udp://").expect("its scheme").parse().expect("an address"),
+    );
     program.signal(Signal::SIGUSR1);
     program.wait_for("totals: datagrams=1 ");
     program.signal(Signal::SIGTERM);
@@ -108,5 +110,8 @@ fn the_clients_take_the_same_forms() {
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), b"ping\n".as_slice()));
     let Output { status, stderr, .. } = run(&mut connect_command(&["unix:/nowhere"]), b"");
     let line = String::from_utf8_lossy(&stderr);
-    assert_eq!((status.code(), line.as_ref()), (Some(5), "hebra: cannot connect to unix:/nowhere: there is no such socket\n"));
+    assert_eq!(
+        (status.code(), line.as_ref()),
+        (Some(5), "hebra: cannot connect to unix:/nowhere: there is no such socket\n")
+    );
 }

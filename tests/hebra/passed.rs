@@ -30,8 +30,7 @@ fn start(mut command: Command, sockets: usize) -> (Child, Vec<String>) {
     let mut child = command.spawn().expect("there is a shell");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let listening = |line: String| line.strip_prefix("listening on ").map(str::to_owned);
-    let addresses: Vec<String> =
-        lines.by_ref().map_while(Result::ok).filter_map(listening).take(sockets).collect();
+    let addresses: Vec<String> = lines.by_ref().map_while(Result::ok).filter_map(listening).take(sockets).collect();
     assert_eq!(addresses.len(), sockets);
     thread::spawn(move || lines.for_each(drop));
     (child, addresses)
@@ -123,7 +122,8 @@ fn addresses_beside_sockets_that_were_passed_in_are_wrong_usage() {
     with_flag.args(["--listen", "127.0.0.1:0"]);
     let mut with_variable = with_sockets(&Program::command(), listener(), None);
     with_variable.env("HEBRA_LISTEN", "127.0.0.1:0");
-    for (mut command, name) in [(with_sockets(&with_flag, listener(), None), "--listen"), (with_variable, "HEBRA_LISTEN")]
+    for (mut command, name) in
+        [(with_sockets(&with_flag, listener(), None), "--listen"), (with_variable, "HEBRA_LISTEN")]
     {
         let Output { status, stderr, .. } = command.output().expect("there is a shell");
         let problem = "has no effect with sockets that were passed in (LISTEN_FDS)";

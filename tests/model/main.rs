@@ -174,7 +174,9 @@ fn a_client_for_which_a_worker_is_free_is_served_after_the_close() {
         let admission = Arc::new(Admission::new(2, 2, Semaphore::default()));
         let serve = |admission: &Arc<Admission<u8>>| {
             let admission = Arc::clone(admission);
-            thread::spawn(move || std::iter::from_fn(|| admission.next()).map(|(client, _)| client).collect::<Vec<_>>())
+            thread::spawn(move || {
+                std::iter::from_fn(|| admission.next()).map(|(client, _)| client).collect::<Vec<_>>()
+            })
         };
         let workers = [serve(&admission), serve(&admission)];
         admission.admit(1);

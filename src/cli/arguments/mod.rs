@@ -54,7 +54,7 @@ pub(crate) struct LogArguments {
     )]
     pub(crate) log_messages: LogMessages,
 
-    /// Form of the log: text, json or journal [default: text; journal where the journal reads it]
+    /// Text, json or journal [default: text; journal for the journal]
     #[arg(long, env = "HEBRA_LOG_FORMAT", value_name = "NAME", hide_possible_values = true)]
     pub(crate) log_format: Option<LogFormat>,
 
@@ -67,7 +67,7 @@ pub(crate) struct LogArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Each flag has an environment variable: --timeout is HEBRA_TIMEOUT, and so on.")]
 pub(crate) struct ConnectArguments {
-    /// Server to connect to, HOST:PORT or unix:/path; all addresses of a name are tried
+    /// Server to connect to, HOST:PORT or unix:/path; tries all addresses
     #[arg(value_name = "ADDR", value_parser = address::server, default_value = "localhost:1234")]
     pub(crate) address: String,
 

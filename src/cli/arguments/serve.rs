@@ -22,6 +22,9 @@ Times take units (250ms, 10s, 5m), and so do sizes (64KiB). A limit that is off 
 Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
 no effect is an error; such a variable is ignored.
 
+--listen takes HOST:PORT, udp://HOST:PORT (echo only), unix:/path and unix:@name. Sockets
+that a service manager passes in (LISTEN_FDS) are served in its place.
+
 SIGTERM, SIGINT or SIGHUP stops the server, and once more cuts sessions off. SIGUSR1 logs
 the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
 line, 3 sessions were cut off.")]
@@ -38,7 +41,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_ROOM", value_parser = units::switch)]
     pub(crate) room: bool,
 
-    /// Where to listen: HOST:PORT, udp://HOST:PORT, unix:/path or unix:@name; repeat it for more
+    /// Where to listen (see below); repeatable
     #[arg(
         long,
         env = "HEBRA_LISTEN",
@@ -61,7 +64,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_MAX_PENDING", value_name = "N", value_parser = units::number, default_value = "256")]
     max_pending: usize,
 
-    /// Further clients: busy refuses them, wait leaves them waiting
+    /// Whether further clients read busy, or wait
     #[arg(
         long,
         env = "HEBRA_WHEN_FULL",
@@ -136,7 +139,7 @@ pub(crate) struct ServeArguments {
     )]
     pub(crate) max_outgoing: usize,
 
-    /// Connections that the kernel holds until they are accepted
+    /// Connections that wait in the kernel to be accepted
     #[arg(long, env = "HEBRA_BACKLOG", value_name = "N", value_parser = units::small_number, default_value = "1024")]
     backlog: u32,
 
@@ -157,7 +160,7 @@ pub(crate) struct ServeArguments {
     #[command(flatten)]
     pub(crate) log: LogArguments,
 
-    /// Lines a second of clients that connect, leave or are refused, or all, or off
+    /// Lines of sessions logged a second, or all, or off
     #[arg(
         long,
         env = "HEBRA_LOG_SESSIONS",

@@ -21,7 +21,9 @@ pub(super) fn connect(name: &str, deadline: Deadline) -> Result<TcpStream, Failu
         let attempt = format!("cannot connect to unix:{}", Escaped(name.as_bytes()));
         match cause.kind() {
             // Nobody listens there.
-            ErrorKind::NotFound => Failure { code: REFUSED, message: format!("{attempt}: there is no such socket") },
+            ErrorKind::NotFound => {
+                Failure { code: REFUSED, message: format!("{attempt}: there is no such socket") }
+            }
             _ => Failure::new(attempt, &cause),
         }
     })

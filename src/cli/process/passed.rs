@@ -79,7 +79,9 @@ fn unusable(sockets: &mut ListenFd, position: usize, served: Served) -> Error {
     // A descriptor that was looked at is taken out.
     let descriptor = sockets.take_raw_fd(position).ok().flatten().unwrap_or(FIRST + position as i32);
     let problem = match served {
-        Served { listeners: true, datagrams: true } => "it is no TCP or Unix socket that listens, and no UDP socket",
+        Served { listeners: true, datagrams: true } => {
+            "it is no TCP or Unix socket that listens, and no UDP socket"
+        }
         Served { datagrams: false, .. } => "it is no TCP or Unix socket that listens",
         Served { listeners: false, .. } => "it is no UDP socket",
     };

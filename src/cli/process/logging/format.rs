@@ -62,9 +62,10 @@ impl LogFormat {
 fn is_journal() -> bool {
     let stderr = || File::from(io::stderr().as_fd().try_clone_to_owned().ok()?).metadata().ok();
     let journal = env::var("JOURNAL_STREAM").unwrap_or_default();
-    journal.split_once(':').zip(stderr()).is_some_and(|((device, inode), file)| {
-        device.parse() == Ok(file.dev()) && inode.parse() == Ok(file.ino())
-    })
+    journal
+        .split_once(':')
+        .zip(stderr())
+        .is_some_and(|((device, inode), file)| device.parse() == Ok(file.dev()) && inode.parse() == Ok(file.ino()))
 }
 
 /// Returns the target that is shown. The modules of the program are no concern of its reader.
@@ -95,7 +96,8 @@ fn journal(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
 
 fn json(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let level = record.level().as_str().to_ascii_lowercase();
-    let mut object = Object { json: format!("{{\"ts\":\"{}\",\"level\":\"{level}\"", buffer.timestamp_millis()), fields: 0 };
+    let mut object =
+        Object { json: format!("{{\"ts\":\"{}\",\"level\":\"{level}\"", buffer.timestamp_millis()), fields: 0 };
     // Only a visitor's own error is returned, and this one has none.
     let _ = record.key_values().visit(&mut object);
     if object.fields == 0 {
@@ -212,7 +214,8 @@ mod tests {
         ] {
             object.visit_pair(Key::from_str(key), value).expect("it is written");
         }
-        let expected = r#"{"a":1,"u":18446744073709551615,"i":-1,"f":1.5,"n":null,"b":true,"s":"x\"y","d":"1.2.3.4:5""#;
+        let expected =
+            r#"{"a":1,"u":18446744073709551615,"i":-1,"f":1.5,"n":null,"b":true,"s":"x\"y","d":"1.2.3.4:5""#;
         assert_eq!((object.json.as_str(), object.fields), (expected, 7));
     }
 
