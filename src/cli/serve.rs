@@ -76,7 +76,7 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     signals.wait(|| {
         let udp_totals = udp.as_ref().map(|udp| Line::UdpTotals(udp.stats()));
         let sessions = running.monitor().sessions().into_iter().map(Line::Session);
-        iter::once(Line::Totals(running.stats())).chain(udp_totals).chain(sessions).collect()
+        iter::once(Line::Totals(Box::new(running.stats()))).chain(udp_totals).chain(sessions).collect()
     });
     manager.stopping();
     udp.map(RunningUdpServer::shutdown);

@@ -173,7 +173,7 @@ mod tests {
         stats.refused_by[RefuseReason::Full as usize] = 1;
         stats.finished_by[CloseReason::Bye.index()] = 2;
         assert_eq!(fields(&stats), format!("event=totals {stats}"));
-        assert_eq!(fields(&Event::Totals { stats }), format!("event=totals {stats}"));
+        assert_eq!(fields(&Event::Totals { stats: Box::new(stats) }), format!("event=totals {stats}"));
     }
 
     #[test]

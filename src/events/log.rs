@@ -224,7 +224,7 @@ impl<E: Loggable> EventLog<E> {
 
     /// Takes a line from the budget. Returns whether there was one.
     fn take_session_line(&mut self) -> bool {
-        let LogMessages::PerSecond(lines) = self.sessions else { return self.sessions == LogMessages::All };
+        let LogMessages::PerSecond(lines) = self.sessions else { return matches!(self.sessions, LogMessages::All) };
         self.begin_window();
         let is_left = self.sessions_logged < lines;
         if is_left {

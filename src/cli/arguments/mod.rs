@@ -9,7 +9,7 @@ mod problem;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
-use hebra::LogMessages;
+use hebra::{LogMessages, Network};
 
 pub(super) use parse::{Rejected, parse};
 pub(super) use serve::{ServeArguments, Service};
@@ -41,6 +41,24 @@ pub(crate) enum Command {
     Udp(UdpCommand),
 }
 
+/// Who may connect to a server.
+#[derive(Debug, Args)]
+pub(crate) struct GateArguments {
+    /// Networks whose clients are let in, and no others [default: all]
+    #[arg(
+        long,
+        env = "HEBRA_ALLOW",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = address::network
+    )]
+    pub(crate) allow: Vec<Network>,
+
+    /// Networks whose clients are not let in, whatever --allow says
+    #[arg(long, env = "HEBRA_DENY", value_name = "CIDR", value_delimiter = ',', value_parser = address::network)]
+    pub(crate) deny: Vec<Network>,
+}
+
 /// What a server logs.
 #[derive(Debug, Args)]
 pub(crate) struct LogArguments {
@@ -59,7 +77,7 @@ pub(crate) struct LogArguments {
     pub(crate) log_format: Option<LogFormat>,
 
     /// How often totals are logged, or off
-    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_name = "TIME", default_value = "off")]
+    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     pub(crate) stats_interval: Limit,
 }
 
@@ -71,7 +89,7 @@ pub(crate) struct ConnectArguments {
     #[arg(value_name = "ADDR", value_parser = address::server, default_value = "localhost:1234")]
     pub(crate) address: String,
 
-    /// How long connecting may take, with the lookup of the name (250ms, 10s), or off
+    /// How long connecting and the name lookup may take, or off
     #[arg(long, env = "HEBRA_TIMEOUT", value_name = "TIME", value_parser = units::timeout, default_value = "10s")]
     pub(crate) timeout: Limit,
 

@@ -13,8 +13,8 @@ use super::{logging, threads};
 /// A line of a report.
 #[derive(Debug)]
 pub(in crate::cli) enum Line {
-    /// The totals of a server.
-    Totals(Stats),
+    /// The totals of a server, boxed because they are larger than the other lines.
+    Totals(Box<Stats>),
     /// The totals of a UDP server.
     UdpTotals(UdpStats),
     /// A live session.

@@ -158,7 +158,12 @@ impl<'v> VisitValue<'v> for Written<'_> {
 
     fn visit_f64(&mut self, value: f64) -> Result<(), Error> {
         // A number that is none, or is infinite, is no number of JSON.
-        if value.is_finite() { Ok(write!(self.0, "{value}")?) } else { Ok(self.0.push_str("null")) }
+        if value.is_finite() {
+            write!(self.0, "{value}")?
+        } else {
+            self.0.push_str("null")
+        }
+        Ok(())
     }
 
     fn visit_bool(&mut self, value: bool) -> Result<(), Error> {
