@@ -94,6 +94,9 @@ pub struct ServerConfig {
     /// How many messages are logged, each with how it begins. Default: [`LogMessages::Off`], because what clients
     /// send to a service of yours may not belong in a log.
     pub log_messages: LogMessages,
+    /// How many lines are logged of clients that connect, leave or are refused; what is left out is counted.
+    /// Default: [`LogMessages::All`].
+    pub log_sessions: LogMessages,
     /// How often totals are logged. Default: `None`, never.
     pub stats_interval: Option<Duration>,
     /// How often each acceptor and the reaper show that they run, for a watchdog ([`Monitor::stalled_for`]). It costs one
@@ -127,6 +130,7 @@ impl Default for ServerConfig {
             stack_size: 256 * 1024,
             busy_poll: None,
             log_messages: LogMessages::Off,
+            log_sessions: LogMessages::All,
             stats_interval: None,
             heartbeat: None,
         }
@@ -178,6 +182,7 @@ setters!(ServerConfig {
     stack_size: usize,
     busy_poll: impl Into<Option<Duration>>,
     log_messages: LogMessages,
+    log_sessions: LogMessages,
     stats_interval: impl Into<Option<Duration>>,
     heartbeat: impl Into<Option<Duration>>,
 });
@@ -193,7 +198,7 @@ pub enum WhenFull {
     Wait,
 }
 
-/// How many messages are logged. Connections are logged whatever this says, and totals are always exact.
+/// How many messages, or lines of sessions, are logged. Totals are always exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LogMessages {

@@ -1,33 +1,40 @@
 //! `hebra serve`: bind, print where, accept, wait for a signal, drain.
 
 use std::iter;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
-use hebra::{Echo, Error, Server};
+use hebra::{Echo, Error, Handler, Monitor, RunningUdpServer, Server, ServerConfig, Session, UdpServer};
 use log::LevelFilter;
 
 use super::arguments::{ServeArguments, Service};
 use super::chat::{Operator, Room, Seats};
 use super::greet::Greet;
+use super::process::passed::{self, Passed, Served};
+use super::process::report::Line;
+use super::process::service_manager::{self, ServiceManager, Subject};
 use super::process::signals::{self, Signals};
 use super::process::{CUT_OFF, DRAINED, address_space, logging, server};
 use super::terminal;
 
 /// Serves until a signal. Returns the exit code.
 pub(super) fn run(arguments: &ServeArguments) -> u8 {
-    logging::init(match arguments.service {
+    let level = match arguments.service {
         // The operator's screen shows the same.
         Service::Chat => LevelFilter::Warn,
         Service::Echo | Service::Greet => LevelFilter::Info,
-    });
+    };
+    logging::init(level, arguments.log.log_format);
     server::exit_code(serve(arguments))
 }
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
-    let config = arguments.config();
+    let config = arguments.config().heartbeat(service_manager::heartbeat());
     address_space::check_server(&config, arguments.service == Service::Chat)?;
+    // Before any thread is started, and so are the handlers of the terminal.
+    let sockets = Sockets::of(arguments)?;
     if arguments.service == Service::Chat {
-        // Before any thread is started.
         let failed = |cause| Error::Thread { name: "hebra-terminal".to_owned(), cause };
         terminal::guard(&signals::HANDLED).map_err(failed)?;
     }
@@ -35,33 +42,105 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     let signals = Signals::install()?;
     // As far as the hard limit allows. If that is not enough, the server warns.
     let _ = rlimit::increase_nofile_limit(config.descriptors());
+    let Sockets { listeners, listener_positions, datagrams, datagram_positions } = sockets;
     let (bound, chat) = match arguments.service {
-        Service::Echo => (Server::bind(config, |_| Echo)?, None),
+        Service::Echo => (bind(config, listeners, |_| Echo)?, None),
         Service::Greet => {
             let greeting = arguments.greeting.as_str().into();
-            (Server::bind(config, move |_| Greet::new(&greeting))?, None)
+            (bind(config, listeners, move |_| Greet::new(&greeting))?, None)
         }
         Service::Chat => {
             let seats = if arguments.room { Seats::Many } else { Seats::One };
             let (room, notices) = Room::new(seats, &config);
             let entrance = Arc::clone(&room);
-            (Server::bind(config, move |session| entrance.enter(session))?, Some((room, notices)))
+            (bind(config, listeners, move |session| entrance.enter(session))?, Some((room, notices)))
         }
     };
-    server::announce(bound.addresses().iter().map(|(_, address)| address));
+    let udp = match datagrams {
+        Some(passed) => Some(UdpServer::from_sockets(arguments.udp_config(), passed)?),
+        None if datagram_positions.is_empty() => None,
+        None => Some(UdpServer::bind(arguments.udp_config())?),
+    };
+    let streams = bound.addresses().iter().map(|(name, address)| (listener_positions[*name], address.to_string()));
+    let udp_addresses = udp.iter().flat_map(UdpServer::addresses);
+    let udp_addresses =
+        udp_addresses.map(|(name, address)| (datagram_positions[*name], format!("udp://{address}")));
+    server::announce(streams.chain(udp_addresses).collect());
     let running = bound.start()?;
+    let udp = udp.map(UdpServer::start).transpose()?;
     let operator = match chat {
         Some((room, notices)) => Some(Operator::start(&room, notices, &signals)?),
         None => None,
     };
+    let manager = ServiceManager::ready(Serving(running.monitor()))?;
     signals.wait(|| {
-        let totals = format!("totals: {}", running.stats());
-        let clients = running.clients();
-        iter::once(totals).chain(clients.iter().map(|client| format!("{client} is connected"))).collect()
+        let udp_totals = udp.as_ref().map(|udp| Line::UdpTotals(udp.stats()));
+        let sessions = running.monitor().sessions().into_iter().map(Line::Session);
+        iter::once(Line::Totals(Box::new(running.stats()))).chain(udp_totals).chain(sessions).collect()
     });
+    manager.stopping();
+    udp.map(RunningUdpServer::shutdown);
     let report = running.shutdown(arguments.drain_timeout);
     if let Some(operator) = operator {
         operator.end();
     }
+    manager.end();
     Ok(if report.cut_off == 0 { DRAINED } else { CUT_OFF })
+}
+
+/// Where a server listens. What was passed in takes the place of the names.
+struct Sockets {
+    listeners: Option<Vec<OwnedFd>>,
+    /// The position of each listener among all flags or descriptors.
+    listener_positions: Vec<usize>,
+    datagrams: Option<Vec<OwnedFd>>,
+    datagram_positions: Vec<usize>,
+}
+
+impl Sockets {
+    fn of(arguments: &ServeArguments) -> Result<Self, Error> {
+        let served = Served { listeners: true, datagrams: arguments.service == Service::Echo };
+        let Some(Passed { listeners, datagrams }) = passed::take(served)? else {
+            let positions = |is_udp| arguments.named(is_udp).map(|(position, _)| position).collect::<Vec<_>>();
+            // A server for datagrams alone has no listener.
+            let listener_positions = positions(false);
+            let listeners = listener_positions.is_empty().then(Vec::new);
+            return Ok(Self {
+                listeners,
+                listener_positions,
+                datagrams: None,
+                datagram_positions: positions(true),
+            });
+        };
+        let (listener_positions, listeners) = listeners.into_iter().unzip();
+        let (datagram_positions, datagrams): (Vec<_>, Vec<_>) = datagrams.into_iter().unzip();
+        let datagrams = (!datagrams.is_empty()).then_some(datagrams);
+        Ok(Self { listeners: Some(listeners), listener_positions, datagrams, datagram_positions })
+    }
+}
+
+/// Binds a server to what was passed in, or to the names of `config`.
+fn bind<H: Handler + 'static>(
+    config: ServerConfig,
+    listeners: Option<Vec<OwnedFd>>,
+    factory: impl Fn(&Session) -> H + Send + Sync + 'static,
+) -> Result<Server, Error> {
+    match listeners {
+        Some(listeners) => Server::from_listeners(config, listeners, factory),
+        None => Server::bind(config, factory),
+    }
+}
+
+/// The server as its service manager sees it.
+struct Serving(Monitor);
+
+impl Subject for Serving {
+    fn status(&self) -> String {
+        let stats = self.0.stats().unwrap_or_default();
+        format!("live={} waiting={}", stats.live, stats.waiting)
+    }
+
+    fn stalled_for(&self) -> Option<Duration> {
+        self.0.stalled_for()
+    }
 }

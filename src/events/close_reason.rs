@@ -126,6 +126,25 @@ impl CloseReason {
     /// How many reasons there are, whatever errors they carry.
     pub(crate) const COUNT: usize = 15;
 
+    /// The names of numbers by reason among the fields of [`Stats`](crate::Stats).
+    pub(crate) const FIELDS: [&str; Self::COUNT] = [
+        "finished_bye",
+        "finished_end_of_stream",
+        "finished_service_closed",
+        "finished_idle_timeout",
+        "finished_yielded",
+        "finished_lifetime",
+        "finished_disconnected",
+        "finished_write_timeout",
+        "finished_too_slow",
+        "finished_line_too_long",
+        "finished_shutdown",
+        "finished_cut_off",
+        "finished_connection_failed",
+        "finished_service_failed",
+        "finished_panicked",
+    ];
+
     /// Returns its name in numbers by reason, in snake case.
     #[must_use]
     pub fn label(self) -> &'static str {

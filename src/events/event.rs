@@ -104,6 +104,12 @@ pub enum Event {
         /// How many.
         messages: u64,
     },
+    /// Clients that connected, disconnected or were refused were not logged since this was last reported, because of
+    /// [`log_sessions`](crate::ServerConfig::log_sessions).
+    SessionsNotLogged {
+        /// How many lines.
+        lines: u64,
+    },
     /// Other events were lost since this was last reported, because the log is too slow.
     EventsDropped {
         /// How many.
@@ -126,6 +132,31 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Returns the name of what happened, in snake case: the field `event` of a structured log.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Connected { .. } => "connected",
+            Self::Message { .. } => "message",
+            Self::Disconnected { .. } => "disconnected",
+            Self::Refused { .. } => "refused",
+            Self::HandlerFailed { .. } => "handler_failed",
+            Self::Panicked { .. } => "panicked",
+            Self::LimitTooLow { .. } => "limit_too_low",
+            Self::AddressSkipped { .. } => "address_skipped",
+            Self::AcceptFailing { .. } => "accept_failing",
+            Self::AcceptRecovered { .. } => "accept_recovered",
+            Self::MessagesNotLogged { .. } => "messages_not_logged",
+            Self::SessionsNotLogged { .. } => "sessions_not_logged",
+            Self::EventsDropped { .. } => "events_dropped",
+            Self::Totals { .. } => "totals",
+            Self::Draining { .. } => "draining",
+            Self::CutOff { .. } => "cut_off",
+        }
+    }
+}
+
 impl Loggable for Event {
     type Totals = Stats;
 
@@ -144,6 +175,7 @@ impl Loggable for Event {
             | Self::Disconnected { .. }
             | Self::Refused { .. }
             | Self::MessagesNotLogged { .. }
+            | Self::SessionsNotLogged { .. }
             | Self::Totals { .. }
             | Self::Draining { .. } => Level::Info,
             Self::LimitTooLow { .. }
@@ -158,6 +190,14 @@ impl Loggable for Event {
 
     fn is_sampled(&self) -> bool {
         matches!(self, Self::Message { .. })
+    }
+
+    fn is_session(&self) -> bool {
+        matches!(self, Self::Connected { .. } | Self::Disconnected { .. } | Self::Refused { .. })
+    }
+
+    fn sessions_not_logged(lines: u64) -> Option<Self> {
+        Some(Self::SessionsNotLogged { lines })
     }
 
     fn client(&self) -> Option<u64> {
@@ -227,6 +267,7 @@ impl fmt::Display for Event {
                 write!(f, "accepting on {address} again; failed attempts: {failures}")
             }
             Self::MessagesNotLogged { messages } => write!(f, "messages not logged: {messages}"),
+            Self::SessionsNotLogged { lines } => write!(f, "session lines not logged: {lines}"),
             Self::EventsDropped { events } => write!(f, "events lost because the log is too slow: {events}"),
             Self::Totals { stats } => write!(f, "totals: {stats}"),
             Self::Draining { sessions } => write!(f, "stopping; sessions to end: {sessions}"),
@@ -264,6 +305,17 @@ impl RefuseReason {
     /// The names of all reasons in numbers by reason: see [`Stats::refused_by_reason`](crate::Stats::refused_by_reason).
     pub(crate) const LABELS: [&str; Self::COUNT] =
         ["full", "queue_timeout", "too_many_from_peer", "not_allowed", "no_proxy_header", "probe", "shutdown"];
+
+    /// The names of numbers by reason among the fields of [`Stats`](crate::Stats).
+    pub(crate) const FIELDS: [&str; Self::COUNT] = [
+        "refused_full",
+        "refused_queue_timeout",
+        "refused_too_many_from_peer",
+        "refused_not_allowed",
+        "refused_no_proxy_header",
+        "refused_probe",
+        "refused_shutdown",
+    ];
 
     /// Returns its name in numbers by reason, in snake case.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::quote;
+use crate::text::{incomplete, quote};
 
 /// How many bytes of a message an event carries.
 const KEPT_BYTES: usize = 64;
@@ -20,7 +20,11 @@ const KEPT_BYTES: usize = 64;
 /// assert_eq!(Excerpt::new(&[b'x'; 9000]).to_string(), format!("\"{}...\" (9000 bytes)", "x".repeat(64)));
 /// ```
 #[derive(Clone, Copy)]
-pub struct Excerpt {
+pub struct Excerpt(Text);
+
+/// [`Display`](fmt::Display) gives the text alone, with nothing escaped.
+#[derive(Clone, Copy)]
+pub(crate) struct Text {
     kept: [u8; KEPT_BYTES],
     length: usize,
 }
@@ -32,25 +36,38 @@ impl Excerpt {
         let mut kept = [0; KEPT_BYTES];
         let count = message.len().min(KEPT_BYTES);
         kept[..count].copy_from_slice(&message[..count]);
-        Self { kept, length: message.len() }
+        Self(Text { kept, length: message.len() })
     }
 
     /// Returns the length of the message in bytes, which may be more than is kept.
     #[must_use]
     pub fn message_len(&self) -> usize {
-        self.length
+        self.0.length
+    }
+
+    pub(crate) fn text(&self) -> &Text {
+        &self.0
     }
 
     /// Returns the bytes that are kept, as they arrived: nothing is escaped.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        &self.kept[..self.length.min(KEPT_BYTES)]
+        &self.0.kept[..self.0.length.min(KEPT_BYTES)]
     }
 }
 
 impl fmt::Display for Excerpt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        quote(f, self.as_bytes(), self.length)
+        quote(f, self.as_bytes(), self.message_len())
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = &self.kept[..self.length.min(KEPT_BYTES)];
+        // A character that the cut went through is left out.
+        let cut = if self.length > KEPT_BYTES { incomplete(kept) } else { 0 };
+        f.write_str(&String::from_utf8_lossy(&kept[..kept.len() - cut]))
     }
 }
 

@@ -3,12 +3,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
-use log::Level;
+use log::kv::Source;
+use log::{Level, Record};
 
 use super::sink::QUEUE;
 use super::{EventSink, LogCounts, Subscribers};
@@ -17,7 +19,7 @@ use crate::config::LogMessages;
 /// The target of every line: the crate, so that `RUST_LOG=hebra=warn` means all of it.
 const TARGET: &str = "hebra";
 
-/// How long a budget of messages lasts.
+/// How long a budget of messages or of session lines lasts.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// How long the thread rests after it has logged everything. A thread that sends an event meanwhile need not wake it,
@@ -32,7 +34,7 @@ const ARRIVAL_DELAY: Duration = Duration::from_millis(250);
 const KEPT_ARRIVALS: usize = 64;
 
 /// What the logging thread needs to know about a server's events.
-pub(crate) trait Loggable: Clone + fmt::Display {
+pub(crate) trait Loggable: Clone + fmt::Display + Source {
     /// The server's totals, which are exact.
     type Totals;
 
@@ -41,6 +43,16 @@ pub(crate) trait Loggable: Clone + fmt::Display {
 
     /// Whether it was sent within the budget of messages.
     fn is_sampled(&self) -> bool;
+
+    /// Whether it reports that a client came, left or was refused. The log has a budget for such lines.
+    fn is_session(&self) -> bool {
+        false
+    }
+
+    /// The event that reports session lines which were not logged.
+    fn sessions_not_logged(_lines: u64) -> Option<Self> {
+        None
+    }
 
     /// The number of the client that it is about.
     fn client(&self) -> Option<u64> {
@@ -80,7 +92,11 @@ pub(crate) struct EventLog<E> {
     arrivals: HashMap<u64, E>,
     /// When to log each of those at the latest. Some were logged before, or their clients have left.
     arrivals_due: VecDeque<(Instant, u64)>,
-    /// When the budget of messages is renewed; `None` while nothing was taken from it.
+    /// How many session lines are logged in each window.
+    sessions: LogMessages,
+    sessions_logged: u32,
+    sessions_missing: u64,
+    /// When the budgets are renewed; `None` while nothing was taken from them.
     window_end: Option<Instant>,
     messages_logged: u64,
     missing_reported: u64,
@@ -104,12 +120,21 @@ impl<E: Loggable> EventLog<E> {
             counts: Arc::clone(&counts),
             arrivals: HashMap::new(),
             arrivals_due: VecDeque::new(),
+            sessions: LogMessages::All,
+            sessions_logged: 0,
+            sessions_missing: 0,
             window_end: None,
             messages_logged: 0,
             missing_reported: 0,
             dropped_reported: 0,
         };
         (EventSink { full, empty, counts }, log)
+    }
+
+    /// Limits the lines of clients that come, leave or are refused.
+    pub(crate) fn limit_sessions(mut self, sessions: LogMessages) -> Self {
+        self.sessions = sessions;
+        self
     }
 
     /// Returns the subscribers, for a server that lets others subscribe.
@@ -141,6 +166,7 @@ impl<E: Loggable> EventLog<E> {
             }
         }
         self.report_missing_messages(&totals);
+        self.report_missing_sessions();
         self.report_dropped();
         self.report(E::totals(totals()));
         log::logger().flush();
@@ -171,24 +197,51 @@ impl<E: Loggable> EventLog<E> {
             }
             _ if arrival.is_some() && event.is_silent_departure() => {
                 for event in arrival.iter().chain([&event]) {
-                    log::debug!(target: TARGET, "{event}");
+                    log(Level::Debug, event);
                 }
             }
             _ => {
                 if event.is_sampled() {
                     self.messages_logged += 1;
-                    self.window_end.get_or_insert_with(|| Instant::now() + WINDOW);
+                    self.begin_window();
                 }
-                arrival.iter().for_each(log);
-                log(&event);
+                arrival.iter().for_each(|arrival| self.log(arrival));
+                self.log(&event);
             }
         }
         self.report_dropped();
     }
 
+    /// Logs an event, unless it is a session's line for which the budget is used up.
+    fn log(&mut self, event: &E) {
+        let level = event.level();
+        // Lines of level debug are asked for.
+        if event.is_session() && level == Level::Info && !self.take_session_line() {
+            return;
+        }
+        log(level, event);
+    }
+
+    /// Takes a line from the budget. Returns whether there was one.
+    fn take_session_line(&mut self) -> bool {
+        let LogMessages::PerSecond(lines) = self.sessions else { return matches!(self.sessions, LogMessages::All) };
+        self.begin_window();
+        let is_left = self.sessions_logged < lines;
+        if is_left {
+            self.sessions_logged += 1;
+        } else {
+            self.sessions_missing += 1;
+        }
+        is_left
+    }
+
+    fn begin_window(&mut self) {
+        self.window_end.get_or_insert_with(|| Instant::now() + WINDOW);
+    }
+
     /// Logs an event that this thread has made, and passes it on.
     fn report(&self, event: E) {
-        log(&event);
+        log(event.level(), &event);
         self.subscribers.publish(&event);
     }
 
@@ -196,13 +249,15 @@ impl<E: Loggable> EventLog<E> {
         if self.window_end.is_some_and(|end| end <= now) {
             self.window_end = None;
             self.report_missing_messages(totals);
+            self.report_missing_sessions();
             self.counts.renew_budget();
         }
         while let Some((due, client)) = self.arrivals_due.front()
             && *due <= now
         {
-            self.arrivals.remove(client).iter().for_each(log);
+            let arrival = self.arrivals.remove(client);
             self.arrivals_due.pop_front();
+            arrival.iter().for_each(|arrival| self.log(arrival));
             if self.arrivals_due.is_empty() {
                 self.arrivals.shrink_to(KEPT_ARRIVALS);
                 self.arrivals_due.shrink_to(KEPT_ARRIVALS);
@@ -225,6 +280,14 @@ impl<E: Loggable> EventLog<E> {
         }
     }
 
+    fn report_missing_sessions(&mut self) {
+        self.sessions_logged = 0;
+        let missing = mem::take(&mut self.sessions_missing);
+        if missing > 0 {
+            E::sessions_not_logged(missing).into_iter().for_each(|event| self.report(event));
+        }
+    }
+
     fn report_dropped(&mut self) {
         let dropped = self.counts.dropped();
         if dropped > self.dropped_reported {
@@ -235,17 +298,45 @@ impl<E: Loggable> EventLog<E> {
     }
 }
 
-fn log(event: &impl Loggable) {
-    log::log!(target: TARGET, event.level(), "{event}");
+/// Logs an event, with its fields as key-values.
+fn log(level: Level, event: &impl Loggable) {
+    if level <= log::STATIC_MAX_LEVEL && level <= log::max_level() {
+        let mut record = Record::builder();
+        record.level(level).target(TARGET).module_path_static(Some(module_path!())).key_values(event);
+        log::logger().log(&record.args(format_args!("{event}")).build());
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::iter;
 
     use super::super::{Event, Excerpt, Stats};
     use super::*;
     use crate::client::Client;
+
+    #[test]
+    fn session_lines_have_a_budget_and_those_beyond_it_are_counted() {
+        for (sessions, logged, missing) in
+            [(LogMessages::All, 5, 0), (LogMessages::PerSecond(3), 3, 2), (LogMessages::Off, 0, 0)]
+        {
+            let (_sink, log) = EventLog::<Event>::new(LogMessages::Off);
+            let mut log = log.limit_sessions(sessions);
+            let seen = log.subscribers().subscribe();
+            let taken = |log: &mut EventLog<Event>| (0..5).filter(|_| log.take_session_line()).count();
+            assert_eq!((taken(&mut log), log.sessions_missing), (logged, missing));
+            log.report_missing_sessions();
+            let reported = iter::from_fn(|| seen.try_next())
+                .map(|event| match event {
+                    Event::SessionsNotLogged { lines } => lines,
+                    other => panic!("{other:?}"),
+                })
+                .sum::<u64>();
+            assert_eq!(reported, missing);
+            assert_eq!(taken(&mut log), logged, "the budget is renewed");
+        }
+    }
 
     #[test]
     fn a_message_that_waits_for_its_line_is_not_reported_as_missing() {

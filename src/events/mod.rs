@@ -5,6 +5,7 @@
 //! two serve any type that is [`Loggable`]: the UDP server has events of its own.
 
 mod event;
+mod fields;
 mod close_reason;
 mod excerpt;
 mod sink;
@@ -19,6 +20,7 @@ pub use stats::{QueueWait, Stats};
 pub use subscribers::Subscription;
 
 pub(crate) use close_reason::{Closing, Patience};
+pub(crate) use fields::Fields;
 pub(crate) use log::{EventLog, Loggable};
 pub(crate) use sink::{EventSink, LogCounts};
 pub(crate) use stats::SessionCounters;

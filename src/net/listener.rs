@@ -23,6 +23,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 /// The addresses of names to listen on that this machine lacks.
 pub(crate) type Skipped = Vec<(SocketAddr, ErrorKind)>;
 
+/// How long an accept on a listener that was passed in may block: nothing can wake it, because it must not be shut.
+const LOOK_UP: Duration = Duration::from_millis(100);
+
 /// A listening socket. One that made its socket file removes it on drop.
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -31,8 +34,10 @@ pub(crate) struct Listener {
     /// Device and inode of the socket file that was made.
     file: Option<(u64, u64)>,
     write_timeout: Option<Duration>,
-    /// Whether an accept ends after a while.
-    times_out: bool,
+    /// After how long an accept ends, if it does.
+    patience: Option<Duration>,
+    /// Whether it was passed in. Another process may have it too, and go on with it.
+    is_kept: bool,
 }
 
 /// Listens on every address that every name of `config` resolves to. Returns the listeners, each with the
@@ -131,13 +136,27 @@ fn adopt_one(socket: Socket, config: &ServerConfig) -> io::Result<Listener> {
             set_options(&socket, config.write_timeout)?;
             ListenAddress::Tcp(address)
         }
-        None => ListenAddress::Unix(match (local.as_pathname(), local.as_abstract_namespace()) {
-            (Some(path), _) => path.to_string_lossy().into_owned(),
-            (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
-            (None, None) => return Err(ErrorKind::InvalidInput.into()),
-        }),
+        None if local.is_unix() => {
+            ListenAddress::Unix(match (local.as_pathname(), local.as_abstract_namespace()) {
+                (Some(path), _) => path.to_string_lossy().into_owned(),
+                (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)),
+                (None, None) => return Err(ErrorKind::InvalidInput.into()),
+            })
+        }
+        None => return Err(ErrorKind::InvalidInput.into()),
     };
-    Ok(Listener::new(address, socket, config))
+    if socket.r#type()? != Type::STREAM || !is_listening(&socket) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no socket that listens"));
+    }
+    let mut listener = Listener::new(address, socket, config);
+    listener.is_kept = true;
+    listener.limit_accepts(Some(config.heartbeat.map_or(LOOK_UP, |heartbeat| heartbeat.min(LOOK_UP))));
+    Ok(listener)
+}
+
+/// Returns whether a socket listens, as far as the system says so.
+fn is_listening(socket: &Socket) -> bool {
+    !cfg!(target_os = "linux") || socket.is_listener().unwrap_or(true)
 }
 
 /// Sets the options that accepted sockets inherit, so that they need not be set for each connection.
@@ -159,29 +178,47 @@ fn backlog(config: &ServerConfig) -> i32 {
 
 impl Listener {
     fn new(address: ListenAddress, socket: Socket, config: &ServerConfig) -> Self {
-        // It cannot fail on an open socket.
-        let _: io::Result<()> = socket.set_read_timeout(config.heartbeat);
-        let (write_timeout, times_out) = (config.write_timeout, config.heartbeat.is_some());
-        Self { address: Arc::new(address), socket, file: None, write_timeout, times_out }
+        let (address, write_timeout) = (Arc::new(address), config.write_timeout);
+        let mut listener = Self { address, socket, file: None, write_timeout, patience: None, is_kept: false };
+        listener.limit_accepts(config.heartbeat);
+        listener
     }
 
-    /// Blocks until a client connects, or for a [heartbeat](ServerConfig::heartbeat) if there is one. Returns its connection: std reads, writes and shuts a TCP and a Unix socket by
-    /// the same calls, so one type serves both.
+    fn limit_accepts(&mut self, patience: Option<Duration>) {
+        self.patience = patience;
+        // It cannot fail on an open socket.
+        let _ = self.socket.set_read_timeout(patience);
+    }
+
+    /// Returns whether an accept ended because no client came within its limit. Then the next one can begin at once.
+    pub(crate) fn has_timed_out(&self, error: &io::Error) -> bool {
+        let has_timed_out = self.patience.is_some() && error.kind() == ErrorKind::WouldBlock;
+        if has_timed_out && self.is_kept {
+            // That belongs to the open file, so whoever else has it may have changed it.
+            let _ = self.socket.set_nonblocking(false);
+        }
+        has_timed_out
+    }
+
+    /// Blocks until a client connects, or for a [heartbeat](ServerConfig::heartbeat) if there is one. Returns its
+    /// connection: std reads, writes and shuts a TCP and a Unix socket by the same calls, so one type serves both.
     pub(crate) fn accept(&self) -> io::Result<(TcpStream, Peer)> {
         let (socket, peer) = self.socket.accept()?;
         // Neither call can fail on an open socket.
         let _: io::Result<()> = match *self.address {
             // Unix sockets inherit nothing.
             ListenAddress::Unix(_) => socket.set_write_timeout(self.write_timeout),
-            ListenAddress::Tcp(_) if self.times_out => socket.set_read_timeout(None),
+            ListenAddress::Tcp(_) if self.patience.is_some() => socket.set_read_timeout(None),
             ListenAddress::Tcp(_) => Ok(()),
         };
         Ok((socket.into(), peer.as_socket().map_or(Peer::Unix, Peer::from)))
     }
 
-    /// Ends a blocked [`accept`](Self::accept). No client can connect after it.
+    /// Ends a blocked [`accept`](Self::accept). No client can connect after it, unless the listener was passed in.
     pub(crate) fn wake(&self) {
-        if cfg!(target_os = "linux") {
+        if self.is_kept {
+            // The accept ends by itself. What connects from now on waits for whoever listens there next.
+        } else if cfg!(target_os = "linux") {
             // Linux ends the wait with an error. It cannot fail on a listening socket.
             let _ = self.socket.shutdown(Shutdown::Both);
         } else if let Ok(address) = self.socket.local_addr() {

@@ -3,7 +3,6 @@
 //! It classifies errors, backs off, and hands each connection to the server, which admits or refuses it. It never waits
 //! for a client, and nothing but the shutdown token ends it.
 
-use std::io::ErrorKind;
 use std::time::Instant;
 
 use super::monitor::Beat;
@@ -29,13 +28,13 @@ pub(super) fn run(listener: &Listener, beat: &Beat, core: &Core) {
                 core.arrive(stream, peer, listener, beat);
             }
             Err(error) if core.token.is_set() || concerns_one_peer(&error) => {}
-            // Nobody came within a heartbeat.
-            Err(error) if core.config.heartbeat.is_some() && error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if listener.has_timed_out(&error) => {}
             Err(error) => {
                 if backoff.is_first() {
                     let address = ListenAddress::clone(&listener.address);
                     core.sink.send(Event::AcceptFailing { address, cause: error.to_string() });
                 }
+                beat.rest();
                 // A client that leaves may free what was lacking: then accepting is tried again soon.
                 if core.admission.wait_freed(backoff.next_pause(Instant::now())) {
                     backoff.reset_pauses();

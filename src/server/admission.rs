@@ -41,6 +41,8 @@ struct State<T> {
     expected: usize,
     /// A client has to wait, or admission closed, since the reaper last woke.
     has_news: bool,
+    /// The server stops: no acceptor waits for a place.
+    stopping: bool,
     closed: bool,
 }
 
@@ -66,6 +68,7 @@ impl<T> Admission<T> {
             placeless: 0,
             expected: 0,
             has_news: false,
+            stopping: false,
             closed: false,
         };
         Self { workers, max_pending, state: Mutex::new(state), sleep, freed: Condvar::new(), news: Condvar::new() }
@@ -94,10 +97,10 @@ impl<T> Admission<T> {
         Admitted::Waits
     }
 
-    /// Blocks until a client leaves, admission closes or `limit` has passed. Returns `false` on timeout.
+    /// Blocks until a client leaves, the server stops or `limit` has passed. Returns `false` on timeout.
     pub(crate) fn wait_freed(&self, limit: Duration) -> bool {
         let mut state = self.lock();
-        if state.closed {
+        if state.stopping {
             return true;
         }
         state.watchers += 1;
@@ -106,13 +109,13 @@ impl<T> Admission<T> {
         !timeout.timed_out()
     }
 
-    /// Blocks until there is a place or admission is closed.
+    /// Blocks until there is a place or the server stops.
     pub(crate) fn wait_for_place(&self) {
         let mut state = self.lock();
         state.watchers += 1;
         state.placeless += 1;
         self.wake_reaper(&mut state);
-        while !state.closed && self.is_full(&state) {
+        while !state.stopping && self.is_full(&state) {
             state = self.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.placeless -= 1;
@@ -120,13 +123,16 @@ impl<T> Admission<T> {
     }
 
     /// Blocks until a client waits. Returns the one that has waited longest, with the permit to serve it; `None` if
-    /// admission is closed.
+    /// admission is closed and no client is left.
     pub(crate) fn next(self: &Arc<Self>) -> Option<(T, Permit<T>)> {
         let mut state = self.lock();
-        while !state.closed {
+        loop {
             if let Some((_, item)) = state.waiting.pop_front() {
                 state.running += 1;
                 return Some((item, Permit(Arc::clone(self))));
+            }
+            if state.closed {
+                return None;
             }
             state.asleep += 1;
             drop(state);
@@ -135,7 +141,6 @@ impl<T> Admission<T> {
             state.asleep -= 1;
             state.woken -= 1;
         }
-        None
     }
 
     /// Blocks the reaper until `wake_at`, or until there is news for it: a client has to wait, or admission closed.
@@ -189,15 +194,23 @@ impl<T> Admission<T> {
         wanted.saturating_sub(self.workers + state.expected)
     }
 
-    /// Closes admission. Returns the clients that wait.
+    /// Begins the stop: acceptors that wait for a place or for a client to leave do so no longer.
+    pub(crate) fn begin_stop(&self) {
+        self.lock().stopping = true;
+        self.freed.notify_all();
+    }
+
+    /// Closes admission. Returns the clients for which no worker is free. Those for which one is free are served.
     pub(crate) fn close(&self) -> Vec<T> {
         let mut state = self.lock();
+        state.stopping = true;
         state.closed = true;
         self.freed.notify_all();
         self.wake_reaper(&mut state);
         let sleeping = state.asleep - state.woken;
         state.woken = state.asleep;
-        let waiting = state.waiting.drain(..).map(|(_, item)| item).collect();
+        let served = self.workers.saturating_sub(state.running).min(state.waiting.len());
+        let waiting = state.waiting.drain(served..).map(|(_, item)| item).collect();
         drop(state);
         self.sleep.post(sleeping);
         waiting

@@ -86,7 +86,8 @@ impl Server {
 
     /// Serves listeners that the caller has bound, TCP and Unix, for example sockets that a service manager passed to the
     /// process. It ignores [`listen`](ServerConfig::listen) and [`backlog`](ServerConfig::backlog), and makes the
-    /// listeners blocking.
+    /// listeners blocking. A stop does not shut them: if another process has them too, the kernel holds the clients that
+    /// connect meanwhile, and the next server takes them.
     ///
     /// # Errors
     ///
@@ -137,6 +138,7 @@ impl Server {
         let sleep = Semaphore::new()
             .map_err(|cause| Error::Workers { workers: config.workers, cause: cause.to_string() })?;
         let (sink, log) = EventLog::new(config.log_messages);
+        let log = log.limit_sessions(config.log_sessions);
         let linger = Arc::new(Linger::new(config.write_timeout));
         let lingering = Arc::clone(&linger);
         let core = Arc::new(Core {
@@ -346,16 +348,20 @@ impl Threads {
     /// The stop order. Each step needs the ones before it.
     fn stop(self, grace: Duration) -> ShutdownReport {
         let Self { core, pool, acceptors, reaper, linger, log } = self;
-        // 1. Every thread can see that the server stops. No client is admitted any more, and an acceptor that waits for
-        // a place is woken.
+        // 1. Every thread can see that the server stops. An acceptor that waits for a place is woken.
         core.token.trigger();
         core.linger.begin_drain();
-        let waiting = core.admission.close();
-        // 2. The acceptors end and the listeners close.
-        for (listener, thread) in acceptors {
+        core.admission.begin_stop();
+        // 2. The acceptors end and the listeners close. A client that was accepted is served if a worker is free, because
+        // nobody else can serve it. Any other is refused.
+        for (listener, _) in &acceptors {
             listener.wake();
-            join(thread);
         }
+        for (listener, thread) in acceptors {
+            join(thread);
+            drop(listener);
+        }
+        let waiting = core.admission.close();
         if let Some(reaper) = reaper {
             join(reaper);
         }

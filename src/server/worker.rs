@@ -74,6 +74,7 @@ impl Core {
         loop {
             match self.admission.admit(arrival) {
                 Admitted::Waits => return,
+                Admitted::Full(back) if self.token.is_set() => return self.refuse(back, RefuseReason::Shutdown),
                 Admitted::Full(back) if self.config.when_full == WhenFull::Wait => {
                     beat.rest();
                     self.admission.wait_for_place();

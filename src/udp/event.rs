@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::{fmt, io};
 
 use log::Level;
+use log::kv::{Error, Source, VisitSource};
 
 use super::{Payload, UdpStats};
-use crate::events::Loggable;
+use crate::events::{Fields, Loggable};
 
 /// Something that happened in a running UDP server.
 ///
@@ -58,6 +59,42 @@ pub enum UdpEvent {
         /// The totals.
         stats: UdpStats,
     },
+}
+
+impl UdpEvent {
+    /// Returns the name of what happened, in snake case: the field `event` of a structured log.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Datagram { .. } => "datagram",
+            Self::AddressSkipped { .. } => "address_skipped",
+            Self::ReceiveFailing { .. } => "receive_failing",
+            Self::ReceiveRecovered { .. } => "receive_recovered",
+            Self::DatagramsNotLogged { .. } => "messages_not_logged",
+            Self::EventsDropped { .. } => "events_dropped",
+            Self::Totals { .. } => "udp_totals",
+        }
+    }
+}
+
+/// The key-values are `event`, and what [`Display`](fmt::Display) shows: `peer`, `bytes` and `text` of a datagram, the
+/// totals by their names, and else `text`.
+impl Source for UdpEvent {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
+        if let Self::Totals { stats } = self {
+            return stats.visit(visitor);
+        }
+        let mut fields = Fields(visitor);
+        fields.add("event", self.name())?;
+        match self {
+            Self::Datagram { peer, payload } => {
+                fields.show("peer", peer)?;
+                fields.add("bytes", payload.as_bytes().len() as u64)?;
+                fields.show("text", payload.text())
+            }
+            _ => fields.show("text", self),
+        }
+    }
 }
 
 impl Loggable for UdpEvent {

@@ -37,6 +37,19 @@ impl Payload {
     }
 }
 
+impl Payload {
+    /// Returns what [`Display`](fmt::Display) gives as the beginning of the text, with nothing escaped.
+    pub(super) fn text(&self) -> &impl fmt::Display {
+        &*self.0
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(Excerpt::new(&self.bytes).text(), f)
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.total.fetch_sub(self.bytes.len(), Relaxed);

@@ -4,6 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
 
+use log::kv::{Error, Source, VisitSource};
+
+use crate::events::Fields;
 use crate::net::kernel_drops::kernel_drops;
 
 /// The counters of the receivers.
@@ -62,6 +65,28 @@ pub struct UdpStats {
     pub events_dropped: u64,
     /// Datagrams that the kernel dropped because they arrived faster than they were received. Only Linux tells.
     pub kernel_drops: u64,
+}
+
+/// The key-values are `event`, which is `udp_totals`, and the totals by the names that [`Display`](fmt::Display) shows.
+impl Source for UdpStats {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
+        let mut fields = Fields(visitor);
+        fields.add("event", "udp_totals")?;
+        for (name, total) in [
+            ("datagrams", self.datagrams),
+            ("bytes_in", self.bytes_in),
+            ("answers", self.answers),
+            ("bytes_out", self.bytes_out),
+            ("withheld", self.withheld),
+            ("rate_limited", self.rate_limited),
+            ("unsent", self.unsent),
+            ("events_dropped", self.events_dropped),
+            ("kernel_drops", self.kernel_drops),
+        ] {
+            fields.add(name, total)?;
+        }
+        Ok(())
+    }
 }
 
 impl fmt::Display for UdpStats {

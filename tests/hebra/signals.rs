@@ -173,7 +173,9 @@ fn sigusr1_reports_the_totals_and_who_is_connected() {
     for (number, client) in clients.iter().enumerate() {
         let line = program.wait_for(" is connected");
         let peer = client.local_addr().expect("a socket");
-        assert!(line.ends_with(&format!("] client {} ({peer}) is connected", number + 1)), "{line}");
+        let start = format!("] client {} ({peer}) is connected; age=", number + 1);
+        assert!(line.contains(&start) && line.contains("s silence="), "{line}");
+        assert!(line.ends_with(" messages=1 bytes_in=7 bytes_out=7"), "{line}");
     }
 }
 

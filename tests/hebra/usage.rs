@@ -61,6 +61,23 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
         ),
         (&["--backlog", "0"], "--backlog must be at least 1"),
         (&["--log-messages", "few"], "--log-messages: \"few\" is not a whole number, or all, or off"),
+        (&["--log-sessions", "few"], "--log-sessions: \"few\" is not a whole number, or all, or off"),
+        (&["--log-format", "yaml"], "--log-format: \"yaml\" is none of text, json, journal"),
+        (
+            &["--listen", "unix:"],
+            "--listen: \"unix:\" lacks its name; a Unix socket looks like unix:/run/hebra.sock or unix:@hebra",
+        ),
+        (
+            &["--listen", "http://localhost:80"],
+            "--listen: \"http://localhost:80\" has an unknown scheme; \
+             use HOST:PORT, udp://HOST:PORT, unix:/path or unix:@name",
+        ),
+        (&["--listen", "udp://localhost:0", "--service", "chat"], "--listen takes udp:// only with --service echo"),
+        (
+            &["--listen", "unix:/tmp/x", "--unix-mode", "rw"],
+            "--unix-mode: \"rw\" is not a file mode; it has octal digits, at most 0777",
+        ),
+        (&["--unix-mode", "0600"], "--unix-mode has no effect without --listen unix:/path"),
         (&["--framing", "json"], "--framing: \"json\" is none of message, line, raw"),
         (&["--framing", "lines"], "--framing: \"lines\" is none of message, line, raw; did you mean line?"),
         (

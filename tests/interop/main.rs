@@ -14,6 +14,7 @@ mod namespace;
 mod ncat;
 mod network;
 mod python;
+mod service_manager;
 mod socat;
 mod strace;
 mod telnet;

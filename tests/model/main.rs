@@ -146,7 +146,9 @@ fn a_place_that_becomes_free_wakes_every_thread_that_waits_for_one() {
 #[test]
 fn closing_admission_wakes_every_thread_that_sleeps_there() {
     check(|| {
-        let admission = Arc::new(Admission::new(1, 0, Semaphore::default()));
+        let admission = Arc::new(Admission::new(1, 1, Semaphore::default()));
+        admission.admit(());
+        let (_, permit) = admission.next().expect("it waits");
         admission.admit(());
         let sleepers: [fn(&Admission<()>); 4] = [
             |admission| assert!(admission.wait_freed(NEVER)),
@@ -159,9 +161,30 @@ fn closing_admission_wakes_every_thread_that_sleeps_there() {
             thread::spawn(move || sleep(&admission))
         });
         assert_eq!(admission.close().len(), 1);
+        drop(permit);
         for sleeper in sleepers {
             sleeper.join().expect("it did not panic");
         }
+    });
+}
+
+#[test]
+fn a_client_for_which_a_worker_is_free_is_served_after_the_close() {
+    check(|| {
+        let admission = Arc::new(Admission::new(2, 2, Semaphore::default()));
+        let serve = |admission: &Arc<Admission<u8>>| {
+            let admission = Arc::clone(admission);
+            thread::spawn(move || {
+                std::iter::from_fn(|| admission.next()).map(|(client, _)| client).collect::<Vec<_>>()
+            })
+        };
+        let workers = [serve(&admission), serve(&admission)];
+        admission.admit(1);
+        admission.admit(2);
+        admission.begin_stop();
+        let refused = admission.close();
+        let served = workers.map(|worker| worker.join().expect("it did not panic")).concat();
+        assert!(refused.is_empty() && served.len() == 2, "{served:?} {refused:?}");
     });
 }
 

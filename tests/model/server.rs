@@ -128,6 +128,7 @@ impl Core {
             }
             match admitted {
                 Admitted::Waits => return,
+                Admitted::Full(client) if self.token.is_set() => return client.record(Fate::Dismissed),
                 Admitted::Full(back) if self.scenario.wait_for_place => {
                     self.admission.wait_for_place();
                     client = back;
@@ -269,9 +270,10 @@ fn stop(core: &Core, acceptors: Vec<JoinHandle<()>>, reaper: JoinHandle<()>) {
     yield_now();
     core.token.trigger();
     yield_now();
+    core.admission.begin_stop();
+    acceptors.into_iter().for_each(join);
     let waiting = core.admission.close();
     core.closed.store(true, SeqCst);
-    acceptors.into_iter().for_each(join);
     join(reaper);
     waiting.into_iter().for_each(|client| client.record(Fate::Dismissed));
     core.registry.lock().expect("no panic").iter().for_each(|session| session.half_close());

@@ -6,8 +6,56 @@ use std::net::Ipv6Addr;
 
 use hebra::Network;
 
+/// Bytes that the name of a Unix socket has at most: `sun_path` has 108, and ends with NUL.
+const LONGEST_UNIX: usize = 107;
+
+/// Returns what a server listens on: `HOST:PORT`, `tcp://HOST:PORT`, `udp://HOST:PORT`, `unix:/path` or `unix:@name`.
+pub(crate) fn listener(text: &str) -> Result<String, String> {
+    match scheme(text.trim()) {
+        ("unix", name) => unix(name),
+        ("udp", rest) => Ok(format!("udp://{}", address(rest)?)),
+        ("tcp" | "", rest) => address(rest),
+        _ => Err("has an unknown scheme; use HOST:PORT, udp://HOST:PORT, unix:/path or unix:@name".to_owned()),
+    }
+}
+
+/// Returns what a client of a server connects to: `HOST:PORT`, `tcp://HOST:PORT`, `unix:/path` or `unix:@name`.
+pub(crate) fn server(text: &str) -> Result<String, String> {
+    match scheme(text.trim()) {
+        ("unix", name) => unix(name),
+        ("tcp" | "", rest) => address(rest),
+        _ => Err("has a scheme that is none of tcp://, unix:".to_owned()),
+    }
+}
+
+/// Returns where datagrams go: `HOST:PORT` or `udp://HOST:PORT`.
+pub(crate) fn datagrams(text: &str) -> Result<String, String> {
+    match scheme(text.trim()) {
+        ("udp" | "", rest) => address(rest),
+        _ => Err("is not for datagrams; write HOST:PORT or udp://HOST:PORT".to_owned()),
+    }
+}
+
+/// Splits an address into its scheme, which may be missing, and the rest.
+fn scheme(text: &str) -> (&str, &str) {
+    match text.strip_prefix("unix:") {
+        Some(name) => ("unix", name),
+        None => text.split_once("://").unwrap_or(("", text)),
+    }
+}
+
+fn unix(name: &str) -> Result<String, String> {
+    if name.trim_start_matches('@').is_empty() {
+        return Err("lacks its name; a Unix socket looks like unix:/run/hebra.sock or unix:@hebra".to_owned());
+    }
+    if name.len() > LONGEST_UNIX {
+        return Err(format!("is too long; the name of a Unix socket has at most {LONGEST_UNIX} bytes"));
+    }
+    Ok(format!("unix:{name}"))
+}
+
 /// Returns the address, `HOST:PORT`, without the spaces around it.
-pub(crate) fn address(text: &str) -> Result<String, String> {
+fn address(text: &str) -> Result<String, String> {
     let address = text.trim();
     let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => {
@@ -71,6 +119,34 @@ mod tests {
             "bücher.example:1234",
         ] {
             assert_eq!(address(text).as_deref(), Ok(text.trim()));
+        }
+    }
+
+    #[test]
+    fn schemes_say_what_listens() {
+        for (text, listens) in [
+            ("localhost:1234", "localhost:1234"),
+            (" tcp://[::1]:5", "[::1]:5"),
+            ("udp://localhost:0", "udp://localhost:0"),
+            ("unix:/run/hebra.sock", "unix:/run/hebra.sock"),
+            ("unix:@hebra", "unix:@hebra"),
+        ] {
+            assert_eq!(listener(text).as_deref(), Ok(listens));
+            assert_eq!(server(text).is_ok(), !text.contains("udp"), "{text}");
+            assert_eq!(datagrams(text).is_ok(), !text.contains("unix") && !text.contains("tcp"), "{text}");
+        }
+        let longest = format!("unix:/{}", "x".repeat(LONGEST_UNIX - 1));
+        assert_eq!(listener(&longest), Ok(longest.clone()));
+        for (text, problem) in [
+            ("unix:", "lacks its name"),
+            ("unix:@", "lacks its name"),
+            (&format!("{longest}x"), "is too long; the name of a Unix socket has at most 107 bytes"),
+            ("http://localhost:80", "has an unknown scheme"),
+            ("udp://localhost", "lacks its port"),
+            ("tcp://", "lacks its port"),
+        ] {
+            let message = listener(text).expect_err(text);
+            assert!(message.starts_with(problem), "{text}: {message}");
         }
     }
 

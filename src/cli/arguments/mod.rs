@@ -16,6 +16,8 @@ pub(super) use serve::{ServeArguments, Service};
 pub(super) use udp::{SendArguments, UdpCommand, UdpServeArguments};
 use units::Limit;
 
+use super::process::logging::LogFormat;
+
 /// A thread-based, blocking TCP message server
 #[derive(Debug, Parser)]
 #[command(name = "hebra", version)]
@@ -37,21 +39,6 @@ pub(crate) enum Command {
     /// Receives datagrams and can echo them, or sends one
     #[command(subcommand)]
     Udp(UdpCommand),
-}
-
-/// Where a server listens.
-#[derive(Debug, Args)]
-pub(crate) struct ListenArguments {
-    /// HOST:PORT to listen on; repeat it for more
-    #[arg(
-        long,
-        env = "HEBRA_LISTEN",
-        value_name = "ADDR",
-        value_delimiter = ',',
-        value_parser = address::address,
-        default_value = "localhost:1234"
-    )]
-    pub(crate) listen: Vec<String>,
 }
 
 /// Who may connect to a server.
@@ -85,6 +72,10 @@ pub(crate) struct LogArguments {
     )]
     pub(crate) log_messages: LogMessages,
 
+    /// Text, json or journal [default: text; journal for the journal]
+    #[arg(long, env = "HEBRA_LOG_FORMAT", value_name = "NAME", hide_possible_values = true)]
+    pub(crate) log_format: Option<LogFormat>,
+
     /// How often totals are logged, or off
     #[arg(long, env = "HEBRA_STATS_INTERVAL", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     pub(crate) stats_interval: Limit,
@@ -94,8 +85,8 @@ pub(crate) struct LogArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Each flag has an environment variable: --timeout is HEBRA_TIMEOUT, and so on.")]
 pub(crate) struct ConnectArguments {
-    /// Server to connect to, HOST:PORT; tries all its addresses
-    #[arg(value_name = "ADDR", value_parser = address::address, default_value = "localhost:1234")]
+    /// Server to connect to, HOST:PORT or unix:/path; tries all addresses
+    #[arg(value_name = "ADDR", value_parser = address::server, default_value = "localhost:1234")]
     pub(crate) address: String,
 
     /// How long connecting and the name lookup may take, or off

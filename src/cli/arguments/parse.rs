@@ -16,6 +16,7 @@ use hebra::text::Escaped;
 
 use super::problem;
 use super::{Arguments, Command, UdpCommand};
+use crate::cli::process::passed;
 
 /// Why there is no command to run.
 #[derive(Debug)]
@@ -118,6 +119,10 @@ fn check(parsed: &Command, command: &clap::Command, matches: &ArgMatches) -> Res
     let is_typed = |id: &str| source(id) == Some(ValueSource::CommandLine);
     if let Some((id, _, missing)) = dependent.iter().find(|(id, has_effect, _)| !has_effect && is_typed(id)) {
         return Err(format!("{} has no effect {missing}", name(id)));
+    }
+    let is_given = matches!(source("listen"), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
+    if is_given && passed::are_passed() {
+        return Err(format!("{} has no effect with sockets that were passed in (LISTEN_FDS)", name("listen")));
     }
     validated.map_err(|error| match error {
         Error::Config { field, problem } => format!("{} {problem}", name(field)),

@@ -57,7 +57,7 @@ pub(super) fn describe(error: &clap::Error, command: &Command, words: &[OsString
 /// Describes a word that the command does not know.
 fn unknown(argument: &str, error: &clap::Error, command: &Command, words: &[OsString]) -> String {
     if !argument.starts_with('-') {
-        let is_address = address::address(argument).is_ok() && flag("--listen", command).is_some();
+        let is_address = address::listener(argument).is_ok() && flag("--listen", command).is_some();
         let suggested = is_address.then(|| format!("--listen {}", escaped(argument)));
         return format!("unexpected argument \"{}\"{}", escaped(argument), meant(suggested.into_iter().collect()));
     }

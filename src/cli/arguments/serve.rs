@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use hebra::{Error, Framing, Network, ServerConfig, WhenFull};
+use hebra::{Error, Framing, LogMessages, Network, ServerConfig, UdpConfig, WhenFull};
 
 use super::units::{self, Limit};
-use super::{GateArguments, ListenArguments, LogArguments, address};
+use super::{GateArguments, LogArguments, address};
 
 /// The least that may wait for a client of a chat: the longest line of another, escaped, fits.
 const MIN_OUTGOING: usize = 8 * 1024;
@@ -22,6 +22,9 @@ Times take units (250ms, 10s, 5m), and so do sizes (64KiB). A limit that is off 
 A CIDR is a network (10.0.0.0/8, 2001:db8::/32) or one address; repeat the flag or use commas.
 Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
 no effect is an error; such a variable is ignored.
+
+--listen takes HOST:PORT, udp://HOST:PORT (echo only), unix:/path and unix:@name. Sockets
+that a service manager passes in (LISTEN_FDS) are served in its place.
 
 SIGTERM, SIGINT or SIGHUP stops the server; a second one, later, cuts sessions off. SIGUSR1
 logs the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
@@ -39,8 +42,20 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_ROOM", value_parser = units::switch)]
     pub(crate) room: bool,
 
-    #[command(flatten)]
-    sockets: ListenArguments,
+    /// Where to listen (see below); repeatable
+    #[arg(
+        long,
+        env = "HEBRA_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        value_parser = address::listener,
+        default_value = "localhost:1234"
+    )]
+    listen: Vec<String>,
+
+    /// Permissions of the files of Unix sockets
+    #[arg(long, env = "HEBRA_UNIX_MODE", value_name = "MODE", value_parser = units::mode, default_value = "0660")]
+    unix_mode: u32,
 
     /// Clients served at once
     #[arg(long, env = "HEBRA_WORKERS", value_name = "N", value_parser = units::number, default_value = "512")]
@@ -157,7 +172,17 @@ pub(crate) struct ServeArguments {
     busy_poll: Limit,
 
     #[command(flatten)]
-    log: LogArguments,
+    pub(crate) log: LogArguments,
+
+    /// Lines of sessions logged a second, or all, or off
+    #[arg(
+        long,
+        env = "HEBRA_LOG_SESSIONS",
+        value_name = "N",
+        value_parser = units::log_messages,
+        default_value = "all"
+    )]
+    log_sessions: LogMessages,
 }
 
 impl ServeArguments {
@@ -167,7 +192,8 @@ impl ServeArguments {
         // In a chat silence is normal.
         let idle_timeout = if self.service == Service::Chat { None } else { default.idle_timeout };
         default
-            .listen(&self.sockets.listen)
+            .listen(self.named(false).map(|(_, name)| name))
+            .unix_mode(self.unix_mode)
             .workers(self.workers)
             .max_pending(self.max_pending)
             .when_full(self.when_full)
@@ -187,7 +213,25 @@ impl ServeArguments {
             .stack_size(self.stack_size)
             .busy_poll(self.busy_poll.0)
             .log_messages(self.log.log_messages)
+            .log_sessions(self.log_sessions)
             .stats_interval(self.log.stats_interval.0)
+    }
+
+    /// Returns what the flags mean for the service on UDP, which only the echo is.
+    pub(crate) fn udp_config(&self) -> UdpConfig {
+        UdpConfig::default()
+            .listen(self.named(true).map(|(_, name)| name))
+            .echo(true)
+            .allow(self.gate.allow.clone())
+            .deny(self.gate.deny.clone())
+            .log_messages(self.log.log_messages)
+            .stats_interval(self.log.stats_interval.0)
+    }
+
+    /// Returns the names to listen on, either those for datagrams or the others, each with its position.
+    pub(crate) fn named(&self, is_udp: bool) -> impl Iterator<Item = (usize, &str)> {
+        let names = self.listen.iter().map(String::as_str).enumerate();
+        names.filter(move |(_, name)| name.starts_with("udp://") == is_udp)
     }
 
     fn framing(&self) -> Framing {
@@ -208,7 +252,13 @@ impl ServeArguments {
     ///
     /// [`Error::Config`] with the first value that cannot work.
     pub(super) fn validate(&self) -> Result<(), Error> {
-        self.config().validate()?;
+        let config = self.config();
+        // A server can be for datagrams alone.
+        let is_for_datagrams = config.listen.is_empty();
+        if is_for_datagrams { config.listen(["localhost:0"]).validate() } else { config.validate() }?;
+        if self.service != Service::Echo && self.named(true).next().is_some() {
+            return Err(Error::Config { field: "listen", problem: "takes udp:// only with --service echo" });
+        }
         if self.service == Service::Chat && self.max_outgoing < MIN_OUTGOING {
             return Err(Error::Config { field: "max_outgoing", problem: "must be at least 8 KiB in a chat" });
         }
@@ -221,7 +271,9 @@ impl ServeArguments {
         let is_chat = self.service == Service::Chat;
         let is_queued = self.max_pending > 0;
         let waits = self.when_full == WhenFull::Wait;
+        let has_file = |(_, name): (usize, &str)| name.starts_with("unix:") && !name.starts_with("unix:@");
         vec![
+            ("unix_mode", self.named(false).any(has_file), "without --listen unix:/path"),
             ("greeting", self.service == Service::Greet, "without --service greet"),
             ("room", is_chat, "without --service chat"),
             ("max_outgoing", is_chat, "without --service chat"),
@@ -257,7 +309,6 @@ fn framing() -> impl TypedValueParser<Value = Framing> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use hebra::LogMessages;
 
     use super::*;
     use crate::cli::arguments::{Arguments, Command};

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use hebra::{Error, UdpConfig};
 
 use super::units::{self, Limit};
-use super::{GateArguments, ListenArguments, LogArguments, address};
+use super::{GateArguments, LogArguments, address};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UdpCommand {
@@ -25,10 +25,19 @@ pub(crate) enum UdpCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Times take units (250ms, 10s, 5m). Each flag has an environment variable: --stats-interval is
-HEBRA_STATS_INTERVAL. A CIDR is a network (10.0.0.0/8) or one address. A flag that can have no effect is an error; such a variable is ignored.")]
+HEBRA_STATS_INTERVAL. A CIDR is a network (10.0.0.0/8) or one address. A flag that can have no
+effect is an error; such a variable is ignored.")]
 pub(crate) struct UdpServeArguments {
-    #[command(flatten)]
-    sockets: ListenArguments,
+    /// HOST:PORT to listen on; repeat it for more
+    #[arg(
+        long,
+        env = "HEBRA_LISTEN",
+        value_name = "ADDR",
+        value_delimiter = ',',
+        value_parser = address::datagrams,
+        default_value = "localhost:1234"
+    )]
+    listen: Vec<String>,
 
     /// Send each datagram back
     #[arg(long, env = "HEBRA_ECHO", value_parser = units::switch)]
@@ -42,14 +51,14 @@ pub(crate) struct UdpServeArguments {
     gate: GateArguments,
 
     #[command(flatten)]
-    log: LogArguments,
+    pub(crate) log: LogArguments,
 }
 
 impl UdpServeArguments {
     /// Returns what the flags mean.
     pub(crate) fn config(&self) -> UdpConfig {
         UdpConfig::default()
-            .listen(&self.sockets.listen)
+            .listen(&self.listen)
             .echo(self.echo)
             .rate(self.rate.0)
             .allow(self.gate.allow.clone())
@@ -78,7 +87,7 @@ impl UdpServeArguments {
 #[command(after_help = "--wait has an environment variable, HEBRA_WAIT.")]
 pub(crate) struct SendArguments {
     /// Where to send it, HOST:PORT; all addresses of the name are tried
-    #[arg(value_name = "ADDR", value_parser = address::address)]
+    #[arg(value_name = "ADDR", value_parser = address::datagrams)]
     pub(crate) address: String,
 
     /// Words to send; put -- before one that begins with -

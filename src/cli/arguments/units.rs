@@ -74,6 +74,13 @@ pub(crate) fn small_number(text: &str) -> Result<u32, String> {
     number(text)?.try_into().map_err(|_| format!("is too large; the largest number is {MAX_NUMBER}"))
 }
 
+/// The permissions of a file, in octal digits.
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    let is_octal = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| is_octal && *mode <= 0o777);
+    mode.ok_or_else(|| "is not a file mode; it has octal digits, at most 0777".to_owned())
+}
+
 /// A time limit that a socket can have: not zero.
 pub(crate) fn timeout(text: &str) -> Result<Limit, String> {
     match limit(text)? {
@@ -196,6 +203,14 @@ mod tests {
             assert!(message.starts_with(problem), "{wrong} {message}");
         }
         assert_eq!(small_number("2147483647"), Ok(2_147_483_647));
+    }
+
+    #[test]
+    fn a_mode_is_octal() {
+        assert_eq!((mode("0660"), mode("777"), mode("0")), (Ok(0o660), Ok(0o777), Ok(0)));
+        for wrong in ["", "0o660", "0668", "1777", "+7", "rw"] {
+            assert!(mode(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -7,13 +7,15 @@
 mod address_race;
 mod output;
 mod sender;
+mod unix;
 
 use std::io::{self, ErrorKind, IsTerminal};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel as channel;
+use hebra::text::Escaped;
 
 use super::arguments::ConnectArguments;
 use super::process::deadline::Deadline;
@@ -41,13 +43,19 @@ enum Broken {
 fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
     terminal::guard(&[]).map_err(|cause| Failure::no_thread("hebra-terminal", &cause))?;
     let deadline = Deadline::after(arguments.timeout.0);
-    let addresses = resolve::within(&arguments.address, deadline)?;
-    let (stream, server) = address_race::connect(&addresses, deadline)?;
+    let (stream, server) = match arguments.address.strip_prefix("unix:") {
+        Some(name) => (unix::connect(name, deadline)?, Escaped(arguments.address.as_bytes()).to_string()),
+        None => {
+            let addresses = resolve::within(&arguments.address, deadline)?;
+            let (stream, server) = address_race::connect(&addresses, deadline)?;
+            (stream, server.to_string())
+        }
+    };
     let _given_back = GiveBack;
-    converse(arguments, Arc::new(stream), server)
+    converse(arguments, Arc::new(stream), &server)
 }
 
-fn converse(arguments: &ConnectArguments, stream: Arc<TcpStream>, server: SocketAddr) -> Result<(), Failure> {
+fn converse(arguments: &ConnectArguments, stream: Arc<TcpStream>, server: &str) -> Result<(), Failure> {
     let local = |cause: io::Error| Failure { code: FAILED, message: format!("cannot use the terminal: {cause}") };
     let (lines, mut output) = if terminal::is_interactive() {
         let (lines, printer) = terminal::open("> ").map_err(local)?;
@@ -100,6 +108,6 @@ fn converse(arguments: &ConnectArguments, stream: Arc<TcpStream>, server: Socket
     }
 }
 
-fn broke(server: SocketAddr, cause: &io::Error) -> Failure {
+fn broke(server: &str, cause: &io::Error) -> Failure {
     Failure::new(format_args!("connection to {server} broke"), cause)
 }

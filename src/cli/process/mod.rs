@@ -4,9 +4,11 @@ pub(super) mod deadline;
 pub(super) mod address_space;
 pub(super) mod failure;
 pub(super) mod logging;
-mod report;
+pub(super) mod passed;
+pub(super) mod report;
 pub(super) mod resolve;
 pub(super) mod server;
+pub(super) mod service_manager;
 pub(super) mod signals;
 pub(super) mod threads;
 

@@ -1,22 +1,89 @@
 //! What a server reports on request, in the log.
 
+use std::fmt;
+use std::time::Duration;
+
 use crossbeam_channel::{Receiver, TryRecvError};
-use log::info;
+use hebra::{SessionInfo, Stats, UdpStats};
+use log::kv::{Error, Source, Value, VisitSource};
+use log::{Level, Record};
 
 use super::{logging, threads};
 
+/// A line of a report.
+#[derive(Debug)]
+pub(in crate::cli) enum Line {
+    /// The totals of a server, boxed because they are larger than the other lines.
+    Totals(Box<Stats>),
+    /// The totals of a UDP server.
+    UdpTotals(UdpStats),
+    /// A live session.
+    Session(SessionInfo),
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Totals(stats) => write!(f, "totals: {stats}"),
+            Self::UdpTotals(stats) => write!(f, "totals: {stats}"),
+            Self::Session(SessionInfo { client, age, silence, messages, bytes_in, bytes_out, .. }) => write!(
+                f,
+                "{client} is connected; age={age:.1?} silence={silence:.1?} messages={messages} \
+                 bytes_in={bytes_in} bytes_out={bytes_out}"
+            ),
+        }
+    }
+}
+
+/// The fields of a structured log.
+impl Source for Line {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
+        let session = match self {
+            Self::Totals(stats) => return stats.visit(visitor),
+            Self::UdpTotals(stats) => return stats.visit(visitor),
+            Self::Session(session) => session,
+        };
+        let proxy = session.client.proxied_by.as_ref().map(|proxy| ("proxied_by", Value::from_display(proxy)));
+        let fields = [
+            ("event", "session".into()),
+            ("client", session.client.id.into()),
+            ("peer", Value::from_display(&session.client.peer)),
+        ];
+        let numbers = [
+            ("age_s", seconds(session.age).into()),
+            ("silence_s", seconds(session.silence).into()),
+            ("messages", session.messages.into()),
+            ("bytes_in", session.bytes_in.into()),
+            ("bytes_out", session.bytes_out.into()),
+        ];
+        let mut fields = fields.into_iter().chain(proxy).chain(numbers);
+        fields.try_for_each(|(key, value)| visitor.visit_pair(key.into(), value))
+    }
+}
+
+/// Returns a duration in seconds, to the microsecond, as the library's events have it.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_micros() as f64 / 1e6
+}
+
 /// Logs the lines that `report` makes, on a thread of its own, because the log may be stalled and the caller has signals
 /// to wait for. While the report before is still being logged, it does nothing. `last` is that report's thread.
-pub(super) fn report(last: &mut Option<Receiver<()>>, report: impl Fn() -> Vec<String>) {
+pub(super) fn report(last: &mut Option<Receiver<()>>, report: impl Fn() -> Vec<Line>) {
     let is_running = |ended: &Receiver<()>| ended.try_recv() == Err(TryRecvError::Empty);
     if last.as_ref().is_some_and(is_running) {
         return;
     }
     let lines = report();
     let log = move || {
-        lines.iter().for_each(|line| info!(target: logging::REPORTS, "{line}"));
+        lines.iter().for_each(log_line);
         log::logger().flush();
     };
     // Without a thread there is no report; the next signal asks again.
     *last = threads::spawn("hebra-report", log).ok();
+}
+
+fn log_line(line: &Line) {
+    let mut record = Record::builder();
+    record.level(Level::Info).target(logging::REPORTS).key_values(line);
+    log::logger().log(&record.args(format_args!("{line}")).build());
 }

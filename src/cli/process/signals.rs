@@ -19,7 +19,7 @@ use signal_hook::flag;
 use signal_hook::iterator::Signals as Incoming;
 use signal_hook::low_level::exit;
 
-use super::report::report;
+use super::report::{Line, report};
 use super::{CUT_OFF, threads};
 
 /// The signals of a server. SIGUSR2 means nothing here, and must not end the sessions either.
@@ -96,7 +96,7 @@ impl Signals {
     }
 
     /// Blocks until a stop is asked for. Meanwhile it logs `lines` whenever SIGUSR1 asks for them.
-    pub(crate) fn wait(&self, lines: impl Fn() -> Vec<String>) {
+    pub(crate) fn wait(&self, lines: impl Fn() -> Vec<Line>) {
         let mut last = None;
         while let Ok(Request::Report) = self.requests.recv() {
             report(&mut last, &lines);

@@ -3,6 +3,7 @@
 //! Lines are written together: a session has at least two, and a system call for each is a good part of the cost of a
 //! short one. On a terminal each line is written by itself.
 
+mod format;
 mod pending;
 
 use std::io::{self, IsTerminal, Write};
@@ -10,10 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{env, panic};
 
 use anstream::AutoStream;
-use env_logger::fmt::Formatter;
 use env_logger::{Builder, Env, Logger, Target};
 use log::{LevelFilter, Log, Metadata, Record};
 
+pub(crate) use self::format::LogFormat;
 use self::pending::Pending;
 use crate::cli::stdio;
 
@@ -26,8 +27,10 @@ pub(super) const REPORTS: &str = "hebra::status";
 /// Bytes of lines that wait to be written at most, give or take a line.
 const BATCH: usize = 64 * 1024;
 
-/// Sets both up, once. Without `RUST_LOG`, events below `level` are not logged.
-pub(crate) fn init(level: LevelFilter) {
+/// Sets both up, once. Without `RUST_LOG`, events below `level` are not logged. Without a `format`, it is the one for where
+/// standard error goes.
+pub(crate) fn init(level: LevelFilter, format: Option<LogFormat>) {
+    let format = format.unwrap_or_else(LogFormat::of_stderr);
     let filter = format!("{level},{REPORTS}=info");
     let mut builder = Builder::new();
     // The lines pass through a buffer, so env_logger does not know where they go.
@@ -38,7 +41,7 @@ pub(crate) fn init(level: LevelFilter) {
         builder.parse_filters(&filter);
     }
     // The program logs nothing before, so no other logger is set.
-    let _ = Lines::init(builder);
+    let _ = Lines::init(builder, format);
     // The default hook prints several lines, and a backtrace if the environment asks for it, on a worker's
     // small stack. One line says what and where.
     panic::set_hook(Box::new(|info| {
@@ -49,33 +52,27 @@ pub(crate) fn init(level: LevelFilter) {
         }
         let message = info.payload_as_str().unwrap_or("not a text");
         match location {
-            Some(location) => log::error!("panic at {location}: {}", message.escape_debug()),
-            None => log::error!("panic: {}", message.escape_debug()),
+            Some(location) => log::error!(event = "panic"; "panic at {location}: {}", message.escape_debug()),
+            None => log::error!(event = "panic"; "panic: {}", message.escape_debug()),
         }
     }));
-}
-
-/// Writes a record as a line. The modules of the program are no concern of its reader.
-fn format(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    let target = if record.target().starts_with("hebra::") { EVENTS } else { record.target() };
-    let (time, level) = (buffer.timestamp(), record.level());
-    let style = buffer.default_level_style(level);
-    writeln!(buffer, "[{time} {style}{level:<5}{style:#} {target}] {}", record.args())
 }
 
 /// The logger: `env_logger` makes the lines, and this writes them.
 struct Lines {
     logger: Logger,
     pending: Shared,
+    format: LogFormat,
     is_terminal: bool,
 }
 
 impl Lines {
-    fn init(mut builder: Builder) -> Result<(), log::SetLoggerError> {
+    fn init(mut builder: Builder, format: LogFormat) -> Result<(), log::SetLoggerError> {
         let pending = Shared::default();
-        let logger = builder.format(format).target(Target::Pipe(Box::new(pending.clone()))).build();
-        let level = logger.filter();
-        log::set_boxed_logger(Box::new(Self { logger, pending, is_terminal: io::stderr().is_terminal() }))?;
+        builder.format(move |buffer, record| format.write(buffer, record));
+        let logger = builder.target(Target::Pipe(Box::new(pending.clone()))).build();
+        let (level, is_terminal) = (logger.filter(), io::stderr().is_terminal());
+        log::set_boxed_logger(Box::new(Self { logger, pending, format, is_terminal }))?;
         log::set_max_level(level);
         Ok(())
     }
@@ -97,7 +94,7 @@ impl Log for Lines {
 
     /// Writes the lines. It keeps them locked meanwhile, so that they keep their order.
     fn flush(&self) {
-        self.pending.lock().write_to(&mut stdio::error());
+        self.pending.lock().write_to(&mut stdio::error(), |lines| self.format.lost_lines(lines));
     }
 }
 

@@ -5,7 +5,6 @@
 
 use std::io::Write;
 use std::mem;
-use std::time::SystemTime;
 
 /// Lines that were logged and not written yet.
 #[derive(Debug, Default)]
@@ -29,7 +28,8 @@ impl Pending {
     }
 
     /// Writes everything. What `output` does not take is lost, but for the rest of a line that it took a part of.
-    pub(super) fn write_to(&mut self, output: &mut impl Write) {
+    /// `lost_lines` makes the line that reports how many were lost.
+    pub(super) fn write_to(&mut self, output: &mut impl Write, lost_lines: impl Fn(u64) -> String) {
         let was_within_line = !self.begun.is_empty();
         let mut bytes = mem::take(&mut self.begun);
         let report = bytes.len();
@@ -54,12 +54,6 @@ impl Pending {
         }
         self.lost = lost;
     }
-}
-
-/// Returns the line that reports lost lines, in the form of the others.
-fn lost_lines(lines: u64) -> String {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now());
-    format!("[{now} WARN  hebra] log lines lost: {lines}\n")
 }
 
 /// Writes lines in pieces. An error is how many bytes were written.
@@ -95,6 +89,7 @@ fn first_line(lines: &[u8]) -> usize {
 mod tests {
     use std::io::{self, ErrorKind};
 
+    use super::super::LogFormat;
     use super::*;
 
     /// A file that takes so many bytes and then none.
@@ -148,7 +143,7 @@ mod tests {
                     _ => room,
                 };
                 pending.push(format!("line {batch}a\nline {batch}b\n").as_bytes());
-                pending.write_to(&mut disk);
+                pending.write_to(&mut disk, |lines| LogFormat::Text.lost_lines(lines));
             }
             assert!(pending.begun.is_empty() && pending.lost == 0);
             let file = String::from_utf8(disk.file).expect("text");
