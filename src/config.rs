@@ -95,6 +95,9 @@ pub struct ServerConfig {
     pub log_messages: LogMessages,
     /// How often totals are logged. Default: `None`, never.
     pub stats_interval: Option<Duration>,
+    /// Whether lines of level info are logged at level debug: for a server that is only a part of a program, such as one
+    /// that answers questions about another. Default: no.
+    pub quiet: bool,
     /// How often each acceptor and the reaper show that they run, for a watchdog ([`Monitor::stalled_for`]). It costs one
     /// system call for each TCP connection. Default: `None`, never.
     ///
@@ -127,6 +130,7 @@ impl Default for ServerConfig {
             busy_poll: None,
             log_messages: LogMessages::Off,
             stats_interval: None,
+            quiet: false,
             heartbeat: None,
         }
     }
@@ -178,6 +182,7 @@ setters!(ServerConfig {
     busy_poll: impl Into<Option<Duration>>,
     log_messages: LogMessages,
     stats_interval: impl Into<Option<Duration>>,
+    quiet: bool,
     heartbeat: impl Into<Option<Duration>>,
 });
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hebra::{Echo, Error, Server};
 use log::LevelFilter;
 
+use super::admin::{self, BoundAdmin};
 use super::arguments::{ServeArguments, Service};
 use super::chat::{Operator, Room, Seats};
 use super::greet::Greet;
@@ -25,7 +26,7 @@ pub(super) fn run(arguments: &ServeArguments) -> u8 {
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     let config = arguments.config();
-    address_space::check_server(&config, arguments.service == Service::Chat)?;
+    address_space::check_server(&config, arguments.service == Service::Chat, arguments.admin.is_some())?;
     if arguments.service == Service::Chat {
         // Before any thread is started.
         let failed = |cause| Error::Thread { name: "hebra-terminal".to_owned(), cause };
@@ -34,7 +35,9 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     // Before anything is printed: a program that waits for the first line may answer it with a signal.
     let signals = Signals::install()?;
     // As far as the hard limit allows. If that is not enough, the server warns.
-    let _ = rlimit::increase_nofile_limit(config.descriptors());
+    let admin_descriptors = arguments.admin.as_deref().map_or(0, |address| admin::config(address).descriptors());
+    let _ = rlimit::increase_nofile_limit(config.descriptors() + admin_descriptors);
+    let workers = config.workers;
     let (bound, chat) = match arguments.service {
         Service::Echo => (Server::bind(config, |_| Echo)?, None),
         Service::Greet => {
@@ -48,18 +51,28 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
             (Server::bind(config, move |session| entrance.enter(session))?, Some((room, notices)))
         }
     };
+    let bound_admin = match &arguments.admin {
+        Some(address) => Some(BoundAdmin::bind(address, workers, signals.stop())?),
+        None => None,
+    };
     server::announce(bound.addresses().iter().map(|(_, address)| address));
+    server::announce_admin(bound_admin.iter().flat_map(BoundAdmin::addresses));
     let running = bound.start()?;
+    let admin = bound_admin.map(|admin| admin.start(running.monitor())).transpose()?;
     let operator = match chat {
         Some((room, notices)) => Some(Operator::start(&room, notices, &signals)?),
         None => None,
     };
-    signals.wait(|| {
+    signals.wait(arguments.drain_delay, || {
         let totals = format!("totals: {}", running.stats());
         let clients = running.clients();
         iter::once(totals).chain(clients.iter().map(|client| format!("{client} is connected"))).collect()
     });
     let report = running.shutdown(arguments.drain_timeout);
+    if let Some(admin) = admin {
+        // Last, so that it answers during the drain.
+        admin.end(report.stats);
+    }
     if let Some(operator) = operator {
         operator.end();
     }

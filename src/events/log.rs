@@ -76,6 +76,8 @@ pub(crate) struct EventLog<E> {
     returning: Sender<Box<Option<E>>>,
     counts: Arc<LogCounts>,
     subscribers: Subscribers<E>,
+    /// Whether level debug replaces level info.
+    is_quiet: bool,
     /// Arrivals that are not logged yet, by client.
     arrivals: HashMap<u64, E>,
     /// When to log each of those at the latest. Some were logged before, or their clients have left.
@@ -102,6 +104,7 @@ impl<E: Loggable> EventLog<E> {
             returning,
             subscribers: Subscribers::new(&counts),
             counts: Arc::clone(&counts),
+            is_quiet: false,
             arrivals: HashMap::new(),
             arrivals_due: VecDeque::new(),
             window_end: None,
@@ -110,6 +113,11 @@ impl<E: Loggable> EventLog<E> {
             dropped_reported: 0,
         };
         (EventSink { full, empty, counts }, log)
+    }
+
+    /// Logs at level debug what would have level info, or not.
+    pub(crate) fn quiet(self, is_quiet: bool) -> Self {
+        Self { is_quiet, ..self }
     }
 
     /// Returns the subscribers, for a server that lets others subscribe.
@@ -179,8 +187,7 @@ impl<E: Loggable> EventLog<E> {
                     self.messages_logged += 1;
                     self.window_end.get_or_insert_with(|| Instant::now() + WINDOW);
                 }
-                arrival.iter().for_each(log);
-                log(&event);
+                arrival.iter().chain([&event]).for_each(|event| self.log(event));
             }
         }
         self.report_dropped();
@@ -188,7 +195,7 @@ impl<E: Loggable> EventLog<E> {
 
     /// Logs an event that this thread has made, and passes it on.
     fn report(&self, event: E) {
-        log(&event);
+        self.log(&event);
         self.subscribers.publish(&event);
     }
 
@@ -201,7 +208,8 @@ impl<E: Loggable> EventLog<E> {
         while let Some((due, client)) = self.arrivals_due.front()
             && *due <= now
         {
-            self.arrivals.remove(client).iter().for_each(log);
+            let arrival = self.arrivals.remove(client);
+            arrival.iter().for_each(|event| self.log(event));
             self.arrivals_due.pop_front();
             if self.arrivals_due.is_empty() {
                 self.arrivals.shrink_to(KEPT_ARRIVALS);
@@ -225,6 +233,12 @@ impl<E: Loggable> EventLog<E> {
         }
     }
 
+    fn log(&self, event: &E) {
+        let level = event.level();
+        let level = if self.is_quiet && level == Level::Info { Level::Debug } else { level };
+        log::log!(target: TARGET, level, "{event}");
+    }
+
     fn report_dropped(&mut self) {
         let dropped = self.counts.dropped();
         if dropped > self.dropped_reported {
@@ -233,10 +247,6 @@ impl<E: Loggable> EventLog<E> {
             self.report(E::dropped(events));
         }
     }
-}
-
-fn log(event: &impl Loggable) {
-    log::log!(target: TARGET, event.level(), "{event}");
 }
 
 #[cfg(test)]

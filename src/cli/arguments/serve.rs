@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use hebra::{Error, Framing, ServerConfig, WhenFull};
 
+use super::address;
 use super::units::{self, Limit};
 use super::{ListenArguments, LogArguments};
 
@@ -93,6 +94,20 @@ pub(crate) struct ServeArguments {
         default_value = "10s"
     )]
     pub(crate) drain_timeout: Duration,
+
+    /// How long a stopping server goes on accepting, while /readyz of --admin says 503
+    #[arg(
+        long,
+        env = "HEBRA_DRAIN_DELAY",
+        value_name = "TIME",
+        value_parser = units::duration,
+        default_value = "0s"
+    )]
+    pub(crate) drain_delay: Duration,
+
+    /// HOST:PORT of a page, metrics and health checks over HTTP
+    #[arg(long, env = "HEBRA_ADMIN", value_name = "ADDR", value_parser = address::address)]
+    pub(crate) admin: Option<String>,
 
     /// Message, line or raw [default: message; line for --room]
     #[arg(

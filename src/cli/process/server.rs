@@ -21,7 +21,15 @@ pub(in crate::cli) fn exit_code(outcome: Result<u8, Error>) -> u8 {
 
 /// Prints a line for each socket. The kernel holds clients already, so a program that reads the line can connect.
 pub(in crate::cli) fn announce(addresses: impl IntoIterator<Item: Display>) {
-    let lines: String = addresses.into_iter().map(|address| format!("listening on {address}\n")).collect();
+    print(addresses.into_iter().map(|address| format!("listening on {address}\n")).collect());
+}
+
+/// Prints a line for each address of the admin server.
+pub(in crate::cli) fn announce_admin(addresses: impl IntoIterator<Item: Display>) {
+    print(addresses.into_iter().map(|address| format!("admin on http://{address}/\n")).collect());
+}
+
+fn print(lines: String) {
     // A closed standard output is the reader's choice; the server serves all the same.
     if let Err(cause) = stdio::output().write_all(lines.as_bytes())
         && cause.kind() != ErrorKind::BrokenPipe

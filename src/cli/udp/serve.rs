@@ -1,5 +1,7 @@
 //! `hebra udp serve`: bind, print where, receive, stop at a signal.
 
+use std::time::Duration;
+
 use hebra::{Error, UdpServer};
 use log::LevelFilter;
 
@@ -19,7 +21,7 @@ fn serve(arguments: &UdpServeArguments) -> Result<u8, Error> {
     let bound = UdpServer::bind(arguments.config())?;
     server::announce(bound.local_addrs());
     let running = bound.start()?;
-    signals.wait(|| vec![format!("totals: {}", running.stats())]);
+    signals.wait(Duration::ZERO, || vec![format!("totals: {}", running.stats())]);
     running.shutdown();
     Ok(DRAINED)
 }
