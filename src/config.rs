@@ -95,9 +95,10 @@ pub struct ServerConfig {
     pub log_messages: LogMessages,
     /// How often totals are logged. Default: `None`, never.
     pub stats_interval: Option<Duration>,
-    /// Whether lines of level info are logged at level debug: for a server that is only a part of a program, such as one
-    /// that answers questions about another. Default: no.
-    pub quiet: bool,
+    /// The target of its lines in the log, for a server that is only a part of a program, such as one that answers
+    /// questions about another. What has level info is then logged at level debug. Default: `None`, which is `hebra` with
+    /// the usual levels.
+    pub log_target: Option<&'static str>,
     /// How often each acceptor and the reaper show that they run, for a watchdog ([`Monitor::stalled_for`]). It costs one
     /// system call for each TCP connection. Default: `None`, never.
     ///
@@ -130,7 +131,7 @@ impl Default for ServerConfig {
             busy_poll: None,
             log_messages: LogMessages::Off,
             stats_interval: None,
-            quiet: false,
+            log_target: None,
             heartbeat: None,
         }
     }
@@ -182,7 +183,7 @@ setters!(ServerConfig {
     busy_poll: impl Into<Option<Duration>>,
     log_messages: LogMessages,
     stats_interval: impl Into<Option<Duration>>,
-    quiet: bool,
+    log_target: impl Into<Option<&'static str>>,
     heartbeat: impl Into<Option<Duration>>,
 });
 

@@ -76,8 +76,8 @@ pub(crate) struct EventLog<E> {
     returning: Sender<Box<Option<E>>>,
     counts: Arc<LogCounts>,
     subscribers: Subscribers<E>,
-    /// Whether level debug replaces level info.
-    is_quiet: bool,
+    /// The target of all lines, if the server is a part of a program.
+    target: Option<&'static str>,
     /// Arrivals that are not logged yet, by client.
     arrivals: HashMap<u64, E>,
     /// When to log each of those at the latest. Some were logged before, or their clients have left.
@@ -104,7 +104,7 @@ impl<E: Loggable> EventLog<E> {
             returning,
             subscribers: Subscribers::new(&counts),
             counts: Arc::clone(&counts),
-            is_quiet: false,
+            target: None,
             arrivals: HashMap::new(),
             arrivals_due: VecDeque::new(),
             window_end: None,
@@ -115,9 +115,9 @@ impl<E: Loggable> EventLog<E> {
         (EventSink { full, empty, counts }, log)
     }
 
-    /// Logs at level debug what would have level info, or not.
-    pub(crate) fn quiet(self, is_quiet: bool) -> Self {
-        Self { is_quiet, ..self }
+    /// Sets the target. With one, level debug replaces level info.
+    pub(crate) fn with_target(self, target: Option<&'static str>) -> Self {
+        Self { target, ..self }
     }
 
     /// Returns the subscribers, for a server that lets others subscribe.
@@ -179,7 +179,7 @@ impl<E: Loggable> EventLog<E> {
             }
             _ if arrival.is_some() && event.is_silent_departure() => {
                 for event in arrival.iter().chain([&event]) {
-                    log::debug!(target: TARGET, "{event}");
+                    log::debug!(target: self.target.unwrap_or(TARGET), "{event}");
                 }
             }
             _ => {
@@ -234,9 +234,11 @@ impl<E: Loggable> EventLog<E> {
     }
 
     fn log(&self, event: &E) {
-        let level = event.level();
-        let level = if self.is_quiet && level == Level::Info { Level::Debug } else { level };
-        log::log!(target: TARGET, level, "{event}");
+        let (target, level) = match (self.target, event.level()) {
+            (Some(target), Level::Info) => (target, Level::Debug),
+            (target, level) => (target.unwrap_or(TARGET), level),
+        };
+        log::log!(target: target, level, "{event}");
     }
 
     fn report_dropped(&mut self) {

@@ -20,6 +20,7 @@ use hebra::{Error, Framing, ListenAddress, Monitor, RunningServer, Server, Serve
 use self::answer::Pages;
 use self::exchange::Exchange;
 use self::history::History;
+use super::process::logging;
 use super::process::signals::Stop;
 use super::process::threads::spawn;
 
@@ -46,7 +47,7 @@ pub(in crate::cli) fn config(address: &str) -> ServerConfig {
         .max_lifetime(Duration::from_secs(5))
         .write_timeout(Duration::from_secs(10))
         .framing(Framing::Raw)
-        .quiet(true)
+        .log_target(logging::ADMIN)
 }
 
 /// What the pages are made of.

@@ -23,6 +23,9 @@ const EVENTS: &str = "hebra";
 /// The target of a report that was asked for. It is shown even where events are not.
 pub(super) const REPORTS: &str = "hebra::status";
 
+/// The target of the admin server's events. It keeps its clients apart from those of the service.
+pub(crate) const ADMIN: &str = "hebra::admin";
+
 /// Bytes of lines that wait to be written at most, give or take a line.
 const BATCH: usize = 64 * 1024;
 
@@ -57,7 +60,8 @@ pub(crate) fn init(level: LevelFilter) {
 
 /// Writes a record as a line. The modules of the program are no concern of its reader.
 fn format(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
-    let target = if record.target().starts_with("hebra::") { EVENTS } else { record.target() };
+    let is_ours = record.target().starts_with("hebra::") && record.target() != ADMIN;
+    let target = if is_ours { EVENTS } else { record.target() };
     let (time, level) = (buffer.timestamp(), record.level());
     let style = buffer.default_level_style(level);
     writeln!(buffer, "[{time} {style}{level:<5}{style:#} {target}] {}", record.args())
@@ -89,7 +93,7 @@ impl Log for Lines {
     fn log(&self, record: &Record<'_>) {
         self.logger.log(record);
         // The threads of the events and of a report flush when they have logged all there is.
-        let is_flushed = [EVENTS, REPORTS].contains(&record.target());
+        let is_flushed = [EVENTS, REPORTS, ADMIN].contains(&record.target());
         if self.is_terminal || !is_flushed || self.pending.lock().len() >= BATCH {
             self.flush();
         }
