@@ -106,7 +106,7 @@
         .filter((point) => point.value !== undefined && end - point.time <= SPAN));
     const width = chart.svg.clientWidth;
     const height = chart.svg.clientHeight;
-    const left = 58;
+    const left = 68;
     const bottom = height - 18;
     const top = chart.top(Math.max(...lines.flat().map((point) => point.value), 0));
     const x = (time) => left + (1 - (end - time) / SPAN) * (width - left - 1);
@@ -116,7 +116,8 @@
     for (const tick of ticks) {
       const at = Math.round(y(tick));
       draw(chart.svg, "line", { class: "grid", x1: left, x2: width, y1: at, y2: at });
-      draw(chart.svg, "text", { class: "y", x: left - 8, y: at + 4 }, chart.show(tick));
+      const unit = tick === top && chart.unit ? chart.unit : "";
+      draw(chart.svg, "text", { class: "y", x: left - 8, y: at + 4 }, chart.show(tick) + unit);
     }
     draw(chart.svg, "text", { x: left, y: height - 3 }, "5 min ago");
     draw(chart.svg, "text", { class: "y", x: width, y: height - 3 }, "now");
@@ -143,7 +144,7 @@
     const note = chart.note ? chart.note(samples[samples.length - 1], about) : "";
     chart.numbers.forEach((number, i) => {
       const point = lines[i][index];
-      setText(number.text, point ? `${chart.show(point.value)}${chart.unit ? ` ${chart.unit}` : ""}` : "–");
+      setText(number.text, point ? chart.show(point.value) + (chart.unit || "") : "–");
       setText(number.unit, chart.names ? chart.names[i] : note);
     });
     const most = (points) => chart.show(Math.max(...points.map((point) => point.value), 0));
@@ -154,8 +155,8 @@
   const COLUMNS = [
     { name: "Client", key: "client", show: String, kind: "number minor" },
     { name: "Peer", key: "peer", show: String, kind: "address" },
-    { name: "Proxy", key: "proxied_by", show: (value) => value ?? "–", kind: "address minor" },
-    { name: "Listener", key: "listener", show: String, kind: "address minor" },
+    { name: "Proxy", key: "proxied_by", show: (value) => value ?? "–", kind: "address minor", dull: (values) => values.every((value) => value === null) },
+    { name: "Listener", key: "listener", show: String, kind: "address minor", dull: (values) => new Set(values).size < 2 },
     { name: "Age", key: "age_s", show: time, kind: "number" },
     { name: "Silence", key: "silence_s", show: time, kind: "number" },
     { name: "Messages", key: "messages", show: count, kind: "number" },
@@ -192,6 +193,8 @@
     for (const column of COLUMNS) {
       if (column === sortBy) column.head.setAttribute("aria-sort", descending ? "descending" : "ascending");
       else column.head.removeAttribute("aria-sort");
+      // A column that says the same everywhere is left out.
+      column.head.hidden = Boolean(column.dull?.(sessions.map((session) => session[column.key])));
     }
     const sign = descending ? -1 : 1;
     sessions.sort((a, b) => sign * compare(a[sortBy.key], b[sortBy.key]) || a.client - b.client);
@@ -206,7 +209,10 @@
     shown.forEach((session, i) => {
       const row = rows.get(session.client) ?? makeRow();
       rows.set(session.client, row);
-      COLUMNS.forEach((column, j) => setText(row.children[j], column.show(session[column.key])));
+      COLUMNS.forEach((column, j) => {
+        setText(row.children[j], column.show(session[column.key]));
+        row.children[j].hidden = column.head.hidden;
+      });
       const there = byId("rows").children[i];
       if (there !== row) byId("rows").insertBefore(row, there ?? null);
     });
