@@ -114,8 +114,8 @@ def check(browser, page, service):
         own = ":".join(map(str, client.getsockname()[:2]))
         talk(client, b"hola\n")
         browser.wait(f"{peers}.includes('{own}') && {cell.format(7)} === '1'")
-        talk(client, b"x" * 2048)
-        browser.wait(f"{cell.format(7)} === '2' && {cell.format(8)} === '2 KiB' && {cell.format(9)} === '2 KiB'")
+        talk(client, b"x" * 1024)
+        browser.wait(f"{cell.format(7)} === '2' && {cell.format(8)} === '1.0 KiB' && {cell.format(9)} === '1.0 KiB'")
         charts = browser.wait("[...document.querySelectorAll('.value')].map((value) => value.innerText)[3].includes('2 in all')"
                               " && [...document.querySelectorAll('figure')].map((figure) => figure.innerText)")
         assert len(charts) == 5, charts

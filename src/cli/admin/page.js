@@ -18,13 +18,15 @@
   const count = (n) => n.toLocaleString("en-US", { maximumFractionDigits: 0 });
   const rate = (n) => n.toLocaleString("en-US", { maximumFractionDigits: n < 10 ? 1 : 0 });
   const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-  const bytes = (n) => {
+  const bytes = (n, decimals = 0) => {
     let unit = 0;
     while (n >= 1024 && unit < UNITS.length - 1) {
       n /= 1024;
       unit += 1;
     }
-    return `${n.toLocaleString("en-US", { maximumFractionDigits: unit > 0 && n < 100 ? 1 : 0 })} ${UNITS[unit]}`;
+    const most = unit > 0 && n < 100 ? 1 : 0;
+    const least = Math.min(most, decimals);
+    return `${n.toLocaleString("en-US", { minimumFractionDigits: least, maximumFractionDigits: most })} ${UNITS[unit]}`;
   };
   const time = (seconds) => {
     const two = (n) => String(n).padStart(2, "0");
@@ -160,8 +162,8 @@
     { name: "Age", key: "age_s", show: time, kind: "number" },
     { name: "Silence", key: "silence_s", show: time, kind: "number" },
     { name: "Messages", key: "messages", show: count, kind: "number" },
-    { name: "Received", key: "bytes_in", show: bytes, kind: "number" },
-    { name: "Sent", key: "bytes_out", show: bytes, kind: "number" },
+    { name: "Received", key: "bytes_in", show: (n) => bytes(n, 1), kind: "number" },
+    { name: "Sent", key: "bytes_out", show: (n) => bytes(n, 1), kind: "number" },
   ];
   let sessions = [];
   let sortBy = COLUMNS[0];
