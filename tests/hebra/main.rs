@@ -21,6 +21,7 @@ mod program;
 mod signals;
 mod address_space;
 mod log;
+mod admin;
 mod greet;
 mod chat;
 mod connect;

@@ -104,7 +104,7 @@ def talk(client, message):
 def check(browser, page, service):
     browser.show(1280, 1000, "light")
     browser.call("Page.navigate", url=page)
-    browser.wait("document.readyState === 'complete' && document.getElementById('state').innerText === 'serving'")
+    browser.wait("document.readyState === 'complete' && document.getElementById('state')?.innerText === 'serving'")
     # A reload would lose this.
     browser.evaluate("window.mark = 'the first page'")
     cell = "document.querySelector('#rows tr td:nth-child({})')?.innerText"
@@ -150,7 +150,7 @@ def main():
             if len(sys.argv) > 4:
                 browser.show(1280, 1000, "light")
                 browser.call("Page.navigate", url=page)
-                browser.wait("document.getElementById('state').innerText === 'serving'")
+                browser.wait("document.getElementById('state')?.innerText === 'serving'")
                 browser.wait("document.querySelectorAll('svg text').length > 10")
                 for name, width, height, scheme in (
                     ("light", 1280, 1000, "light"),

@@ -41,7 +41,8 @@ pub(in crate::cli) fn check_server(config: &ServerConfig, is_chat: bool, has_adm
     let session = threads * (config.stack_size as u64 + THREAD) + BUFFERS + lines as u64 + queues as u64;
     let sessions = session.saturating_mul(config.workers as u64);
     let admin = if has_admin { ADMIN } else { 0 };
-    check((SERVER + admin).saturating_add(sessions)).map_err(|cause| Error::Workers { workers: config.workers, cause })
+    check((SERVER + admin).saturating_add(sessions))
+        .map_err(|cause| Error::Workers { workers: config.workers, cause })
 }
 
 /// Checks that the limit leaves room for a UDP server.
