@@ -95,7 +95,7 @@ pub(crate) struct ServeArguments {
     )]
     pub(crate) drain_timeout: Duration,
 
-    /// How long a stopping server goes on accepting, while /readyz of --admin says 503
+    /// How long a stop first goes on accepting, unready
     #[arg(
         long,
         env = "HEBRA_DRAIN_DELAY",
@@ -105,7 +105,7 @@ pub(crate) struct ServeArguments {
     )]
     pub(crate) drain_delay: Duration,
 
-    /// HOST:PORT of a page, metrics and health checks over HTTP
+    /// HOST:PORT of metrics, health and a page over HTTP
     #[arg(long, env = "HEBRA_ADMIN", value_name = "ADDR", value_parser = address::address)]
     pub(crate) admin: Option<String>,
 
