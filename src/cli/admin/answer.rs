@@ -24,6 +24,11 @@ impl Pages {
         Self { metrics: Metrics::new(Arc::clone(&source)), source, history }
     }
 
+    /// Returns whether other clients wait for an answer.
+    pub(super) fn is_busy(&self) -> bool {
+        self.source.is_busy()
+    }
+
     /// Returns the page at `path`.
     pub(super) fn answer(&self, path: &str) -> Answer {
         match path {
@@ -46,6 +51,7 @@ pub(super) enum Status {
     BadRequest,
     NotFound,
     MethodNotAllowed,
+    RequestTimeout,
     HeadTooLarge,
     Unavailable,
     VersionNotSupported,
@@ -59,6 +65,7 @@ impl Status {
             Self::BadRequest => "400 Bad Request",
             Self::NotFound => "404 Not Found",
             Self::MethodNotAllowed => "405 Method Not Allowed",
+            Self::RequestTimeout => "408 Request Timeout",
             Self::HeadTooLarge => "431 Request Header Fields Too Large",
             Self::Unavailable => "503 Service Unavailable",
             Self::VersionNotSupported => "505 HTTP Version Not Supported",

@@ -5,6 +5,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use httparse::{EMPTY_HEADER, Error, Request};
 
@@ -18,15 +19,19 @@ const MAX_HEAD: usize = 8 * 1024;
 /// The most fields that a head may have.
 const MAX_FIELDS: usize = 64;
 
+/// How long a client may take to send a head while others wait.
+const HURRY: Duration = Duration::from_millis(200);
+
 /// The handler of one connection.
 pub(super) struct Exchange {
     pages: Arc<Pages>,
+    begun: Instant,
     head: Vec<u8>,
 }
 
 impl Exchange {
     pub(super) fn new(pages: Arc<Pages>) -> Self {
-        Self { pages, head: Vec::new() }
+        Self { pages, begun: Instant::now(), head: Vec::new() }
     }
 }
 
@@ -36,6 +41,9 @@ impl Handler for Exchange {
         self.head.extend_from_slice(&message[..message.len().min(room)]);
         let (answer, with_body) = match parse(&self.head) {
             Ok(Some(asked)) => (self.pages.answer(&asked.path), !asked.is_head),
+            Ok(None) if self.begun.elapsed() > HURRY && self.pages.is_busy() => {
+                (Answer::failure(Status::RequestTimeout), true)
+            }
             Ok(None) if self.head.len() < MAX_HEAD => return Ok(Next::Continue),
             Ok(None) => (Answer::failure(Status::HeadTooLarge), true),
             Err(status) => (Answer::failure(status), true),

@@ -32,14 +32,13 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Returns the configuration of the admin server at `address`.
 ///
-/// A request is one packet, so a client that is silent or slow gives its worker up soon. Further connections wait in the
-/// kernel: what is refused here would get a line that is not HTTP.
+/// A request is one packet, so a client that is silent gives its worker up soon ([`Exchange`] does the same with slow
+/// ones). Further connections wait in the kernel: what is refused here would get a line that is not HTTP.
 pub(in crate::cli) fn config(address: &str) -> ServerConfig {
     ServerConfig::default()
         .listen([address])
         .workers(8)
         .max_pending(16)
-        .backlog(64)
         .when_full(WhenFull::Wait)
         .queue_timeout(None)
         .idle_timeout(Duration::from_secs(5))
@@ -55,6 +54,8 @@ pub(in crate::cli) fn config(address: &str) -> ServerConfig {
 struct Source {
     /// The service. It is set before the first request.
     service: OnceLock<Monitor>,
+    /// The admin server itself.
+    own: OnceLock<Monitor>,
     /// The totals when they were last looked at: the service may have stopped since.
     last: Mutex<Stats>,
     workers: usize,
@@ -69,6 +70,11 @@ impl Source {
             *last = stats;
         }
         *last
+    }
+
+    /// Returns whether clients of the admin server wait for a worker.
+    fn is_busy(&self) -> bool {
+        self.own.get().and_then(Monitor::stats).is_some_and(|stats| stats.waiting > 0)
     }
 
     /// Returns whether new clients are welcome: no stop was asked for.
@@ -92,7 +98,13 @@ impl BoundAdmin {
     ///
     /// As for [`Server::bind`].
     pub(in crate::cli) fn bind(address: &str, workers: usize, stop: Stop) -> Result<Self, Error> {
-        let source = Arc::new(Source { service: OnceLock::new(), last: Mutex::default(), workers, stop });
+        let source = Arc::new(Source {
+            service: OnceLock::new(),
+            own: OnceLock::new(),
+            last: Mutex::default(),
+            workers,
+            stop,
+        });
         let history = Arc::new(History::new(Arc::clone(&source)));
         let pages = Arc::new(Pages::new(Arc::clone(&source), Arc::clone(&history)));
         let server = Server::bind(config(address), move |_| Exchange::new(Arc::clone(&pages)))?;
@@ -111,11 +123,13 @@ impl BoundAdmin {
     /// If the system refuses a thread or a descriptor.
     pub(in crate::cli) fn start(self, service: Monitor) -> Result<Admin, Error> {
         let Self { server, source, history } = self;
-        // It is set once.
+        // Each is set once.
         let _ = source.service.set(service);
         let (alive, end) = bounded(0);
         let sampled = spawn("hebra-admin", move || history.run(&end))?;
-        Ok(Admin { server: server.start()?, source, alive, sampled })
+        let server = server.start()?;
+        let _ = source.own.set(server.monitor());
+        Ok(Admin { server, source, alive, sampled })
     }
 }
 
