@@ -9,8 +9,8 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Client {
     /// The number of its connection, counted from 1 in the order of arrival.
     pub id: u64,
-    /// Where it connects from. Behind a proxy of [`proxy_protocol`](crate::ServerConfig::proxy_protocol), where the
-    /// proxy says that it does.
+    /// Where it connects from. If a proxy of [`proxy_protocol`](crate::ServerConfig::proxy_protocol) names the client, this
+    /// is what the proxy says.
     pub peer: Peer,
     /// The proxy, if the client came through one that named it.
     pub proxied_by: Option<Peer>,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::network::Network;
+use crate::network::{self, Network};
 use crate::protocol::Framing;
 
 /// What a server listens on, how many clients it takes, and how long it waits for them.
@@ -61,8 +61,9 @@ pub struct ServerConfig {
     /// network of 64 bits. Default: `None`.
     pub max_per_ip: Option<usize>,
     /// Proxies that name their clients: connections from these networks must begin with a header of the PROXY protocol,
-    /// version 1 or 2, within 3 seconds, or are closed. The address that it names is the client's from then on. No header
-    /// is looked for in connections from elsewhere. Default: none.
+    /// version 1 or 2, within 3 seconds of the accept, or are closed. The address that it names is the client's from then
+    /// on, for the log, `max_per_ip`, `allow` and `deny`. No header is looked for in connections from elsewhere. Default:
+    /// none.
     pub proxy_protocol: Vec<Network>,
     /// If any are given, only clients from these networks are let in. It does not concern Unix sockets. Default: none.
     pub allow: Vec<Network>,
@@ -232,13 +233,12 @@ const OTHER_DESCRIPTORS: u64 = 32;
 impl ServerConfig {
     /// Returns whether `allow` and `deny` let in a client at `address`.
     pub(crate) fn lets_in(&self, address: IpAddr) -> bool {
-        let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(address));
-        !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
+        network::lets_in(&self.allow, &self.deny, address)
     }
 
     /// Returns whether `address` is a proxy's.
     pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
-        self.proxy_protocol.iter().any(|network| network.contains(address))
+        network::is_in_any(&self.proxy_protocol, address)
     }
 
     /// Returns how many descriptors a server with this configuration can need at most: for clients that are served

@@ -76,7 +76,7 @@
 //! | error | accepting or receiving fails; a handler panicked |
 //! | warn | an address is not listened on; a limit is too low; accepting or receiving works again; a handler failed; events were lost; sessions were cut off |
 //! | info | clients connected, messages, datagrams, clients disconnected or refused, totals, the stop |
-//! | debug | connections that sent nothing and left at once, as health probes do |
+//! | debug | connections that sent nothing and left at once, as health probes do; probes of a proxy |
 //!
 //! A session never blocks on the log. Messages are logged only if [`log_messages`](ServerConfig::log_messages) asks for
 //! it, and only as many as it allows; [`Stats`] are exact whatever the log leaves out. What a client sent is shortened

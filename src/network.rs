@@ -30,6 +30,25 @@ impl Network {
     }
 }
 
+/// Returns whether the clients at `address` are let in: those of `allow`, or all if it is empty, without those of `deny`.
+pub(crate) fn lets_in(allow: &[Network], deny: &[Network], address: IpAddr) -> bool {
+    !is_in_any(deny, address) && (allow.is_empty() || is_in_any(allow, address))
+}
+
+/// Returns whether `address` belongs to any of `networks`.
+pub(crate) fn is_in_any(networks: &[Network], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(address))
+}
+
+/// Turns a network of IPv6 addresses that hold IPv4 addresses into the network of those: `::ffff:10.0.0.0/104` is
+/// `10.0.0.0/8`.
+fn canonical(address: IpAddr, prefix: u8) -> (IpAddr, u8) {
+    match (address.to_canonical(), prefix.checked_sub(96)) {
+        (four @ IpAddr::V4(_), Some(prefix)) if address.is_ipv6() => (four, prefix),
+        _ => (address, prefix),
+    }
+}
+
 /// Returns the first address of the network of `address` with a prefix of so many bits; `None` if it has fewer.
 fn first(address: IpAddr, prefix: u8) -> Option<IpAddr> {
     match address {
@@ -61,6 +80,7 @@ impl FromStr for Network {
         let Some(prefix) = prefix else { return Ok(address.into()) };
         let is_number = (1..=3).contains(&prefix.len()) && prefix.bytes().all(|byte| byte.is_ascii_digit());
         let prefix = if is_number { prefix.parse().map_err(|_| NetworkError)? } else { return Err(NetworkError) };
+        let (address, prefix) = canonical(address, prefix);
         first(address, prefix).map(|address| Self { address, prefix }).ok_or(NetworkError)
     }
 }
@@ -71,8 +91,9 @@ impl fmt::Display for Network {
     }
 }
 
-/// What is not a network in CIDR notation.
+/// A text is not a network in CIDR notation. [`Display`](fmt::Display) says what one looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NetworkError;
 
 impl fmt::Display for NetworkError {
@@ -96,6 +117,8 @@ mod tests {
             ("192.0.2.128/25", "::ffff:192.0.2.200", "192.0.2.127"),
             ("2001:db8::/33", "2001:db8:7fff::1", "2001:db8:8000::"),
             ("::1", "::1", "::2"),
+            ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
+            ("::ffff:0:0/96", "192.0.2.1", "::1"),
             ("0.0.0.0/0", "255.255.255.255", "::1"),
             ("::/0", "2001:db8::1", "192.0.2.1"),
         ] {
@@ -115,6 +138,7 @@ mod tests {
             "10.0.0.0/",
             "10.0.0.0/33",
             "::/129",
+            "::ffff:10.0.0.0/129",
             "10.0.0/8",
             "10.0.0.0/+8",
             "10.0.0.0/08x",

@@ -69,12 +69,12 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
         iter::once(totals).chain(clients.iter().map(|client| format!("{client} is connected"))).collect()
     });
     let report = running.shutdown(arguments.drain_timeout);
-    if let Some(admin) = admin {
-        // Last, so that it answers during the drain.
-        admin.end(report.stats);
-    }
     if let Some(operator) = operator {
         operator.end();
+    }
+    if let Some(admin) = admin {
+        // Last, so that it answers until all else has ended.
+        admin.end(report.stats);
     }
     Ok(if report.cut_off == 0 { DRAINED } else { CUT_OFF })
 }

@@ -179,3 +179,44 @@ impl fmt::Display for CloseReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_cannot_know_why_its_session_ends_reads_a_line() {
+        let farewell = |reason: CloseReason| reason.farewell(80).unwrap_or_default().into_owned();
+        assert_eq!(farewell(CloseReason::LineTooLong), "error: a line may have 80 bytes");
+        assert_eq!(farewell(CloseReason::IdleTimeout), "idle: nothing was received for too long");
+        assert_eq!(farewell(CloseReason::Expired), "error: the session has lasted too long");
+        assert_eq!(CloseReason::Bye.farewell(80), None);
+        assert_eq!(CloseReason::WriteTimeout.farewell(80), None);
+    }
+
+    #[test]
+    fn replies_are_given_up_only_if_the_client_cannot_take_them() {
+        for reason in [CloseReason::Bye, CloseReason::Shutdown, CloseReason::Panicked, CloseReason::IdleTimeout] {
+            assert_eq!(
+                (reason.patience(), reason.closing()),
+                (Patience::WriteTimeout, Closing::Lingering),
+                "{reason}"
+            );
+        }
+        assert_eq!(CloseReason::Yielded.patience(), Patience::Short);
+        assert_eq!(CloseReason::EndOfStream.closing(), Closing::AtOnce);
+        for reason in [CloseReason::WriteTimeout, CloseReason::TooSlow] {
+            assert_eq!((reason.patience(), reason.closing()), (Patience::None, Closing::Reset), "{reason}");
+        }
+    }
+
+    #[test]
+    fn each_reason_has_its_words_in_the_log() {
+        assert_eq!(CloseReason::EndOfStream.to_string(), "end of stream");
+        assert_eq!(CloseReason::Failed(io::ErrorKind::ConnectionReset).to_string(), "connection reset");
+        assert_eq!(
+            CloseReason::ServiceFailed(io::ErrorKind::InvalidData).to_string(),
+            "the service failed: invalid data"
+        );
+    }
+}

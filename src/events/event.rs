@@ -111,8 +111,8 @@ pub enum Event {
     },
     /// The totals so far: every [`stats_interval`](crate::ServerConfig::stats_interval), and at the end.
     Totals {
-        /// The totals.
-        stats: Stats,
+        /// The totals, boxed because they are larger than any other event.
+        stats: Box<Stats>,
     },
     /// The server stops: no client is accepted any more.
     Draining {
@@ -131,12 +131,14 @@ impl Loggable for Event {
 
     fn level(&self) -> Level {
         match self {
-            Self::Connected { client, .. } | Self::Message { client, .. } | Self::Disconnected { client, .. }
+            Self::Connected { client, .. }
+            | Self::Message { client, .. }
+            | Self::Disconnected { client, .. }
+            | Self::Refused { client, .. }
                 if client.is_probe =>
             {
                 Level::Debug
             }
-            Self::Refused { reason: RefuseReason::Probe, .. } => Level::Debug,
             Self::Connected { .. }
             | Self::Message { .. }
             | Self::Disconnected { .. }
@@ -183,7 +185,7 @@ impl Loggable for Event {
     }
 
     fn totals(stats: Stats) -> Self {
-        Self::Totals { stats }
+        Self::Totals { stats: Box::new(stats) }
     }
 
     fn not_logged(messages: u64) -> Self {
@@ -233,7 +235,8 @@ impl fmt::Display for Event {
     }
 }
 
-/// Why a client was refused. [`Display`](fmt::Display) gives what the client receives after `busy: `.
+/// Why a client was refused. [`Display`](fmt::Display) gives the reason in the log, which is also what a client that is
+/// told reads after `busy: `.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefuseReason {
@@ -243,7 +246,8 @@ pub enum RefuseReason {
     QueueTimeout,
     /// The peer had [`max_per_ip`](crate::ServerConfig::max_per_ip) connections.
     TooManyFromPeer,
-    /// [`allow`](crate::ServerConfig::allow) and [`deny`](crate::ServerConfig::deny) do not let it in. It receives nothing.
+    /// [`allow`](crate::ServerConfig::allow) or [`deny`](crate::ServerConfig::deny) keeps its address out. It receives
+    /// nothing.
     NotAllowed,
     /// It came from a proxy and did not begin with a header of the PROXY protocol. It receives nothing.
     NoProxyHeader,
@@ -267,7 +271,8 @@ impl RefuseReason {
         Self::LABELS[self as usize]
     }
 
-    /// Returns whether the client receives a line that says why.
+    /// Returns whether the client receives a line that says why. One that is not let in learns nothing, and a proxy would
+    /// take the line for its client's.
     pub(crate) fn is_told(self) -> bool {
         !matches!(self, Self::NotAllowed | Self::NoProxyHeader | Self::Probe)
     }
@@ -279,9 +284,9 @@ impl fmt::Display for RefuseReason {
             Self::Full => "all workers are taken and the queue is full",
             Self::QueueTimeout => "no worker came free in time",
             Self::TooManyFromPeer => "too many connections from your address",
-            Self::NotAllowed => "your address is not allowed",
+            Self::NotAllowed => "its address is not allowed",
             Self::NoProxyHeader => "no valid PROXY header came in time",
-            Self::Probe => "a proxy looked whether the server is there",
+            Self::Probe => "a proxy checked whether the server is there",
             Self::Shutdown => "the server is shutting down",
         })
     }

@@ -11,7 +11,7 @@ use crossbeam_channel::{Receiver, Sender};
 
 use crate::config::LogMessages;
 
-/// Events that may wait for the logging thread. At about 130 bytes each they take half a megabyte.
+/// Events that may wait for the logging thread. At about 150 bytes each they take 0.6 MB.
 pub(super) const QUEUE: usize = 4096;
 
 /// Sends events without ever blocking: what does not fit is dropped and counted.
@@ -31,7 +31,7 @@ pub(crate) struct LogCounts {
     /// What a full budget holds.
     full_budget: u64,
     /// Messages that may still be sent before the budget is renewed. It is renewed only after a message was logged, so
-    /// each one that is taken must be logged or given back: otherwise it would stay at zero.
+    /// each one that is taken must be logged or given back: otherwise the budget would stay at zero.
     budget: AtomicU64,
     dropped: AtomicU64,
 }

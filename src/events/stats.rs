@@ -57,7 +57,7 @@ pub struct Stats {
     pub accepted: u64,
     /// Clients refused.
     pub refused: u64,
-    /// Clients waiting for a worker.
+    /// Clients waiting for a worker, and connections whose PROXY header is awaited.
     pub waiting: usize,
     /// Sessions on a worker.
     pub live: usize,
@@ -75,34 +75,34 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Events lost because the log was too slow, not counting sampled messages.
     pub events_dropped: u64,
-    /// How long clients waited for a worker.
+    /// How long the clients of all sessions waited for their worker, and behind a proxy for its header.
     pub queue_wait: QueueWait,
     pub(crate) refused_by: [u64; RefuseReason::COUNT],
     pub(crate) finished_by: [u64; CloseReason::COUNT],
 }
 
 impl Stats {
-    /// Returns the clients refused for each reason, named by [`RefuseReason::label`]. The sum is
+    /// Returns how many clients were refused for each reason, named by [`RefuseReason::label`]. The sum is
     /// [`refused`](Self::refused).
     pub fn refused_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         RefuseReason::LABELS.into_iter().zip(self.refused_by)
     }
 
-    /// Returns the sessions that ended for each reason, named by [`CloseReason::label`]. The sum is
+    /// Returns how many sessions ended for each reason, named by [`CloseReason::label`]. The sum is
     /// [`finished`](Self::finished).
     pub fn finished_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         CloseReason::labels().iter().copied().zip(self.finished_by)
     }
 }
 
-/// How long clients waited for a worker: a histogram of all that got one.
+/// How long clients waited for a worker: a histogram.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QueueWait {
     /// The sum of all waits.
     pub sum: Duration,
-    /// Clients that waited for at most the bound of the same position in [`BOUNDS`](Self::BOUNDS), and longer than the one
-    /// before; and then those that waited longer than all.
+    /// How many clients waited for at most the bound at the same position in [`BOUNDS`](Self::BOUNDS), and longer than the
+    /// bound before it. The last number counts those that waited longer than every bound.
     pub counts: [u64; Self::BOUNDS.len() + 1],
 }
 

@@ -1,17 +1,20 @@
 //! The PROXY protocol, version 1 and 2: the header with which a proxy names the client that it connects for.
 //!
-//! The rules are those of HAProxy's `proxy-protocol.txt`. What is behind the address, such as TLS details, is skipped.
+//! The rules are those of HAProxy's `proxy-protocol.txt`. What follows the addresses, such as TLS details, is skipped.
+//! [`parse`] is pure. A worker reads a header before it begins the session, because an acceptor waits for no client.
 
 use std::io::{self, ErrorKind, Read};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::client::Peer;
 
-/// How long a proxy may take for its header. It sends it at once; this is time for a lost packet to come again.
+/// How long after the accept of its connection a proxy may take for its header. It sends the header at once; this is
+/// time for a lost packet to come again. A connection that has waited for a worker that long must have its header there:
+/// so proxies that send none delay any other client by that long, however many they are.
 const TIME: Duration = Duration::from_secs(3);
 
-/// The longest wait before the reader looks whether the server stops.
+/// The longest wait before the reader sees that the server stops.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// The longest header of version 1, in bytes, its line end included.
@@ -23,16 +26,16 @@ const LONGEST: usize = 4096;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 const LINE: &[u8] = b"PROXY ";
 
-/// What the bytes at the beginning of a connection are.
+/// What a connection begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
-    /// The beginning of a header.
+    /// A part of a header: more bytes decide.
     Incomplete,
     /// No header, or one that breaks the rules.
     Invalid,
     /// A header.
     Complete {
-        /// Its length in bytes. What follows is the client's.
+        /// The length of the header in bytes. The client's own bytes follow.
         length: usize,
         /// For whom the proxy connects.
         source: Source,
@@ -42,15 +45,28 @@ pub enum Header {
 /// For whom a proxy connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// For itself, to check whether the server is there.
+    /// For itself, to check whether the server is there (`LOCAL`).
     Probe,
-    /// For a client that it does not name.
+    /// For a client that it does not name (`UNKNOWN`, `UNSPEC`).
     Unnamed,
-    /// For this client.
+    /// For this client. It may be the proxy's own end of the connection, as in HAProxy's checks with version 1, which has
+    /// no `LOCAL`.
     Client(Peer),
 }
 
-/// Reads a header from `bytes`, which may go on behind it. Pure, and constant in memory.
+/// Parses the header with which `bytes` begins.
+///
+/// ```
+/// use hebra::proxy::{Header, Source, parse};
+///
+/// let header = b"PROXY TCP4 203.0.113.7 192.0.2.1 5000 80\r\n";
+/// let client = "203.0.113.7:5000".parse::<std::net::SocketAddr>()?;
+/// let complete = Header::Complete { length: header.len(), source: Source::Client(client.into()) };
+/// assert_eq!(parse(&[header, "hello".as_bytes()].concat()), complete);
+/// assert_eq!(parse(&header[..20]), Header::Incomplete);
+/// assert_eq!(parse(b"hello"), Header::Invalid);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn parse(bytes: &[u8]) -> Header {
     let begins = |with: &[u8]| bytes.iter().zip(with).all(|(byte, expected)| byte == expected);
@@ -73,43 +89,41 @@ fn parse_line(bytes: &[u8]) -> Header {
     source.map_or(Header::Invalid, |source| Header::Complete { length: feed + 1, source })
 }
 
-fn line_source(line: &[u8]) -> Option<Source> {
-    let text = std::str::from_utf8(line).ok()?;
-    let (family, rest) = text.split_once(' ').unwrap_or((text, ""));
-    let port =
-        |text: &str| -> Option<u16> { text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())? };
-    match family {
-        "UNKNOWN" => Some(Source::Unnamed),
-        "TCP4" | "TCP6" => {
-            let [source, destination, source_port, destination_port] = rest.split(' ').collect::<Vec<_>>()[..]
-            else {
-                return None;
-            };
-            port(destination_port)?;
-            let ip = if family == "TCP4" {
-                destination.parse::<Ipv4Addr>().ok()?;
-                source.parse::<Ipv4Addr>().ok()?.into()
-            } else {
-                destination.parse::<Ipv6Addr>().ok()?;
-                source.parse::<Ipv6Addr>().ok()?.into()
-            };
-            Some(Source::Client(SocketAddr::new(ip, port(source_port)?).into()))
-        }
-        _ => None,
+/// Returns what the fields after `PROXY ` say.
+fn line_source(fields: &[u8]) -> Option<Source> {
+    // Whatever follows UNKNOWN is ignored, text or not.
+    if fields == b"UNKNOWN" || fields.starts_with(b"UNKNOWN ") {
+        return Some(Source::Unnamed);
     }
+    let mut fields = std::str::from_utf8(fields).ok()?.split(' ');
+    let mut next = || fields.next();
+    let ip: fn(&str) -> Option<IpAddr> = match next()? {
+        "TCP4" => |text| text.parse::<Ipv4Addr>().ok().map(IpAddr::from),
+        "TCP6" => |text| text.parse::<Ipv6Addr>().ok().map(IpAddr::from),
+        _ => return None,
+    };
+    let (source, _destination) = (ip(next()?)?, ip(next()?)?);
+    let (source_port, _destination_port) = (port(next()?)?, port(next()?)?);
+    next().is_none().then(|| Source::Client(SocketAddr::new(source, source_port).into()))
+}
+
+/// Parses a port, which has neither a sign nor leading zeros.
+fn port(text: &str) -> Option<u16> {
+    let is_plain = text == "0" || !text.starts_with(['0', '+']);
+    if is_plain { text.parse().ok() } else { None }
 }
 
 /// Version 2: a signature, command and version, family and transport, the length of the rest, addresses.
 fn parse_binary(bytes: &[u8]) -> Header {
-    // What is wrong already is not waited for.
-    let command = match bytes.get(12) {
-        Some(0x20) => 0,
-        Some(0x21) => 1,
+    // A wrong byte is seen as soon as it is there.
+    let is_local = match bytes.get(12) {
+        Some(0x20) => true,
+        Some(0x21) => false,
         Some(_) => return Header::Invalid,
         None => return Header::Incomplete,
     };
     let family = match bytes.get(13) {
-        Some(family) if family >> 4 <= 3 && family & 0xf <= 2 => *family,
+        Some(family) if is_local || (family >> 4 <= 3 && family & 0xf <= 2) => *family,
         Some(_) => return Header::Invalid,
         None => return Header::Incomplete,
     };
@@ -119,27 +133,26 @@ fn parse_binary(bytes: &[u8]) -> Header {
         return Header::Invalid;
     }
     let Some(addresses) = bytes.get(16..length) else { return Header::Incomplete };
-    let source = if command == 0 { Some(Source::Probe) } else { binary_source(family, addresses) };
+    let source = if is_local { Some(Source::Probe) } else { binary_source(family, addresses) };
     source.map_or(Header::Invalid, |source| Header::Complete { length, source })
 }
 
+/// Returns what the addresses say: source, destination, port of the source, port of the destination.
 fn binary_source(family: u8, addresses: &[u8]) -> Option<Source> {
-    let port = |at: usize| Some(u16::from_be_bytes(addresses.get(at..at + 2)?.try_into().ok()?));
-    match family {
+    let (ip, port) = match family {
         0x11 | 0x12 => {
-            let ip: [u8; 4] = addresses.get(..4)?.try_into().ok()?;
-            addresses.get(..12)?;
-            Some(Source::Client(SocketAddr::from((ip, port(8)?)).into()))
+            let (ip, rest) = addresses.get(..12)?.split_first_chunk::<4>()?;
+            (IpAddr::from(*ip), [rest[4], rest[5]])
         }
         0x21 | 0x22 => {
-            let ip: [u8; 16] = addresses.get(..16)?.try_into().ok()?;
-            addresses.get(..36)?;
-            Some(Source::Client(SocketAddr::from((ip, port(32)?)).into()))
+            let (ip, rest) = addresses.get(..36)?.split_first_chunk::<16>()?;
+            (IpAddr::from(*ip), [rest[16], rest[17]])
         }
-        0x31 | 0x32 => addresses.get(..216).map(|_| Source::Client(Peer::Unix)),
+        0x31 | 0x32 => return addresses.get(..216).map(|_| Source::Client(Peer::Unix)),
         // A family or a transport that the proxy does not know.
-        _ => Some(Source::Unnamed),
-    }
+        _ => return Some(Source::Unnamed),
+    };
+    Some(Source::Client(SocketAddr::new(ip, u16::from_be_bytes(port)).into()))
 }
 
 /// Why a connection from a proxy has no client.
@@ -153,10 +166,11 @@ pub(crate) enum NoHeader {
     Stopped,
 }
 
-/// Reads the header of a connection, and nothing behind it. Blocks for up to 3 s.
+/// Reads the header of a connection that was accepted at `since`, and nothing behind it. Blocks until [`TIME`] after that
+/// at most, or until `is_stopping`.
 #[inline(never)]
-pub(crate) fn read(stream: &TcpStream, is_stopping: impl Fn() -> bool) -> Result<Source, NoHeader> {
-    let source = read_until(stream, Instant::now() + TIME, is_stopping);
+pub(crate) fn read(stream: &TcpStream, since: Instant, is_stopping: impl Fn() -> bool) -> Result<Source, NoHeader> {
+    let source = read_until(stream, since + TIME, is_stopping);
     // It cannot fail on an open socket.
     let _: io::Result<()> = stream.set_read_timeout(None);
     source
@@ -170,37 +184,35 @@ fn read_until(
     // Not on the stack, of which each session keeps the pages that were ever touched.
     let mut bytes = vec![0; LONGEST];
     let mut have = 0;
-    loop {
+    while !is_stopping() {
+        // What is there is looked at even when the time is up.
         let left = deadline.saturating_duration_since(Instant::now());
-        if is_stopping() {
-            return Err(NoHeader::Stopped);
-        }
         let timeout = stream.set_read_timeout(Some(left.clamp(Duration::from_millis(1), SLICE)));
         match timeout.and_then(|()| stream.peek(&mut bytes[have..])) {
-            Ok(0) if have == 0 => return Err(NoHeader::Left),
-            Ok(0) => return Err(NoHeader::Invalid),
-            Ok(count) => {
-                let parsed = parse(&bytes[..have + count]);
-                let (end, outcome) = match parsed {
-                    Header::Invalid => return Err(NoHeader::Invalid),
-                    Header::Incomplete => (have + count, None),
+            Ok(0) => return Err(if have == 0 { NoHeader::Left } else { NoHeader::Invalid }),
+            Ok(seen) => {
+                let (end, source) = match parse(&bytes[..have + seen]) {
+                    Header::Incomplete => (have + seen, None),
                     Header::Complete { length, source } => (length, Some(source)),
+                    Header::Invalid => return Err(NoHeader::Invalid),
                 };
-                // What was seen is there, so this does not block.
+                // This does not block, because these bytes were seen.
                 stream.read_exact(&mut bytes[have..end]).map_err(|_| NoHeader::Invalid)?;
                 have = end;
-                if let Some(source) = outcome {
+                if let Some(source) = source {
                     return Ok(source);
                 }
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) && !left.is_zero() => {}
-            Err(_) if have == 0 && left.is_zero() => return Err(NoHeader::Invalid),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset && have == 0 => return Err(NoHeader::Left),
-            Err(_) => return Err(NoHeader::Invalid),
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => {}
+                _ => return Err(if have == 0 { NoHeader::Left } else { NoHeader::Invalid }),
+            },
+        }
+        if left.is_zero() {
+            return Err(NoHeader::Invalid);
         }
     }
+    Err(NoHeader::Stopped)
 }
 
 #[cfg(test)]
@@ -227,16 +239,19 @@ mod tests {
         six[..4].copy_from_slice(&[0x20, 1, 0xd, 0xb8]);
         six[15] = 1;
         six[32..].copy_from_slice(&[0x13, 0x88, 0, 80]);
-        let cases: [(Vec<u8>, Source); 9] = [
+        let cases: [(Vec<u8>, Source); 11] = [
             (b"PROXY TCP4 203.0.113.7 192.0.2.1 5000 80\r\n".to_vec(), client("203.0.113.7:5000")),
             (b"PROXY TCP6 2001:db8::1 2001:db8::2 5000 80\r\n".to_vec(), client("[2001:db8::1]:5000")),
             (b"PROXY UNKNOWN\r\n".to_vec(), Source::Unnamed),
-            (b"PROXY UNKNOWN ffff:: whatever 1 2\r\n".to_vec(), Source::Unnamed),
+            (b"PROXY UNKNOWN ffff:: whatever \xff 2\r\n".to_vec(), Source::Unnamed),
             (binary(0x21, 0x11, &four), client("203.0.113.7:5000")),
             (binary(0x21, 0x11, &[&four[..], &[4, 0, 1, b'x']].concat()), client("203.0.113.7:5000")),
             (binary(0x21, 0x21, &six), client("[2001:db8::1]:5000")),
             (binary(0x21, 0x31, &[0; 216]), Source::Client(Peer::Unix)),
             (binary(0x20, 0, &[]), Source::Probe),
+            // The family and the addresses of LOCAL mean nothing.
+            (binary(0x20, 0xff, b"any"), Source::Probe),
+            (binary(0x21, 0x10, b""), Source::Unnamed),
         ];
         for (header, source) in cases {
             for end in 0..header.len() {
@@ -261,6 +276,11 @@ mod tests {
             "PROXY TCP4 203.0.113.7 192.0.2.1 5000 80 \r\n",
             "PROXY TCP4 203.0.113.7 192.0.2.1 65536 80\r\n",
             "PROXY TCP4 203.0.113.7 192.0.2.1 +1 80\r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1 5000 080\r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.1 5000 80 90\r\n",
+            "PROXY TCP4 203.0.113.7 192.0.2.01 5000 80\r\n",
+            "PROXY UNKNOWNS\r\n",
+            "PROXY UNKNOWN\n",
             "PROXY TCP4 203.0.113.7 192.0.2.1  80\r\n",
             "PROXY TCP4 ::1 ::1 1 2\r\n",
             "PROXY \r\n",
@@ -295,7 +315,7 @@ mod tests {
             proxy.set_nodelay(true).expect("a socket");
             let (mut stream, _) = listener.accept().expect("it came");
             let reader = thread::spawn(move || {
-                assert_eq!(read(&stream, || false), Ok(client("203.0.113.7:5000")));
+                assert_eq!(read(&stream, Instant::now(), || false), Ok(client("203.0.113.7:5000")));
                 let mut rest = Vec::new();
                 stream.read_to_end(&mut rest).expect("a clean end");
                 rest
@@ -311,13 +331,25 @@ mod tests {
         };
         let (proxy, stream) = arrive();
         drop(proxy);
-        assert_eq!(read(&stream, || false), Err(NoHeader::Left));
+        assert_eq!(read(&stream, Instant::now(), || false), Err(NoHeader::Left));
         let (mut proxy, stream) = arrive();
         proxy.write_all(b"PROXY TCP4 1").expect("it is read");
-        assert_eq!(read(&stream, || true), Err(NoHeader::Stopped));
+        assert_eq!(read(&stream, Instant::now(), || true), Err(NoHeader::Stopped));
         drop(proxy);
-        assert_eq!(read(&stream, || false), Err(NoHeader::Invalid));
+        assert_eq!(read(&stream, Instant::now(), || false), Err(NoHeader::Invalid));
         let (_proxy, stream) = arrive();
         assert_eq!(read_until(&stream, Instant::now(), || false), Err(NoHeader::Invalid));
+    }
+
+    #[test]
+    fn a_header_that_came_while_its_connection_waited_is_read_and_a_part_of_one_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+        let mut proxy = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+        let (stream, _) = listener.accept().expect("it came");
+        let over = Instant::now();
+        proxy.write_all(b"PROXY UNKNOWN\r\nPROXY ").expect("it is read");
+        stream.peek(&mut [0]).expect("it has arrived");
+        assert_eq!(read_until(&stream, over, || false), Ok(Source::Unnamed));
+        assert_eq!(read_until(&stream, over, || false), Err(NoHeader::Invalid));
     }
 }

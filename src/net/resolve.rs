@@ -22,62 +22,45 @@ use crate::error::Error;
 /// [`Error::Resolve`] with [`ErrorKind::InvalidInput`] if `name` is malformed, and with another kind if it has no
 /// address or cannot be looked up.
 pub fn resolve(name: &str) -> Result<Vec<SocketAddr>, Error> {
-    let resolved = split(name.trim()).and_then(|(host, port)| look_up(host, port));
-    resolved.map_err(|cause| Error::Resolve { address: name.to_owned(), cause })
+    look_up(name.trim()).map_err(|cause| Error::Resolve { address: name.to_owned(), cause })
 }
 
-/// Splits a name into its host and its port.
-fn split(name: &str) -> io::Result<(Host<'_>, u16)> {
-    let form = || invalid("an address looks like localhost:1234");
-    let (host, port) = if let Some(rest) = name.strip_prefix('[') {
-        let (literal, port) = rest.split_once("]:").ok_or_else(|| invalid("an address looks like [::1]:1234"))?;
-        let (address, zone) =
-            literal.split_once('%').map_or((literal, None), |(address, zone)| (address, Some(zone)));
-        let address = address.parse().map_err(|_| invalid("what stands in brackets is not an IPv6 address"))?;
-        (Host::V6(address, zone), port)
-    } else {
-        let (host, port) = name.rsplit_once(':').ok_or_else(form)?;
-        if host.contains(':') {
-            return Err(invalid("an IPv6 address needs brackets, such as [::1]:1234"));
-        }
-        (Host::Name(host), port)
-    };
-    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    // The system would look for a host without a name.
-    if !is_number || matches!(host, Host::Name("")) {
-        return Err(form());
+fn look_up(name: &str) -> io::Result<Vec<SocketAddr>> {
+    match name.strip_prefix('[') {
+        Some(rest) => bracketed(rest).map(|address| vec![address]),
+        None => named(name),
     }
-    let port = port.parse().map_err(|_| invalid("a port is at most 65535"))?;
-    Ok((host, port))
 }
 
-/// The host of a name.
-enum Host<'a> {
-    /// An IPv6 address and its zone.
-    V6(Ipv6Addr, Option<&'a str>),
-    /// A name, or an IPv4 address.
-    Name(&'a str),
+/// Resolves an IPv6 address, after its opening bracket.
+fn bracketed(rest: &str) -> io::Result<SocketAddr> {
+    let (literal, port) = rest.split_once("]:").ok_or_else(|| invalid("an address looks like [::1]:1234"))?;
+    let (address, zone) = literal.split_once('%').map_or((literal, None), |(address, zone)| (address, Some(zone)));
+    let address: Ipv6Addr =
+        address.parse().map_err(|_| invalid("what stands in brackets is not an IPv6 address"))?;
+    let port = parse_port(port)?;
+    let scope = zone.map_or(Ok(0), scope)?;
+    let mapped = address.to_ipv4_mapped().map(|address| (address, port).into());
+    Ok(mapped.unwrap_or_else(|| SocketAddrV6::new(address, port, 0, scope).into()))
 }
 
-fn invalid(problem: &'static str) -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, problem)
-}
-
-fn look_up(host: Host<'_>, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let name = match host {
-        Host::V6(address, zone) => {
-            let scope = zone.map_or(Ok(0), scope)?;
-            let mapped = address.to_ipv4_mapped().map(|address| (address, port).into());
-            return Ok(vec![mapped.unwrap_or_else(|| SocketAddrV6::new(address, port, 0, scope).into())]);
-        }
-        Host::Name(name) => name,
-    };
+/// Resolves a name or an IPv4 address.
+fn named(name: &str) -> io::Result<Vec<SocketAddr>> {
+    let (host, port) = name.rsplit_once(':').ok_or_else(malformed)?;
+    if host.contains(':') {
+        return Err(invalid("an IPv6 address needs brackets, such as [::1]:1234"));
+    }
+    // The system would look for a host without a name.
+    if host.is_empty() {
+        return Err(malformed());
+    }
+    let port = parse_port(port)?;
     let loopback = vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];
-    let domain = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let domain = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     if domain == "localhost" {
         return Ok(loopback);
     }
-    let resolved = match (name, port).to_socket_addrs() {
+    let resolved = match (host, port).to_socket_addrs() {
         Err(_) if domain.ends_with(".localhost") => return Ok(loopback),
         resolved => resolved?,
     };
@@ -91,6 +74,21 @@ fn look_up(host: Host<'_>, port: u16) -> io::Result<Vec<SocketAddr>> {
         return Err(io::Error::new(ErrorKind::NotFound, "the name has no address"));
     }
     Ok(addresses)
+}
+
+fn parse_port(port: &str) -> io::Result<u16> {
+    if port.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(malformed());
+    }
+    port.parse().map_err(|_| invalid("a port is at most 65535"))
+}
+
+fn malformed() -> io::Error {
+    invalid("an address looks like localhost:1234")
+}
+
+fn invalid(problem: &'static str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, problem)
 }
 
 /// Returns the number of a zone. The system knows the interfaces' names, and says so when it resolves a link-local

@@ -180,3 +180,68 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_line_framings_keep_something_from_one_read_to_the_next() {
+        for (framing, keeps) in [
+            (Framing::Message, false),
+            (Framing::Text, false),
+            (Framing::Line, true),
+            (Framing::PlainLine, true),
+            (Framing::Raw, false),
+        ] {
+            let mut decoder = Decoder::new(framing, 80);
+            assert_eq!(decoder.max_line(), if keeps { 80 } else { 0 });
+            let mut read: &[u8] = b"half a line";
+            let found = decoder.next(&mut read);
+            assert_eq!(found, (!keeps).then_some(Decoded::Message(b"half a line")), "{framing:?}");
+            assert_eq!((read, decoder.next(&mut read)), (&[][..], None), "{framing:?}");
+            assert_eq!(decoder.has_rest(), keeps, "{framing:?}");
+            assert_eq!(decoder.finish().is_some(), keeps, "{framing:?}");
+        }
+    }
+
+    #[test]
+    fn what_comes_before_bye_is_a_message_and_what_comes_after_it_is_none() {
+        let mut decoder = Decoder::new(Framing::Message, 80);
+        let mut read: &[u8] = b"one\nbye\ntwo\n";
+        assert_eq!(decoder.next(&mut read), Some(Decoded::Message(b"one\n")));
+        assert_eq!(decoder.next(&mut read), Some(Decoded::Bye));
+        assert_eq!((read, decoder.next(&mut read)), (&[][..], None));
+    }
+
+    #[test]
+    fn the_memory_of_a_long_read_or_line_is_freed() {
+        for framing in [Framing::Text, Framing::Line] {
+            let mut decoder = Decoder::new(framing, 8000);
+            assert_eq!(decoder.memory(), 0);
+            let mut read: &[u8] = &[[b'x'; 5000].as_slice(), b"\n"].concat();
+            while decoder.next(&mut read).is_some() {}
+            assert!(decoder.memory() >= 5000, "{framing:?}");
+            decoder.release_memory();
+            assert_eq!(decoder.memory(), 0, "{framing:?}");
+        }
+        let mut raw = Decoder::new(Framing::Raw, 8000);
+        raw.next(&mut [b'x'; 5000].as_slice());
+        assert_eq!(raw.memory(), 0);
+    }
+
+    #[test]
+    fn replies_are_gathered_and_escaped_where_a_read_may_hold_many_messages_and_telnet() {
+        for (framing, gathers, encoded) in [
+            (Framing::Message, false, b"\xff".as_slice()),
+            (Framing::Text, true, b"\xff\xff"),
+            (Framing::Line, true, b"\xff\xff"),
+            (Framing::PlainLine, true, b"\xff"),
+            (Framing::Raw, false, b"\xff"),
+        ] {
+            let mut out = Vec::new();
+            framing.encode(b"\xff", &mut out);
+            assert_eq!((framing.gathers_replies(), out.as_slice()), (gathers, encoded), "{framing:?}");
+        }
+    }
+}

@@ -85,12 +85,13 @@ impl Telnet {
             (Self::Option(DO), _) => (Self::Data, Meaning::Refuse([IAC, WONT, byte])),
             (Self::Option(_), _) => (Self::Data, Meaning::Done),
             (Self::SubnegotiationCommand(_), SE) => (Self::Data, Meaning::Done),
+            // Also at the limit, because it may begin the end.
+            (Self::Subnegotiation(length), IAC) => (Self::SubnegotiationCommand(length + 1), Meaning::Pending),
             (
                 Self::Subnegotiation(LONGEST_SUBNEGOTIATION..)
                 | Self::SubnegotiationCommand(LONGEST_SUBNEGOTIATION..),
                 _,
             ) => (Self::Data, Meaning::Done),
-            (Self::Subnegotiation(length), IAC) => (Self::SubnegotiationCommand(length + 1), Meaning::Pending),
             (Self::Subnegotiation(length) | Self::SubnegotiationCommand(length), _) => {
                 (Self::Subnegotiation(length + 1), Meaning::Pending)
             }
@@ -177,7 +178,13 @@ mod tests {
         // Without an end it ends when it is too long.
         let endless = [[IAC, SB].as_slice(), &[b'x'; 200]].concat();
         let data = meanings(&endless).iter().filter(|meaning| **meaning == Data).count();
-        assert_eq!(data, 200 - usize::from(LONGEST_SUBNEGOTIATION) - 1);
+        let limit = usize::from(LONGEST_SUBNEGOTIATION);
+        assert_eq!(data, 200 - limit - 1);
+        // The longest one that ends is no longer than that, its end apart.
+        let longest = [&[IAC, SB][..], &vec![b'x'; limit], &[IAC, SE, b'x']].concat();
+        assert_eq!(meanings(&longest)[limit + 2..], [Pending, Done, Data]);
+        let one_more = [&[IAC, SB][..], &vec![b'x'; limit], &[IAC, b'x', b'x']].concat();
+        assert_eq!(meanings(&one_more)[limit + 2..], [Pending, Done, Data]);
     }
 
     #[test]

@@ -50,6 +50,32 @@ fn a_worker_sleeps_until_a_client_waits_or_admission_closes() {
         assert_eq!(gate.close(), Vec::<u32>::new());
         assert!(worker.join().is_ok_and(|items| items.into_iter().eq(0..100)));
     });
+    assert!(counts(&gate, "asleep: 0, woken: 0, watchers: 0, placeless: 0"), "{gate:?}");
+}
+
+/// Returns whether the private counters have these values.
+fn counts(gate: &Admission<u32>, values: &str) -> bool {
+    format!("{gate:?}").contains(values)
+}
+
+#[test]
+fn a_thread_waits_until_a_client_leaves_or_the_time_is_over() {
+    let gate = gate(1, 0);
+    gate.admit(1);
+    let (_, permit) = gate.next().expect("it waits");
+    assert!(!gate.wait_freed(Duration::from_millis(1)));
+    thread::scope(|scope| {
+        let freed = scope.spawn(|| gate.wait_freed(FUSE));
+        while !counts(&gate, "watchers: 1") {
+            assert!(!freed.is_finished(), "no client has left yet");
+            thread::yield_now();
+        }
+        drop(permit);
+        assert!(freed.join().is_ok_and(|freed| freed));
+    });
+    assert!(counts(&gate, "watchers: 0, placeless: 0"), "{gate:?}");
+    gate.close();
+    assert!(gate.wait_freed(Duration::ZERO));
 }
 
 #[test]
@@ -58,12 +84,18 @@ fn a_thread_that_waits_for_a_place_or_for_idleness_is_woken() {
     gate.admit(1);
     let (_, permit) = gate.next().expect("it waits");
     thread::scope(|scope| {
-        let placed = scope.spawn(|| gate.wait_for_place());
         let idle = scope.spawn(|| gate.wait_idle(FUSE));
+        let placed = scope.spawn(|| gate.wait_for_place());
+        // The client that has no place needs a worker too.
+        while !gate.lacks_workers() {
+            assert!(!placed.is_finished(), "there is no place yet");
+            thread::yield_now();
+        }
         drop(permit);
         assert!(idle.join().is_ok_and(|idle| idle));
         assert!(placed.join().is_ok());
     });
+    assert!(counts(&gate, "watchers: 0, placeless: 0"), "{gate:?}");
 }
 
 #[test]
@@ -91,6 +123,30 @@ fn the_reaper_is_woken_by_clients_for_which_no_worker_is_free() {
     assert_eq!(gate.admit(4), Admitted::Closed(4));
 }
 
+#[test]
+fn the_reaper_sleeps_while_a_worker_is_free_for_each_client() {
+    let gate = gate(2, 1);
+    gate.admit(1);
+    gate.admit(2);
+    let wake_at = Instant::now() + Duration::from_millis(20);
+    assert!(gate.wait_for_news(Some(wake_at)));
+    assert!(Instant::now() >= wake_at);
+    assert!(!gate.lacks_workers());
+}
+
+#[test]
+fn clients_that_wait_when_admission_closes_are_returned_in_their_order() {
+    let gate = gate(1, 2);
+    assert_eq!([1, 2, 3].map(|item| gate.admit(item)), [Admitted::Waits, Admitted::Waits, Admitted::Waits]);
+    assert_eq!(gate.waiting(), 3);
+    assert!(!gate.wait_idle(Duration::ZERO));
+    assert_eq!(gate.close(), [1, 2, 3]);
+    assert_eq!(gate.waiting(), 0);
+    assert!(gate.next().is_none());
+    assert!(gate.wait_idle(Duration::ZERO));
+    assert!(counts(&gate, "watchers: 0, placeless: 0"), "{gate:?}");
+}
+
 /// How many sessions must be asked for their workers. All of them are, if `asked`.
 fn expect(gate: &Admission<u32>, asked: bool) -> usize {
     gate.expect_workers().map_or(0, |mut expected| {
@@ -105,7 +161,7 @@ fn a_worker_is_asked_for_once_for_each_client_that_waits() {
     let gate = gate(1, 3);
     gate.admit(1);
     let (_, first) = gate.next().expect("it waits");
-    assert_eq!(expect(&gate, true), 0);
+    assert!(gate.expect_workers().is_none());
     gate.admit(2);
     assert_eq!(expect(&gate, true), 1);
     assert!(!gate.lacks_workers());

@@ -307,7 +307,8 @@ impl StopHandle {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Sessions that had not ended by the deadline and were closed.
+    /// Sessions that had not ended by the deadline and were closed, and those whose clients may not have received
+    /// everything.
     pub cut_off: usize,
     /// Sessions whose handler did not return even then. Their threads run until it does.
     pub abandoned: usize,
@@ -349,6 +350,7 @@ impl Threads {
         // 1. Every thread can see that the server stops. No client is admitted any more, and an acceptor that waits for
         // a place is woken.
         core.token.trigger();
+        core.linger.begin_drain();
         let waiting = core.admission.close();
         // 2. The acceptors end and the listeners close.
         for (listener, thread) in acceptors {
@@ -366,15 +368,14 @@ impl Threads {
         let sessions = core.registry.begin_drain();
         core.sink.send(Event::Draining { sessions });
         let began = Instant::now();
-        let undelivered_before = core.linger.undelivered();
         let mut outgoing = Outgoing::default();
         let left = || grace.saturating_sub(began.elapsed());
         let mut idle = false;
         while !idle && !left().is_zero() {
             idle = core.admission.wait_idle(SETTLE.min(left()));
             core.registry.half_close_idle();
-            if began.elapsed() > SETTLE + LINGER {
-                outgoing.refresh();
+            // An older reading does not know what was sent to the sessions that have just become idle.
+            if began.elapsed() > SETTLE + LINGER && outgoing.refresh() {
                 core.registry.end_half_closed(&outgoing);
             }
         }
@@ -389,15 +390,17 @@ impl Threads {
         if !idle {
             core.token.cut();
             thread::sleep(DELAYED_ACKNOWLEDGEMENT);
+            core.registry.half_close_idle();
             outgoing.read();
             cut_off = core.registry.cut(&outgoing);
+            // Their connections are handed over first, so that the lingering thread asks the system once for all.
+            if core.admission.wait_idle(LAST_WAIT) {
+                pool.join();
+            }
         }
         core.linger.finish();
         join(linger);
-        if !idle && core.admission.wait_idle(LAST_WAIT) {
-            pool.join();
-        }
-        cut_off += core.linger.undelivered() - undelivered_before;
+        cut_off += core.linger.undelivered();
         if cut_off > 0 {
             core.sink.send(Event::CutOff { sessions: cut_off });
         }

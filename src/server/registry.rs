@@ -10,7 +10,7 @@ use super::monitor::SessionInfo;
 use crate::client::{Client, ListenAddress, Peer};
 use crate::events::{CloseReason, RefuseReason, Stats};
 use crate::net::outgoing::Outgoing;
-use crate::session::{Session, is_delivered, nanos};
+use crate::session::{Session, nanos};
 
 /// All sessions that are on a worker, and the totals of those that have ended.
 #[derive(Debug)]
@@ -156,11 +156,10 @@ impl Registry {
 
     /// Asks the session of one client to end. Returns whether there is one.
     pub(crate) fn disconnect(&self, id: u64) -> bool {
-        let session = self.lock().live.values().find(|session| session.client().id == id).cloned();
-        session.is_some_and(|session| {
-            session.end(CloseReason::Disconnected);
-            true
-        })
+        // Under the lock, because the read side of a connection that lingers already must stay open.
+        let sessions = self.lock();
+        let session = sessions.live.values().find(|session| session.client().id == id);
+        session.inspect(|session| session.end(CloseReason::Disconnected)).is_some()
     }
 
     /// Prepares all sessions for their last replies. Returns how many there are.
@@ -177,17 +176,19 @@ impl Registry {
         }
     }
 
-    /// Ends the sessions whose client was told the end, has received everything and does not close.
+    /// Ends the sessions whose client was told the end, has received everything and does not close. `outgoing` was read
+    /// after the clients were told.
     pub(crate) fn end_half_closed(&self, outgoing: &Outgoing) {
         let sessions = self.lock();
         for session in sessions.live.values().filter(|session| session.state.is_ended()) {
-            if is_delivered(session, outgoing) {
+            if session.is_delivered(outgoing) {
                 session.shut(Shutdown::Read);
             }
         }
     }
 
-    /// Ends all sessions. Returns how many have clients that had not received everything.
+    /// Ends all sessions. Returns how many have clients that may not have received everything. `outgoing` was read after
+    /// the idle sessions were ended.
     pub(crate) fn cut(&self, outgoing: &Outgoing) -> usize {
         self.lock().live.values().filter(|session| session.cut(outgoing)).count()
     }

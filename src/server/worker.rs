@@ -64,7 +64,7 @@ impl Core {
         let is_proxy = peer.ip().is_some_and(|ip| self.config.is_proxy(ip));
         let listener = Arc::clone(&listener.address);
         let mut arrival = Arrival { client, listener, stream, place: None, is_proxy, since: Instant::now() };
-        // The rules are about the client, whom a proxy names later.
+        // The rules concern the client, and a proxy is still to name its own.
         if !is_proxy {
             match self.check(client.peer) {
                 Ok(place) => arrival.place = place,
@@ -86,26 +86,30 @@ impl Core {
         }
     }
 
-    /// Refuses a client with one line and a clean close. Never blocks.
+    /// Refuses a client with a clean close, and with one line if that is owed. Never blocks.
     pub(crate) fn refuse(&self, arrival: Arrival, reason: RefuseReason) {
-        let Arrival { client, listener, stream, place: _place, .. } = arrival;
+        let Arrival { client, listener, stream, place, .. } = arrival;
+        // By the time the client sees the end, its place is free.
+        drop(place);
         self.registry.count_refused(reason);
         self.sink.send(Event::Refused { client, reason });
         let line = if reason.is_told() { format!("busy: {reason}\r\n") } else { String::new() };
         self.linger.refuse(self.registry.session(client, listener, stream), &line);
     }
 
-    /// Returns the place of a client that is let in, if there is a limit for each peer.
+    /// Checks a peer against `allow` and `deny`, and takes its place if the connections of a peer are limited.
     fn check(&self, peer: Peer) -> Result<Option<PeerPlace>, RefuseReason> {
-        // A Unix socket has permissions of its own.
-        let Some(ip) = peer.ip() else { return Ok(None) };
-        if !self.config.lets_in(ip) {
-            return Err(RefuseReason::NotAllowed);
+        self.check_address(peer)?;
+        match (&self.peers, peer.ip()) {
+            (Some(peers), Some(ip)) => peers.enter(ip).map(Some).ok_or(RefuseReason::TooManyFromPeer),
+            _ => Ok(None),
         }
-        match &self.peers {
-            Some(peers) => peers.enter(ip).map(Some).ok_or(RefuseReason::TooManyFromPeer),
-            None => Ok(None),
-        }
+    }
+
+    /// A Unix socket has permissions of its own.
+    fn check_address(&self, peer: Peer) -> Result<(), RefuseReason> {
+        let is_let_in = peer.ip().is_none_or(|ip| self.config.lets_in(ip));
+        if is_let_in { Ok(()) } else { Err(RefuseReason::NotAllowed) }
     }
 
     /// A worker: serves one client after the other until admission closes.
@@ -134,6 +138,8 @@ impl Core {
             if arrival.is_proxy
                 && let Err(reason) = self.identify(&mut arrival)
             {
+                // As at the end of a session, the places are free before the client sees the end.
+                drop(permit);
                 self.refuse(arrival, reason);
                 continue;
             }
@@ -145,25 +151,31 @@ impl Core {
         }
     }
 
-    /// Learns from a proxy's header who its client is. The connection counts as waiting meanwhile.
+    /// Reads from a proxy's header who its client is, and checks that client as [`arrive`](Self::arrive) checks others.
+    /// The connection counts as waiting meanwhile.
     #[inline(never)]
     fn identify(&self, arrival: &mut Arrival) -> Result<(), RefuseReason> {
         let _awaited = self.registry.await_header();
-        let source = proxy::read(&arrival.stream, || self.token.is_set()).map_err(|problem| match problem {
-            NoHeader::Left => RefuseReason::Probe,
-            NoHeader::Invalid => RefuseReason::NoProxyHeader,
-            NoHeader::Stopped => RefuseReason::Shutdown,
-        })?;
+        let header = proxy::read(&arrival.stream, arrival.since, || self.token.is_set());
         let client = &mut arrival.client;
-        match source {
-            Source::Probe => client.is_probe = true,
-            Source::Unnamed => {}
-            Source::Client(peer) => (client.peer, client.proxied_by) = (peer, Some(client.peer)),
+        client.is_probe = matches!(header, Ok(Source::Probe) | Err(NoHeader::Left));
+        match header {
+            // A client that waits is refused at a stop, even if its header comes just then.
+            Ok(_) if self.token.is_set() => Err(RefuseReason::Shutdown),
+            Ok(Source::Probe) => Ok(()),
+            // A proxy that names itself is no client of its own.
+            Ok(Source::Client(peer)) if peer == client.peer => Ok(()),
+            // The clients that a proxy does not name are many, so no limit for one peer fits them.
+            Ok(Source::Unnamed) => self.check_address(client.peer),
+            Ok(Source::Client(peer)) => {
+                (client.peer, client.proxied_by) = (peer, Some(client.peer));
+                arrival.place = self.check(peer)?;
+                Ok(())
+            }
+            Err(NoHeader::Left) => Err(RefuseReason::Probe),
+            Err(NoHeader::Invalid) => Err(RefuseReason::NoProxyHeader),
+            Err(NoHeader::Stopped) => Err(RefuseReason::Shutdown),
         }
-        if !client.is_probe {
-            arrival.place = self.check(client.peer)?;
-        }
-        Ok(())
     }
 
     /// Serves a client. A panic costs this client only: what it may leave half done, the handler and the session's own

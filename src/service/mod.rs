@@ -87,7 +87,9 @@ pub trait Handler: Send {
     /// says; it is `None` if the client can know the reason. Return `None` to say nothing, for example if a line
     /// that was not asked for would break your protocol. By default it returns `usual`.
     ///
-    /// It is not called in [`Framing::Raw`](crate::Framing::Raw), nor for a client that takes no replies any more.
+    /// It is not called in [`Framing::Raw`](crate::Framing::Raw), nor for a client that takes no replies any more. The
+    /// line does not reach a client that is idle when the server stops ([`CloseReason::Shutdown`]), because the server
+    /// sends such a client the end of the stream first and waits for the client to close.
     fn farewell(&mut self, _reason: CloseReason, usual: Option<Cow<'static, str>>) -> Option<Cow<'static, str>> {
         usual
     }

@@ -70,8 +70,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
         let Self { stream, mut handler, framing, mut decoder, write_timeout } = self;
         let mut replies = Replies::new(stream, framing, write_timeout, session, sink, token);
         let mut buffer = ReadBuffer::default();
-        // Upper bound on bytes that were received before the server stopped and are still unread.
-        let mut unread_at_stop = None;
+        let mut draining = None;
         // Whether a read that times out means that memory must be released.
         let mut releases_memory = false;
         let mut step = replies.open(&mut handler);
@@ -98,7 +97,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                     // The client is as idle as before.
                     Err(error) if error.kind() == ErrorKind::Interrupted => {}
                     // While the server stops, a timeout means that nothing more has arrived.
-                    Err(error) if releases_memory && unread_at_stop.is_none() && is_timeout(&error) => {
+                    Err(error) if releases_memory && draining.is_none() && is_timeout(&error) => {
                         buffer.release_memory();
                         decoder.release_memory();
                         replies.release_memory();
@@ -118,19 +117,19 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
                     let bytes = buffer.bytes();
                     let is_full = count == bytes.len();
                     let step = take(&bytes[..count], &mut decoder, &mut replies, &mut handler).and_then(|()| {
-                        if token.is_set() { drain(session, &mut unread_at_stop, count, is_full) } else { Ok(()) }
+                        if token.is_set() { drain(session, &mut draining, count, is_full) } else { Ok(()) }
                     });
                     buffer.adapt(count);
                     if framing.gathers_replies() {
                         session.state.set_owes_rest(decoder.has_rest());
                     }
                     let memory = buffer.memory().max(decoder.memory()).max(replies.memory());
-                    if (memory > IDLE_MEMORY) != releases_memory && unread_at_stop.is_none() {
+                    if (memory > IDLE_MEMORY) != releases_memory && draining.is_none() {
                         releases_memory = session.limit_silence(!releases_memory);
                     }
                     step
                 }
-                Err(error) if unread_at_stop.is_some() => Err(replies.reason(&error, CloseReason::Shutdown)),
+                Err(error) if draining.is_some() => Err(replies.reason(&error, CloseReason::Shutdown)),
                 Err(error) => Err(replies.reason(&error, CloseReason::IdleTimeout)),
             };
         }
@@ -169,18 +168,27 @@ fn end_of_stream<S: Write>(
     Err(CloseReason::EndOfStream)
 }
 
+/// What a session of a stopping server may still read.
+struct Drain {
+    /// Upper bound on bytes that were received before the stop and are still unread.
+    unread: usize,
+    /// A read has returned less than there was room for.
+    was_short: bool,
+}
+
 /// Decides whether a session of a stopping server, which has just answered a read of `count` bytes, continues: it
 /// does until it has answered everything that had arrived before the stop.
-fn drain(session: &Session, unread: &mut Option<usize>, count: usize, is_full: bool) -> Result<(), CloseReason> {
-    match unread {
+fn drain(session: &Session, drain: &mut Option<Drain>, count: usize, is_full: bool) -> Result<(), CloseReason> {
+    match drain {
         // This read may have begun before the stop, and may have left something unread.
         None => {
-            *unread = Some(session.read_what_has_arrived());
+            *drain = Some(Drain { unread: session.read_what_has_arrived(), was_short: false });
             Ok(())
         }
-        // A read that did not fill its buffer has left nothing behind.
-        Some(left) if is_full && *left > count => {
-            *left -= count;
+        // A short read has left nothing behind, unless it ended at an urgent byte. There is one of those at most.
+        Some(drain) if drain.unread > count && (is_full || !drain.was_short) => {
+            drain.unread -= count;
+            drain.was_short |= !is_full;
             Ok(())
         }
         Some(_) => Err(CloseReason::Shutdown),
@@ -211,6 +219,41 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    /// Messages that had arrived before the stop, and then nothing more.
+    struct Arrived(Vec<&'static [u8]>, Vec<u8>);
+
+    impl Read for Arrived {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let Some(next) = (!self.0.is_empty()).then(|| self.0.remove(0)) else {
+                return Err(ErrorKind::WouldBlock.into());
+            };
+            buffer[..next.len()].copy_from_slice(next);
+            Ok(next.len())
+        }
+    }
+
+    impl Write for Arrived {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn at_a_stop_one_read_may_end_at_an_urgent_byte() {
+        let session = Session::detached(Client::new(1, ([127, 0, 0, 1], 1).into()));
+        let token = ShutdownToken::default();
+        token.trigger();
+        let mut stream = Arrived(vec![b"one ", b"up to the mark, ", b"behind it, ", b"too late"], Vec::new());
+        let thread = ClientThread::new(&mut stream, Echo, &ServerConfig::default());
+        let reason = thread.run_in(&session, &EventLog::new(LogMessages::Off).0, &token);
+        assert_eq!(reason, CloseReason::Shutdown);
+        assert_eq!(stream.1, b"one up to the mark, behind it, ");
     }
 
     #[test]

@@ -1,40 +1,33 @@
-//! How the connection of an ended session is closed so that everything that was sent arrives.
+//! How the connections of ended sessions are closed so that everything that was sent arrives.
 //!
 //! Closing a socket that holds unread bytes resets the connection, and so does input that arrives after the close. A
 //! reset destroys the replies that the client has not received yet. So a connection lingers: its write side is shut,
 //! and what the client still sends is discarded until it closes too. One thread does that for all connections at once,
 //! so that neither a worker nor an acceptor ever waits for a client whose session has ended.
-//!
-//! The reaper wakes the worker of an idle session by shutting the read side. Input that then arrives resets the
-//! connection as soon as the write side is shut too (RFC 1122, 4.2.2.13). Such a connection is shut only when
-//! everything that was sent is acknowledged.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::mem;
-use std::net::Shutdown;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
 use super::Session;
+use super::leaving::Leaving;
 use crate::config::LINGERING;
 use crate::events::Closing;
 use crate::net::outgoing::Outgoing;
-
-/// How long a client that has received everything and sends nothing has to close its side: a round trip across the world
-/// and then some.
-pub(crate) const LINGER: Duration = Duration::from_millis(500);
 
 /// How long the thread rests between two looks at the connections: as short as at first while some close, longer while
 /// none does.
 const SHORTEST_REST: Duration = Duration::from_millis(1);
 const LONGEST_REST: Duration = Duration::from_millis(16);
 
-/// Bytes that one look at a connection discards at most, and one read of it. They are not on the stack: inlined into a
-/// worker's, they made each session touch two more pages.
-const DISCARDED: usize = 512 * 1024;
-const DISCARDED_AT_ONCE: usize = 16 * 1024;
+/// With so many connections the thread finds out early which of them have received everything, because those make room
+/// for others.
+const CROWD: usize = LINGERING / 2;
 
 /// The connections that linger.
 #[derive(Debug)]
@@ -48,28 +41,15 @@ pub(crate) struct Linger {
 
 #[derive(Debug, Default)]
 struct State {
-    lingering: Vec<Leaving>,
-    /// The lingering thread has taken them out to look at them.
-    looked_at: usize,
+    lingering: VecDeque<Leaving>,
+    /// The lingering thread has taken one out to look at it.
+    is_looking: bool,
+    /// The server stops: any number of connections may linger, and what is missing is counted.
+    is_draining: bool,
     /// Set when the server's drain is over: nothing lingers any more.
     is_over: bool,
-    /// Connections that were closed although their clients had not received everything.
+    /// Connections that were closed during the stop although their clients may not have received everything.
     undelivered: usize,
-}
-
-/// A connection that lingers.
-#[derive(Debug)]
-struct Leaving {
-    session: Arc<Session>,
-    /// What is still to be sent.
-    unsent: Vec<u8>,
-    /// The server refused this client: it got one line and no session.
-    is_refused: bool,
-    /// Whether the write side is shut.
-    is_shut: bool,
-    since: Instant,
-    /// When input was last discarded.
-    heard: Instant,
 }
 
 impl Linger {
@@ -80,127 +60,132 @@ impl Linger {
 
     /// Closes a session's connection as its reason for ending requires. Never blocks.
     pub(crate) fn close(&self, session: Arc<Session>, closing: Closing) {
+        let is_draining = self.lock().is_draining;
         match closing {
-            Closing::AtOnce => {}
-            Closing::Reset => reset(&session),
-            Closing::Lingering => self.linger(session, false),
+            Closing::AtOnce if !is_draining => {}
+            Closing::Reset => {
+                reset(&session);
+                self.lock().undelivered += usize::from(is_draining && session.is_first_cut());
+            }
+            Closing::AtOnce | Closing::Lingering => self.linger(session, false, is_draining),
         }
     }
 
     /// Refuses a client with one line. Never blocks.
     pub(crate) fn refuse(&self, session: Arc<Session>, line: &str) {
+        session.counters.add_out(line.len());
         session.keep_unsent(line.as_bytes());
-        self.linger(session, true);
+        self.linger(session, true, false);
     }
 
-    fn linger(&self, session: Arc<Session>, is_refused: bool) {
-        let Some(socket) = session.socket() else { return };
+    fn linger(&self, session: Arc<Session>, is_refused: bool, is_draining: bool) {
+        let is_blocking = session.socket().is_none_or(|socket| socket.set_nonblocking(true).is_err());
         let now = Instant::now();
-        let mut leaving = Leaving {
-            unsent: session.take_unsent(),
-            session: Arc::clone(&session),
-            is_refused,
-            is_shut: false,
-            since: now,
-            heard: now,
-        };
-        // Most clients have closed already or are about to, and most connections have nothing left to send.
-        if socket.set_nonblocking(true).is_err() || leaving.advance(now, None) {
+        let mut leaving = Leaving::new(session, is_refused, now);
+        // Most clients have closed already or are about to, and most connections have nothing left to send. What the
+        // system knows is asked by the lingering thread only, because that takes long.
+        if is_blocking || leaving.advance(now, &Outgoing::default(), is_draining) {
             return;
         }
         let mut state = self.lock();
+        let mut closed = None;
         if state.is_over {
-            drop(state);
-            let mut outgoing = Outgoing::default();
-            outgoing.read();
-            let undelivered = usize::from(leaving.cut(now, &outgoing));
-            self.lock().undelivered += undelivered;
-            return;
-        }
-        let mut evicted = None;
-        if state.lingering.len() + state.looked_at >= LINGERING {
-            // A refused client loses one line at most, so it makes room for others; else the first that came does.
-            match state.lingering.iter().position(|other| other.is_refused) {
-                _ if is_refused => {
-                    drop(state);
-                    let _: io::Result<bool> = leaving.discard(now);
-                    return;
-                }
-                Some(refused) => evicted = Some(state.lingering.remove(refused)),
-                None if state.lingering.is_empty() => {}
-                None => evicted = Some(state.lingering.remove(0)),
+            // Its session was stuck in its handler, and counted as cut off.
+            closed = Some(leaving);
+        } else {
+            state.lingering.push_back(leaving);
+            // The connections of a stop were those of workers a moment ago, so they take no more descriptors.
+            if !state.is_draining && state.lingering.len() + usize::from(state.is_looking) > LINGERING {
+                closed = first_to_go(&state.lingering).and_then(|index| state.lingering.remove(index));
             }
         }
-        state.lingering.push(leaving);
         drop(state);
         self.changed.notify_all();
-        if let Some(mut evicted) = evicted {
-            let _: io::Result<bool> = evicted.discard(now);
+        if let Some(mut closed) = closed {
+            closed.cut(now, &Outgoing::default());
         }
     }
 
-    /// Runs the lingering thread, until [`finish`](Self::finish) and no connection is left.
+    /// Runs the lingering thread, until [`finish`](Self::finish).
     pub(crate) fn run(&self) {
         let mut outgoing = Outgoing::default();
         let mut rest = SHORTEST_REST;
+        // How many were left by the last look.
+        let mut left = 0;
         // Time in which this process did not run is not the clients'.
         let mut lost = Duration::ZERO;
         loop {
-            let mut lingering = {
-                let is_empty = |state: &mut State| state.lingering.is_empty() && !state.is_over;
-                let waited = self.changed.wait_while(self.lock(), is_empty);
+            let now = {
+                let is_idle = |state: &mut State| state.lingering.is_empty() && !state.is_over;
+                let waited = self.changed.wait_while(self.lock(), is_idle);
                 let mut state = waited.unwrap_or_else(PoisonError::into_inner);
-                if state.lingering.is_empty() {
-                    return;
+                state.lingering.iter_mut().for_each(|leaving| leaving.excuse(lost));
+                lost = Duration::ZERO;
+                if state.is_over {
+                    break;
                 }
-                state.looked_at = state.lingering.len();
-                mem::take(&mut state.lingering)
-            };
-            let now = Instant::now();
-            if lingering.iter().any(|leaving| leaving.asks_system(now)) {
-                outgoing.refresh();
-            }
-            let before = lingering.len();
-            let mut undelivered = 0;
-            lingering.retain_mut(|leaving| {
-                leaving.since += lost;
-                if leaving.advance(now, Some(&outgoing)) {
-                    return false;
-                }
-                let is_late = leaving.is_late(now, self.patience);
-                undelivered += usize::from(is_late && leaving.cut(now, &outgoing));
-                !is_late
-            });
-            rest = if lingering.len() < before { SHORTEST_REST } else { (rest * 2).min(LONGEST_REST) };
-            let mut state = self.lock();
-            state.looked_at = 0;
-            state.undelivered += undelivered;
-            let arrived = mem::replace(&mut state.lingering, lingering);
-            rest = if arrived.is_empty() { rest } else { SHORTEST_REST };
-            state.lingering.extend(arrived);
-            if state.is_over {
-                outgoing.read();
                 let now = Instant::now();
-                let mut left = mem::take(&mut state.lingering);
-                state.undelivered +=
-                    left.iter_mut().map(|leaving| usize::from(leaving.cut(now, &outgoing))).sum::<usize>();
-                self.changed.notify_all();
-                return;
-            }
-            if state.lingering.is_empty() {
-                self.changed.notify_all();
-            } else {
+                let is_crowded = state.lingering.len() >= CROWD;
+                let asks_system = is_crowded || state.lingering.iter().any(|leaving| leaving.asks_system(now));
+                rest = if state.lingering.len() > left { SHORTEST_REST } else { rest };
+                left = state.lingering.len();
+                drop(state);
+                if asks_system {
+                    outgoing.refresh();
+                }
+                now
+            };
+            let stay = (0..left).filter(|_| self.look_at_next(now, &outgoing)).count();
+            rest = if stay < left { SHORTEST_REST } else { (rest * 2).min(LONGEST_REST) };
+            left = stay;
+            let state = self.lock();
+            if !state.lingering.is_empty() {
                 let began = Instant::now();
                 let is_running = |state: &mut State| !state.is_over;
                 drop(self.changed.wait_timeout_while(state, rest, is_running));
                 lost = began.elapsed().saturating_sub(8 * LONGEST_REST);
             }
         }
+        let rest = mem::take(&mut self.lock().lingering);
+        outgoing.read();
+        let now = Instant::now();
+        let undelivered: usize = rest.into_iter().map(|mut leaving| usize::from(leaving.cut(now, &outgoing))).sum();
+        self.lock().undelivered += undelivered;
+    }
+
+    /// Looks at the connection that was looked at longest ago. Returns whether it still lingers.
+    ///
+    /// The others stay in the queue meanwhile, so that each can make room for one that comes.
+    fn look_at_next(&self, now: Instant, outgoing: &Outgoing) -> bool {
+        let mut state = self.lock();
+        let is_draining = state.is_draining;
+        let Some(mut leaving) = state.lingering.pop_front() else { return false };
+        state.is_looking = true;
+        drop(state);
+        let is_done = leaving.advance(now, outgoing, is_draining);
+        let is_late = !is_done && leaving.is_late(now, self.patience);
+        let is_undelivered = is_late && leaving.cut(now, outgoing);
+        let staying = (!is_done && !is_late).then_some(leaving);
+        let stays = staying.is_some();
+        let mut state = self.lock();
+        state.is_looking = false;
+        state.undelivered += usize::from(is_draining && is_undelivered);
+        state.lingering.extend(staying);
+        if state.lingering.is_empty() {
+            self.changed.notify_all();
+        }
+        stays
+    }
+
+    /// Begins a stop. From now on any number of connections may linger, and those that are closed although their clients
+    /// may not have received everything are counted.
+    pub(crate) fn begin_drain(&self) {
+        self.lock().is_draining = true;
     }
 
     /// Waits until no connection lingers. Returns `false` on timeout.
     pub(crate) fn wait_empty(&self, limit: Duration) -> bool {
-        let lingers = |state: &mut State| !state.lingering.is_empty() || state.looked_at > 0;
+        let lingers = |state: &mut State| !state.lingering.is_empty() || state.is_looking;
         let (mut state, _) =
             self.changed.wait_timeout_while(self.lock(), limit, lingers).unwrap_or_else(PoisonError::into_inner);
         !lingers(&mut state)
@@ -212,7 +197,7 @@ impl Linger {
         self.changed.notify_all();
     }
 
-    /// Returns how many connections were closed although their clients had not received everything.
+    /// Returns how many connections were closed during the stop although their clients may not have received everything.
     pub(crate) fn undelivered(&self) -> usize {
         self.lock().undelivered
     }
@@ -223,77 +208,18 @@ impl Linger {
     }
 }
 
-impl Leaving {
-    /// Sends what is left, shuts the write side when that cannot destroy anything, and discards input. Returns whether
-    /// the connection can be closed. `outgoing` is what the system tells, if it was asked.
-    fn advance(&mut self, now: Instant, outgoing: Option<&Outgoing>) -> bool {
-        let Some(mut socket) = self.session.socket() else { return true };
-        while !self.unsent.is_empty() {
-            match socket.write(&self.unsent) {
-                Ok(count) => drop(self.unsent.drain(..count)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return true,
-            }
-        }
-        let is_read_shut = self.session.is_read_shut();
-        let is_pending = outgoing.and_then(|outgoing| outgoing.is_pending(socket));
-        // Without a word from the system the write side is shut at once, as it is where nothing is at risk.
-        let is_safe = !is_read_shut || is_pending == Some(false) || (is_pending.is_none() && outgoing.is_some());
-        if !self.is_shut && self.unsent.is_empty() && is_safe {
-            self.is_shut = true;
-            self.session.shut(Shutdown::Write);
-        }
-        match self.discard(now) {
-            // A read side that is shut looks like the end of the stream.
-            Ok(true) if is_read_shut => {}
-            Ok(false) => {}
-            Ok(true) | Err(_) => return true,
-        }
-        // The client has received everything and is silent.
-        self.is_shut && is_pending != Some(true) && now.saturating_duration_since(self.heard) >= LINGER
+/// Returns which connection makes room for another. A refused client loses one line at most, and one that has received
+/// everything loses nothing. Then it is one of the peer that has most, so that a peer which keeps many connections open
+/// costs others nothing.
+fn first_to_go(lingering: &VecDeque<Leaving>) -> Option<usize> {
+    let mut counts = HashMap::new();
+    for leaving in lingering {
+        *counts.entry(leaving.peer()).or_insert(0) += 1;
     }
-
-    /// Discards what has arrived. Returns whether the stream is at its end.
-    fn discard(&mut self, now: Instant) -> io::Result<bool> {
-        let Some(mut socket) = self.session.socket() else { return Ok(true) };
-        let mut buffer = vec![0; DISCARDED_AT_ONCE];
-        let mut discarded = 0;
-        while discarded < DISCARDED {
-            match socket.read(&mut buffer) {
-                Ok(0) => return Ok(true),
-                Ok(count) => {
-                    self.heard = now;
-                    discarded += count;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Returns whether the next step depends on what the system tells.
-    fn asks_system(&self, now: Instant) -> bool {
-        !self.is_shut || now.saturating_duration_since(self.heard) >= LINGER
-    }
-
-    fn is_late(&self, now: Instant, patience: Option<Duration>) -> bool {
-        patience.is_some_and(|patience| now.saturating_duration_since(self.since) >= patience)
-    }
-
-    /// Prepares the connection for a close whatever its client has received. Returns whether something is missing that
-    /// was not counted before.
-    fn cut(&mut self, now: Instant, outgoing: &Outgoing) -> bool {
-        let is_undelivered = !self.unsent.is_empty() || !is_delivered(&self.session, outgoing);
-        if !self.is_shut {
-            self.session.shut(Shutdown::Write);
-        }
-        // Input that was not read would reset the connection.
-        let _: io::Result<bool> = self.discard(now);
-        is_undelivered && self.session.is_first_cut()
-    }
+    let rank = |leaving: &Leaving| {
+        (!leaving.is_refused, !leaving.is_delivered, Reverse(counts[&leaving.peer()]), leaving.since)
+    };
+    (0..lingering.len()).min_by_key(|index| rank(&lingering[*index]))
 }
 
 /// Makes the close reset the connection.
@@ -303,7 +229,33 @@ fn reset(session: &Session) {
     }
 }
 
-/// Returns whether a session's client has received everything that was sent to it, as far as the system tells.
-pub(crate) fn is_delivered(session: &Session, outgoing: &Outgoing) -> bool {
-    session.socket().is_none_or(|socket| outgoing.is_pending(socket) != Some(true))
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::client::{Client, ListenAddress};
+
+    #[test]
+    fn a_worker_that_closes_a_connection_does_not_read_the_table_of_the_system() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+        let linger = Linger::new(None);
+        let close_one = || {
+            let client = TcpStream::connect(listener.local_addr().expect("it is bound")).expect("it listens");
+            let (stream, peer) = listener.accept().expect("a client came");
+            let session =
+                Session::new(Client::new(1, peer), Arc::new(ListenAddress::Tcp(peer)), stream, Instant::now(), 0);
+            linger.close(session, Closing::Lingering);
+            client
+        };
+        let _lingers = close_one();
+        linger.begin_drain();
+        let _lingers_in_the_drain = close_one();
+        linger.finish();
+        let _late = close_one();
+        assert_eq!(crate::net::outgoing::readings(), 0);
+        linger.run();
+        assert_eq!(crate::net::outgoing::readings(), 1, "one for all");
+        assert_eq!(linger.undelivered(), 0, "nothing was sent to them");
+    }
 }

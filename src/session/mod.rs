@@ -12,6 +12,7 @@ mod handle;
 mod outbox;
 mod writer;
 mod closing;
+mod leaving;
 mod slots;
 
 use std::io;
@@ -29,8 +30,9 @@ use crate::net::outgoing::Outgoing;
 
 pub(crate) use busy_poll::{BusyPoll, PolledStream};
 pub use client_thread::ClientThread;
-pub(crate) use closing::{LINGER, Linger, is_delivered};
+pub(crate) use closing::Linger;
 pub use handle::{ClientHandle, PushError};
+pub(crate) use leaving::LINGER;
 pub(crate) use outbox::Outbox;
 pub(crate) use slots::Slots;
 use state::State;
@@ -204,14 +206,25 @@ impl Session {
         self.shut(Shutdown::Both);
     }
 
-    /// Ends the session of a stopping server whose drain is over. Returns whether its client had not received
-    /// everything, as far as `outgoing` tells.
+    /// Ends the session of a stopping server whose drain is over. Returns whether its client may not have received
+    /// everything, as far as `outgoing` tells, which was read after the idle sessions were ended.
     pub(crate) fn cut(&self, outgoing: &Outgoing) -> bool {
-        let owes = !self.half_close_if_idle()
+        let owes = !self.state.is_ended()
             || self.outbox().is_some_and(|outbox| !outbox.is_sent())
-            || !is_delivered(self, outgoing);
+            || !self.is_delivered(outgoing);
         self.shut(if owes { Shutdown::Both } else { Shutdown::Read });
         owes && self.is_first_cut()
+    }
+
+    /// Returns whether anything was sent to the client.
+    fn has_sent(&self) -> bool {
+        self.counters.totals().bytes_out > 0
+    }
+
+    /// Returns whether the client's system had acknowledged everything at the time of the reading. What is not known
+    /// counts as missing.
+    pub(crate) fn is_delivered(&self, outgoing: &Outgoing) -> bool {
+        !self.has_sent() || self.socket().is_none_or(|socket| outgoing.is_pending(socket) == Some(false))
     }
 
     /// Returns whether this is the first call, so that the session is counted once.
@@ -245,13 +258,15 @@ impl Session {
         SockRef::from(socket).recv_buffer_size().unwrap_or(usize::MAX)
     }
 
-    /// Writes only what fits the send buffer from now on: a write that does not fit times out.
+    /// Lets the worker write only what fits from now on: a write that does not fit times out.
     fn write_what_fits(&self) {
-        if let Some(socket) = self.socket() {
-            let _: io::Result<()> = socket.set_write_timeout(Some(Duration::from_millis(1)));
-        }
-        if let Some(outbox) = self.outbox() {
-            outbox.write_what_fits();
+        match (self.outbox(), self.socket()) {
+            // The socket is the writer's, which still sends what was pushed.
+            (Some(outbox), _) => outbox.write_what_fits(),
+            (None, Some(socket)) => {
+                let _: io::Result<()> = socket.set_write_timeout(Some(Duration::from_millis(1)));
+            }
+            (None, None) => {}
         }
     }
 

@@ -131,12 +131,12 @@ impl Outbox {
         self.lock().impatient = true;
     }
 
-    /// Closes the queue. The writer ends the session when it has sent what is queued.
+    /// Closes the queue for a session that goes on: its writer ends the session when it has sent what is queued.
     pub(crate) fn close(&self) {
         self.change(|state| state.ends_session |= !state.closed);
     }
 
-    /// Closes the queue, because the session has ended. What is queued is still sent.
+    /// Closes the queue of a session that has ended. What is queued is still sent.
     pub(crate) fn end(&self) {
         self.change(|_| ());
     }

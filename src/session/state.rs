@@ -3,7 +3,8 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::SeqCst, fence,
+    AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    Ordering::SeqCst, fence,
 };
 use std::time::{Duration, Instant};
 
@@ -52,10 +53,14 @@ impl State {
     /// end.
     pub(crate) fn begin_wait(&self) -> Result<u64, CloseReason> {
         let time = self.now();
-        self.idle_since.store(time, Relaxed);
+        // Released, so that a thread which ends this wait sees whether the client has begun a line.
+        self.idle_since.store(time, Release);
         // Pairs with the fence in `end`: either this thread sees the reason, or that one sees that this one waits.
         fence(SeqCst);
-        self.reason().map_or(Ok(time), Err)
+        let Some(reason) = self.reason() else { return Ok(time) };
+        // It does not wait, so nothing may end it as idle while it says its farewell.
+        let _ = self.idle_since.compare_exchange(time, BUSY, Relaxed, Relaxed);
+        Err(reason)
     }
 
     /// Returns how long the worker has been waiting for the client.
@@ -112,14 +117,14 @@ impl State {
         since < ENDED && self.idle_since.compare_exchange(since, ENDED, AcqRel, Relaxed).is_ok()
     }
 
-    /// Records whether the client has begun a line.
+    /// Records whether the client has begun a line. The next wait publishes it.
     pub(crate) fn set_owes_rest(&self, owes_rest: bool) {
         self.owes_rest.store(owes_rest, Relaxed);
     }
 
     /// Returns whether the client has begun a line.
     pub(crate) fn owes_rest(&self) -> bool {
-        self.owes_rest.load(Acquire)
+        self.owes_rest.load(Relaxed)
     }
 
     /// Returns the reason for which the session was asked to end, if it was.
@@ -161,6 +166,7 @@ mod tests {
         let busy = state();
         assert!(!busy.end(CloseReason::Expired), "it is not waiting");
         assert_eq!(busy.begin_wait(), Err(CloseReason::Expired));
+        assert!(!busy.end_if_idle(CloseReason::IdleTimeout), "it says its farewell");
         let waiting = state();
         let since = waiting.begin_wait().expect("no reason was given");
         assert!(waiting.end(CloseReason::Expired));

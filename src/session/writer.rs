@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
-use super::closing::LINGER;
+use super::leaving::LINGER;
 use super::replies::{is_timeout, write_whole};
 use super::slots::{Slot, Slots};
 use super::transport::{QueuedStream, SocketStream};

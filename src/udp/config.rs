@@ -1,9 +1,11 @@
 //! Everything that can be set for a UDP server, with its defaults and its check.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::config::{LogMessages, require, require_addresses, require_limit, setters};
 use crate::error::Error;
+use crate::network::{self, Network};
 
 /// What a [`UdpServer`](crate::UdpServer) listens on, and what it answers. As with
 /// [`ServerConfig`](crate::ServerConfig), each field has a chainable method.
@@ -19,6 +21,10 @@ pub struct UdpConfig {
     /// A loop with another echo server continues if it is slower than this; without a limit (`None`) any loop does.
     /// Default: 1,000.
     pub rate: Option<usize>,
+    /// If any are given, only datagrams from these networks are logged and answered. Default: none.
+    pub allow: Vec<Network>,
+    /// Datagrams from these networks are neither logged nor answered, whatever `allow` says. Default: none.
+    pub deny: Vec<Network>,
     /// How many datagrams are logged, whole. Default: [`LogMessages::Off`], because what clients send to a service of
     /// yours may not belong in a log.
     pub log_messages: LogMessages,
@@ -32,6 +38,8 @@ impl Default for UdpConfig {
             listen: vec!["localhost:1234".to_owned()],
             echo: false,
             rate: Some(1000),
+            allow: Vec::new(),
+            deny: Vec::new(),
             log_messages: LogMessages::Off,
             stats_interval: None,
         }
@@ -41,11 +49,18 @@ impl Default for UdpConfig {
 setters!(UdpConfig {
     echo: bool,
     rate: Option<usize>,
+    allow: Vec<Network>,
+    deny: Vec<Network>,
     log_messages: LogMessages,
     stats_interval: impl Into<Option<Duration>>,
 });
 
 impl UdpConfig {
+    /// Returns whether `allow` and `deny` let in datagrams from `address`.
+    pub(super) fn lets_in(&self, address: IpAddr) -> bool {
+        network::lets_in(&self.allow, &self.deny, address)
+    }
+
     /// Checks every field. [`UdpServer::bind`](crate::UdpServer::bind) does so too.
     ///
     /// # Errors

@@ -76,7 +76,8 @@ impl Loggable for UdpEvent {
     }
 
     fn messages(totals: &UdpStats) -> u64 {
-        totals.datagrams
+        // They are read one after the other.
+        totals.datagrams.saturating_sub(totals.not_allowed)
     }
 
     fn totals(stats: UdpStats) -> Self {

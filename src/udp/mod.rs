@@ -118,13 +118,13 @@ impl UdpServer {
         let Self { config, sockets, .. } = self;
         let (sink, log) = EventLog::new(config.log_messages);
         let shared = Arc::new(Shared {
-            echo: config.echo,
             addresses: addresses.clone(),
             rates: config.rate.map(|rate| Mutex::new(SenderRates::new(rate))),
             token: ShutdownToken::default(),
             counters: Arc::default(),
             sink,
             held: Arc::default(),
+            config,
         });
         let (bound, skipped): (Vec<_>, Vec<_>) = sockets.into_iter().map(|of| (of.bound, of.skipped)).unzip();
         for (address, cause) in skipped.into_iter().flatten() {
@@ -132,6 +132,7 @@ impl UdpServer {
         }
 
         let subscribers = log.subscribers();
+        let stats_interval = shared.config.stats_interval;
         // No sink goes into this closure: the logging thread ends when the last sink is gone.
         let totals = {
             let (counters, counts) = (Arc::clone(&shared.counters), Arc::clone(shared.sink.counts()));
@@ -140,7 +141,7 @@ impl UdpServer {
         };
         let mut threads = Threads {
             receivers: Vec::new(),
-            log: LimitedThread::start("hebra-log", move || log.run(config.stats_interval, totals))?,
+            log: LimitedThread::start("hebra-log", move || log.run(stats_interval, totals))?,
             shared,
         };
         match threads.receive_on(bound.into_iter().flatten()) {

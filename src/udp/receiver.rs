@@ -13,7 +13,7 @@ use super::answers::may_answer;
 use super::payload::{MAX_HELD, Payload};
 use super::senders::SenderRates;
 use super::stats::UdpCounters;
-use super::{UdpEvent, UdpStats};
+use super::{UdpConfig, UdpEvent, UdpStats};
 use crate::events::EventSink;
 use crate::net::backoff::{Backoff, concerns_one_peer};
 use crate::shutdown::ShutdownToken;
@@ -23,8 +23,7 @@ const LONGEST: usize = u16::MAX as usize;
 
 /// What the receivers share.
 pub(super) struct Shared {
-    /// Whether datagrams are answered.
-    pub(super) echo: bool,
+    pub(super) config: UdpConfig,
     /// Where the server listens.
     pub(super) addresses: Vec<SocketAddr>,
     /// `None` if senders have no limit.
@@ -73,16 +72,25 @@ impl Shared {
 
     fn receive(&self, socket: &UdpSocket, sender: SocketAddr, datagram: &[u8], now: Instant) {
         let peer = SocketAddr::new(sender.ip().to_canonical(), sender.port());
-        self.report(peer, datagram);
+        let is_let_in = self.config.lets_in(peer.ip());
+        if is_let_in {
+            self.report(peer, datagram);
+        } else {
+            count(&self.counters.not_allowed, 1);
+        }
         // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
         self.counters.datagrams.fetch_add(1, Release);
         count(&self.counters.bytes_in, datagram.len());
-        if !self.echo {
-            return;
-        }
-        if !may_answer(peer, &self.addresses) {
+        if !is_let_in || self.config.echo && !may_answer(peer, &self.addresses) {
             count(&self.counters.withheld, 1);
-        } else if !self.is_within_rate(peer, now) {
+        } else if self.config.echo {
+            self.answer(socket, (sender, peer), datagram, now);
+        }
+    }
+
+    /// Answers a datagram of `sender`, whose canonical form is `peer`, if the rate allows.
+    fn answer(&self, socket: &UdpSocket, (sender, peer): (SocketAddr, SocketAddr), datagram: &[u8], now: Instant) {
+        if !self.is_within_rate(peer, now) {
             count(&self.counters.rate_limited, 1);
         } else if socket.send_to(datagram, sender).is_ok() {
             count(&self.counters.answers, 1);
@@ -125,7 +133,7 @@ mod tests {
         let (sink, log) = EventLog::new(LogMessages::All);
         sink.counts().renew_budget();
         let shared = Shared {
-            echo: false,
+            config: UdpConfig::default(),
             addresses: Vec::new(),
             rates: None,
             token: ShutdownToken::default(),

@@ -14,6 +14,7 @@ pub(crate) struct UdpCounters {
     pub(crate) answers: AtomicU64,
     pub(crate) bytes_out: AtomicU64,
     pub(crate) withheld: AtomicU64,
+    pub(crate) not_allowed: AtomicU64,
     pub(crate) rate_limited: AtomicU64,
     pub(crate) unsent: AtomicU64,
 }
@@ -27,6 +28,7 @@ impl UdpCounters {
             answers: self.answers.load(Relaxed),
             bytes_out: self.bytes_out.load(Relaxed),
             withheld: self.withheld.load(Relaxed),
+            not_allowed: self.not_allowed.load(Relaxed),
             rate_limited: self.rate_limited.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
             events_dropped,
@@ -49,6 +51,9 @@ pub struct UdpStats {
     pub bytes_out: u64,
     /// Datagrams not answered because of the address or port that they came from.
     pub withheld: u64,
+    /// Datagrams among [`withheld`](Self::withheld) that [`allow`](crate::UdpConfig::allow) or
+    /// [`deny`](crate::UdpConfig::deny) kept out. They are not logged.
+    pub not_allowed: u64,
     /// Datagrams not answered because their sender had used up its rate.
     pub rate_limited: u64,
     /// Answers that the system did not take. They are not sent again.
@@ -67,6 +72,7 @@ impl fmt::Display for UdpStats {
             answers,
             bytes_out,
             withheld,
+            not_allowed,
             rate_limited,
             unsent,
             events_dropped,
@@ -76,6 +82,7 @@ impl fmt::Display for UdpStats {
             f,
             "datagrams={datagrams} bytes_in={bytes_in} answers={answers} bytes_out={bytes_out} withheld={withheld} \
              rate_limited={rate_limited} unsent={unsent} events_dropped={events_dropped} kernel_drops={kernel_drops}"
-        )
+        )?;
+        if *not_allowed > 0 { write!(f, " withheld_not_allowed={not_allowed}") } else { Ok(()) }
     }
 }

@@ -1,28 +1,19 @@
-//! `hebra connect`: in a pipe, on a terminal, and with each kind of failure.
+//! `hebra connect` in a pipe, and with each kind of failure.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Output, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hebra::Framing;
-use nix::sys::signal::Signal;
-use nix::sys::wait::WaitStatus;
-use rexpect::session::PtySession;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::support::{
-    address, assert_same, config, connect_command, connect_on_terminal, free_address, random_bytes, run, start,
+    address, assert_same, config, connect_command, free_address, listen, random_bytes, run, start,
 };
-
-/// Returns a listener for a server that the test plays itself, and its address.
-fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
-    let address = listener.local_addr().expect("a socket");
-    (listener, address)
-}
 
 /// Runs the client in a pipe, and returns its exit code, standard output and standard error.
 fn talk(arguments: &[&str], input: &[u8]) -> (Option<i32>, Vec<u8>, String) {
@@ -56,9 +47,63 @@ fn a_server_that_half_closes_and_reads_nothing_ends_the_client() {
         stream
     });
     // This is more than the kernels of both sides buffer.
-    let (code, output, _) = talk(&[&address.to_string()], &vec![b'x'; 32 << 20]);
-    assert_eq!((code, output), (Some(0), vec![]));
+    let (code, output, line) = talk(&[&address.to_string()], &vec![b'x'; 32 << 20]);
+    let expected = format!("hebra: input was lost: {address} closed its side and took nothing for 5 seconds\n");
+    assert_eq!((code, output, line), (Some(6), vec![], expected));
     drop(server.join().expect("it only waits"));
+}
+
+#[test]
+fn a_server_that_half_closes_and_reads_slowly_gets_all_input() {
+    // Longer than a server may take nothing.
+    const SLOW: Duration = Duration::from_secs(6);
+    let (listener, address) = listen();
+    // It is inherited. With a small window the client's kernel waits long before it lets the client write again.
+    SockRef::from(&listener).set_recv_buffer_size(4096).expect("a socket");
+    let input = random_bytes(8 << 20);
+    let server = thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client connects");
+        client.shutdown(Shutdown::Write).expect("it is connected");
+        let (mut received, begun) = (vec![0; 2048], Instant::now());
+        let mut count = 0;
+        while begun.elapsed() < SLOW {
+            received.resize(count + 2048, 0);
+            count += client.read(&mut received[count..]).expect("it sends");
+            thread::sleep(Duration::from_millis(250));
+        }
+        received.truncate(count);
+        client.read_to_end(&mut received).expect("a clean end of stream");
+        received
+    });
+    assert_eq!(talk(&[&address.to_string()], &input), (Some(0), vec![], String::new()));
+    assert_same(&server.join().expect("it only reads"), &input);
+}
+
+#[test]
+fn input_that_a_half_closed_server_does_not_take_is_never_exit_code_0() {
+    let (listener, address) = listen();
+    SockRef::from(&listener).set_recv_buffer_size(4096).expect("a socket");
+    let server = thread::spawn(move || {
+        let (client, _) = listener.accept().expect("a client connects");
+        client.shutdown(Shutdown::Write).expect("it is connected");
+        client
+    });
+    // The client's kernel takes it all, so that no write of the client's waits.
+    let (code, _, line) = talk(&[&address.to_string()], &[b'x'; 100_000]);
+    let expected = format!("hebra: input was lost: {address} closed its side and took nothing for 5 seconds\n");
+    assert_eq!((code, line), (Some(6), expected));
+    // A server that goes takes nothing any more either.
+    let (listener, address) = listen();
+    SockRef::from(&listener).set_recv_buffer_size(4096).expect("a socket");
+    drop(server.join().expect("it only waits"));
+    let server = thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("a client connects");
+        client.shutdown(Shutdown::Write).expect("it is connected");
+        client.read_exact(&mut [0; 1000]).expect("it sends");
+    });
+    let (code, _, line) = talk(&[&address.to_string()], &[b'x'; 100_000]);
+    assert_eq!(code, Some(7), "{line}");
+    server.join().expect("it only reads");
 }
 
 #[test]
@@ -98,6 +143,77 @@ fn output_of_the_server_is_printed_at_once_and_unchanged() {
     }
     drop(server);
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn standard_streams_that_do_not_block_lose_nothing() {
+    let (listener, address) = listen();
+    let [(mut input, stdin), (mut output, stdout)] =
+        [(); 2].map(|()| UnixStream::pair().expect("a pair of sockets"));
+    for end in [&stdin, &stdout] {
+        end.set_nonblocking(true).expect("a socket");
+    }
+    let mut command = connect_command(&[&address.to_string()]);
+    let mut child = command.stdin(OwnedFd::from(stdin)).stdout(OwnedFd::from(stdout)).spawn().expect("it is built");
+    // The command keeps its copies open.
+    drop(command);
+    let (mut server, _) = listener.accept().expect("it connects");
+    // Nothing waits on standard input until standard output is full.
+    server.set_write_timeout(Some(Duration::from_millis(200))).expect("a valid timeout");
+    let piece = random_bytes(64 * 1024);
+    let mut sent = 0;
+    while let Ok(count) = server.write(&piece[sent % piece.len()..]) {
+        sent += count;
+    }
+    server.shutdown(Shutdown::Write).expect("it is connected");
+    let expected: Vec<u8> = piece.iter().copied().cycle().take(sent).collect();
+    let mut received = vec![0; sent];
+    output.read_exact(&mut received).expect("everything is printed");
+    assert_same(&received, &expected);
+    input.write_all(b"hello\n").expect("it runs");
+    drop(input);
+    let mut line = String::new();
+    server.read_to_string(&mut line).expect("a clean end of stream");
+    assert_eq!((line.as_str(), child.wait().expect("it ends").code()), ("hello\n", Some(0)));
+}
+
+#[test]
+fn with_crlf_each_line_ends_in_cr_lf_on_the_wire() {
+    let server = start(config().framing(Framing::Raw));
+    let address = address(&server).to_string();
+    let (input, sent) = (b"one\ntwo\r\n\nthree", b"one\r\ntwo\r\n\r\nthree");
+    assert_eq!(talk(&["--crlf", &address], input), (Some(0), sent.to_vec(), String::new()));
+    for (value, expected) in [("true", &sent[..]), ("0", &input[..]), ("", &input[..])] {
+        let output = run(connect_command(&[&address]).env("HEBRA_CRLF", value), input);
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(0), expected), "{value}");
+    }
+}
+
+#[test]
+fn urgent_data_stays_in_the_stream() {
+    let (listener, address) = listen();
+    let server = thread::spawn(move || {
+        let (mut client, _) = listener.accept().expect("it connects");
+        client.write_all(b"abc").expect("it is sent");
+        SockRef::from(&client).send_out_of_band(b"d").expect("it is sent");
+        client.write_all(b"ef").expect("it is sent");
+    });
+    assert_eq!(talk(&[&address.to_string()], b""), (Some(0), b"abcdef".to_vec(), String::new()));
+    server.join().expect("it only sends");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_zone_of_an_address_is_a_name_or_a_number() {
+    let server = start(config().framing(Framing::Raw).listen(["[::1%lo]:0"]));
+    let port = address(&server).port();
+    for zone in ["lo", "1"] {
+        let address = format!("[::1%{zone}]:{port}");
+        assert_eq!(talk(&[&address], b"hello\n"), (Some(0), b"hello\n".to_vec(), String::new()), "{zone}");
+    }
+    let (code, line) = failure(&[&format!("[fe80::1%nowhere0]:{port}")]);
+    assert_eq!(code, Some(4));
+    assert!(line.ends_with(": this machine has no interface of that name"), "{line}");
 }
 
 #[test]
@@ -163,205 +279,4 @@ fn a_connection_that_is_reset_is_exit_code_7() {
     let expected = format!("hebra: connection to {address} broke: connection reset");
     assert_eq!(failure(&[&address.to_string()]), (Some(7), expected));
     server.join().expect("it only resets");
-}
-
-/// Starts the client on a terminal. Returns it at its prompt, and the connection, which the test answers itself.
-fn terminal_and_server() -> (PtySession, TcpStream) {
-    let (listener, address) = listen();
-    let terminal = connect_on_terminal(address);
-    (terminal, listener.accept().expect("it connects").0)
-}
-
-/// Waits for the end of the client, and returns its exit code.
-fn code(terminal: &PtySession) -> i32 {
-    match terminal.process().wait().expect("it ends") {
-        WaitStatus::Exited(_, code) => code,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// Waits for the end of the client, asserts exit code 0, and returns what it showed last.
-fn rest(terminal: &mut PtySession) -> String {
-    let rest = terminal.exp_eof().expect("it ends");
-    assert_eq!(code(terminal), 0);
-    rest
-}
-
-#[test]
-fn lines_typed_on_a_terminal_come_back_and_bye_ends() {
-    let server = start(config());
-    let mut terminal = connect_on_terminal(address(&server));
-    for line in ["hello", "está bien, ¿no?"] {
-        terminal.send_line(line).expect("it runs");
-        // rexpect takes each byte for a character. The line appears as it is typed, and then as it comes back.
-        let shown: String = line.bytes().map(char::from).collect();
-        terminal.exp_string(&shown).expect("the line");
-        terminal.exp_string(&format!("{shown}\r\n")).expect("its echo");
-        terminal.exp_string("> ").expect("a prompt");
-    }
-    terminal.send_line("bye").expect("it runs");
-    rest(&mut terminal);
-}
-
-#[test]
-fn two_lines_typed_at_once_are_both_sent() {
-    let (mut terminal, server) = terminal_and_server();
-    terminal.send("one\rtwo\r").expect("it runs");
-    terminal.flush().expect("it runs");
-    let lines: Vec<String> = BufReader::new(&server).lines().take(2).map_while(Result::ok).collect();
-    assert_eq!(lines, ["one", "two"]);
-}
-
-#[test]
-fn a_byte_that_is_not_utf8_is_left_out_and_the_line_is_kept() {
-    let (mut terminal, server) = terminal_and_server();
-    let mut keys = terminal.process().get_file_handle().expect("a terminal");
-    // The second begins a character of two bytes, and the next byte does not complete it.
-    for typed in [&b"half a l\xff"[..], b"\xc3x"] {
-        keys.write_all(typed).expect("it runs");
-        terminal.exp_string("hebra: left out: a byte that is not UTF-8, and what came with it").expect("a notice");
-        terminal.exp_string("> half a l").expect("the line is kept");
-    }
-    terminal.send_line("ine").expect("it runs");
-    terminal.send_line("another").expect("it runs");
-    // The cursor moves two places to the left. It must still be there after the byte that is left out.
-    keys.write_all(b"abcd\x1b[D\x1b[D").expect("it runs");
-    terminal.exp_string("abcd\u{1b}[D\u{1b}[D").expect("it is typed");
-    keys.write_all(b"\xff").expect("it runs");
-    terminal.exp_string("and what came with it").expect("a notice");
-    terminal.exp_string("> abcd").expect("the line is kept");
-    terminal.send_line("-").expect("it runs");
-    let lines: Vec<String> = BufReader::new(&server).lines().take(3).map_while(Result::ok).collect();
-    assert_eq!(lines, ["half a line", "another", "ab-cd"]);
-}
-
-#[test]
-fn output_of_the_server_is_shown_above_the_line_being_typed_and_cannot_control_the_terminal() {
-    let (mut terminal, mut server) = terminal_and_server();
-    terminal.send("half a l").expect("it runs");
-    terminal.flush().expect("it runs");
-    terminal.exp_string("half a l").expect("the typed text is shown");
-    server.write_all(b"hola \x1b[2J").expect("it is sent");
-    terminal.exp_string("hola \\u{1b}[2J\r\n> half a l").expect("it is above the line");
-    terminal.send_line("ine").expect("it runs");
-    let mut line = String::new();
-    BufReader::new(&server).read_line(&mut line).expect("the whole line");
-    assert_eq!(line, "half a line\n");
-}
-
-#[test]
-fn long_lines_that_arrive_at_the_prompt_are_shown_whole() {
-    let (mut terminal, mut server) = terminal_and_server();
-    // Each line arrives in several reads.
-    let long = "x".repeat(200_000);
-    for end in ["one", "two", "three"] {
-        server.write_all(format!("{long}{end}\n").as_bytes()).expect("it is sent");
-    }
-    for end in ["one", "two", "three"] {
-        let before = terminal.exp_string(&format!("{end}\r\n")).expect("it is shown");
-        assert!(before.ends_with(&long), "{} of {}", before.len() - before.trim_end_matches('x').len(), long.len());
-    }
-}
-
-#[test]
-fn a_partial_line_is_shown_when_its_end_is_late() {
-    let (mut terminal, mut server) = terminal_and_server();
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        // More bytes keep arriving, so that the client cannot wait for a pause.
-        scope.spawn(|| {
-            while !over.load(Relaxed) {
-                server.write_all(b".").expect("it is sent");
-                thread::sleep(Duration::from_millis(10));
-            }
-        });
-        let shown = terminal.exp_string("..\r\n").map(drop);
-        over.store(true, Relaxed);
-        shown.expect("it is shown");
-    });
-}
-
-#[test]
-fn the_late_end_of_a_shown_line_adds_no_empty_line() {
-    let (mut terminal, mut server) = terminal_and_server();
-    server.write_all(b"Your name?").expect("it is sent");
-    terminal.exp_string("Your name?\r\n").expect("it is shown");
-    server.write_all(b"\nnext\n").expect("it is sent");
-    let between = terminal.exp_string("next\r\n").expect("it is shown");
-    // The client wakes the editor with a cursor movement one line up and one down, which is not an empty line.
-    assert!(!between.replace("\u{1b}[A\r\n", "").contains('\n'), "{between:?}");
-}
-
-#[test]
-fn a_partial_line_is_shown_when_a_signal_ends_the_client() {
-    let (mut terminal, mut server) = terminal_and_server();
-    server.write_all(b"whole\nbegun").expect("it is sent");
-    terminal.exp_string("whole\r\n").expect("it is shown");
-    terminal.process_mut().signal(Signal::SIGTERM).expect("it runs");
-    terminal.exp_string("begun").expect("it is shown");
-}
-
-#[test]
-fn ctrl_d_closes_the_sending_side_and_the_rest_is_printed() {
-    let (mut terminal, mut server) = terminal_and_server();
-    terminal.send_control('d').expect("it runs");
-    assert_eq!(server.read(&mut [0]).expect("a clean end of stream"), 0);
-    server.write_all(b"the rest").expect("it is sent");
-    terminal.exp_string("the rest").expect("it is shown");
-    drop(server);
-    // Output that ends without a line feed gets one.
-    let rest = rest(&mut terminal);
-    assert!(rest.starts_with("\r\nhebra: connection to "), "{rest:?}");
-}
-
-#[test]
-fn ctrl_c_at_the_prompt_ends_the_client_as_the_signal_would() {
-    let (mut terminal, mut server) = terminal_and_server();
-    terminal.send_control('c').expect("it runs");
-    assert_eq!(server.read(&mut [0]).expect("a clean end of stream"), 0);
-    let status = terminal.process().wait().expect("it ends");
-    assert!(matches!(status, WaitStatus::Signaled(_, signal, _) if signal as i32 == 2), "{status:?}");
-}
-
-#[test]
-fn a_server_that_closes_at_the_prompt_loses_no_reply() {
-    let (mut terminal, mut server) = terminal_and_server();
-    server.write_all(b"idle: goodbye\r\n").expect("it is sent");
-    drop(server);
-    assert!(rest(&mut terminal).contains("idle: goodbye\r\n"));
-}
-
-#[test]
-fn a_server_that_closes_while_the_history_is_searched_ends_the_client() {
-    let (mut terminal, mut server) = terminal_and_server();
-    terminal.send_line("once").expect("it runs");
-    server.read_exact(&mut [0; 5]).expect("a line");
-    terminal.exp_string("> ").expect("a prompt");
-    terminal.send_control('r').expect("it runs");
-    terminal.exp_string("reverse-i-search").expect("it searches");
-    // During a search the editor notices neither the output nor the close until a key is pressed.
-    server.write_all(b"goodbye\n").expect("it is sent");
-    drop(server);
-    assert!(rest(&mut terminal).contains("goodbye\r\n"));
-}
-
-#[test]
-fn bye_closes_the_sending_side_for_servers_that_do_not_know_it() {
-    let (mut terminal, mut server) = terminal_and_server();
-    terminal.send_line("bye").expect("it runs");
-    let mut sent = String::new();
-    server.read_to_string(&mut sent).expect("a clean end of stream");
-    assert_eq!(sent, "bye\n");
-    server.write_all(b"the rest\n").expect("it is sent");
-    drop(server);
-    assert!(rest(&mut terminal).contains("the rest\r\n"));
-}
-
-#[test]
-fn a_last_line_without_an_end_is_shown_with_one() {
-    let (mut terminal, mut server) = terminal_and_server();
-    server.write_all(b"goodbye").expect("it is sent");
-    drop(server);
-    let rest = rest(&mut terminal);
-    assert!(rest.contains("goodbye\r\n"), "{rest:?}");
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
+use crate::proxy_reference::check_proxy;
 use crate::reference::{check_bye, check_line};
 
 /// The corpus has at least this many files. Finding fewer means that the wrong folder was read.
@@ -17,6 +18,11 @@ fn the_corpus_of_bye_agrees_with_the_reference() {
 #[test]
 fn the_corpus_of_line_agrees_with_the_reference() {
     replay("line", check_line);
+}
+
+#[test]
+fn the_corpus_of_proxy_agrees_with_the_reference() {
+    replay("proxy", check_proxy);
 }
 
 fn replay(target: &str, check: fn(&[u8])) {

@@ -31,6 +31,17 @@ fn many_lines_in_one_read_cost_one_write() {
 }
 
 #[test]
+fn answers_to_a_flood_of_commands_are_sent_before_they_fill_memory() {
+    const ARE_YOU_THERE: [u8; 2] = [255, 246];
+    for framing in [Framing::Text, Framing::Line] {
+        let mut script = Script::reads([ARE_YOU_THERE.repeat(100_000)]);
+        assert_eq!(run(&mut script, Echo, &config(framing)), CloseReason::EndOfStream);
+        assert_eq!(script.written().len(), b"hebra: yes, here\r\n".len() * 100_000);
+        assert!(script.writes().iter().all(|write| write.len() < 65 * 1024));
+    }
+}
+
+#[test]
 fn replies_to_many_lines_are_sent_before_they_fill_memory() {
     let mut script = Script::reads([&[b'\n'; 1000]]);
     let thousand = Answer(|_message, reply| reply.write_all(&[b'x'; 1000]).map(|()| Next::Continue));

@@ -4,12 +4,17 @@
 mod support;
 #[path = "../support/reference.rs"]
 mod reference;
+#[path = "../support/proxy_reference.rs"]
+mod proxy_reference;
 
 mod protocol;
+mod proxy_header;
 mod corpus;
 mod io_counts;
 mod session;
 mod admission;
+mod proxy;
+mod gate;
 mod timeouts;
 mod embedding;
 mod events;
@@ -25,5 +30,7 @@ mod admin;
 mod greet;
 mod chat;
 mod connect;
+mod connect_terminal;
+mod terminal;
 mod udp;
 mod usage;

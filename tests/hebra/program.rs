@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -63,6 +63,32 @@ fn an_address_given_twice_is_listened_on_once_and_free_ports_are_distinct() {
     let program = Program::spawn(command.args(["--listen", "[::]:0"]), 3);
     // The last socket accepts IPv4 clients too, so its port must differ from the free port before it.
     connect_served(([127, 0, 0, 1], program.addresses()[2].port()).into());
+}
+
+#[test]
+fn a_wildcard_includes_the_other_addresses_on_its_port() {
+    let port = free_address("::").port();
+    for (listen, sockets) in [
+        (format!("[::]:{port},127.0.0.1:{port},localhost:{port}"), 1),
+        (format!("127.0.0.1:{port},[::]:{port}"), 1),
+        (format!("[::]:{port},127.0.0.1:{port},0.0.0.0:{port}"), 2),
+    ] {
+        let program = Program::spawn(Program::command().args(["--listen", &listen]), sockets);
+        for host in ["127.0.0.1", "127.0.1.30", "::1"] {
+            connect_served((host.parse::<IpAddr>().expect("an address"), port).into());
+        }
+        program.signal(Signal::SIGTERM);
+        let (code, lines) = program.finish();
+        // No address is reported as missing.
+        assert!(code == DRAINED && lines.iter().all(|line| !line.contains("WARN")), "{lines:#?}");
+    }
+}
+
+#[test]
+fn an_ipv4_address_that_is_written_as_an_ipv6_one_is_listened_on_as_what_it_is() {
+    let program = Program::spawn(Program::command().args(["--listen", "[::ffff:127.0.0.1]:0"]), 1);
+    assert_eq!(program.address().ip().to_string(), "127.0.0.1");
+    connect_served(program.address());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use hebra::{LogMessages, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};
 use nix::sys::signal::Signal;
 
-use crate::support::{FUSE, Program, random_bytes, signal, spawn_apart, status, udp_command};
+use crate::support::{FUSE, Program, free_address, random_bytes, signal, spawn_apart, status, udp_command};
 
 /// The longest payload of a datagram over IPv4.
 const LONGEST: usize = 65_507;
@@ -156,6 +156,17 @@ fn ipv4_senders_of_an_ipv6_socket_are_reported_as_ipv4_and_answered() {
         let Some(UdpEvent::Datagram { peer, .. }) = events.next_timeout(FUSE) else { panic!("it is reported") };
         assert_eq!(peer, client.local_addr().expect("bound"));
     }
+}
+
+#[test]
+fn a_wildcard_includes_the_other_addresses_on_its_port_and_a_mapped_address_is_ipv4() {
+    let port = free_address("::").port();
+    let both = start(echoing().listen(vec![format!("127.0.0.1:{port}"), format!("[::]:{port}")]));
+    assert_eq!(both.local_addrs(), [format!("[::]:{port}").parse().expect("an address")]);
+    assert_eq!(exchange(&client(([127, 0, 0, 1], port).into()), b"hello"), b"hello");
+    let mapped = start(echoing().listen(vec!["[::ffff:127.0.0.1]:0".to_owned()]));
+    assert_eq!(mapped.local_addrs()[0].ip().to_string(), "127.0.0.1");
+    assert_eq!(exchange(&client(mapped.local_addrs()[0]), b"hello"), b"hello");
 }
 
 #[test]

@@ -46,6 +46,19 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
         ),
         (&["--max-per-ip", "0"], "--max-per-ip must be at least 1, or off"),
         (&["--max-per-ip", "few"], "--max-per-ip: \"few\" is not a whole number, or off"),
+        (
+            &["--deny", "10.0.0.0/8,10.0.0/8"],
+            "--deny: \"10.0.0/8\" is not a network; a network looks like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1",
+        ),
+        (
+            &["--allow", "10.0.0.0/33"],
+            "--allow: \"10.0.0.0/33\" is not a network; a network looks like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1",
+        ),
+        (
+            &["--proxy-protocol", "haproxy"],
+            "--proxy-protocol: \"haproxy\" is not a network; a network looks like 192.0.2.0/24, 2001:db8::/32 or \
+             192.0.2.1",
+        ),
         (&["--backlog", "0"], "--backlog must be at least 1"),
         (&["--log-messages", "few"], "--log-messages: \"few\" is not a whole number, or all, or off"),
         (&["--framing", "json"], "--framing: \"json\" is none of message, line, raw"),
@@ -124,6 +137,11 @@ fn a_wrong_variable_is_named() {
         ("HEBRA_WORKERS", "0", "HEBRA_WORKERS must be at least 1"),
         ("HEBRA_FRAMING", "json", "HEBRA_FRAMING: \"json\" is none of message, line, raw"),
         ("HEBRA_ROOM", "maybe", "HEBRA_ROOM: \"maybe\" is neither true nor false"),
+        (
+            "HEBRA_ALLOW",
+            "10.0.0.0/8,",
+            "HEBRA_ALLOW: \"\" is not a network; a network looks like 192.0.2.0/24, 2001:db8::/32 or 192.0.2.1",
+        ),
         (
             "HEBRA_LISTEN",
             "localhost:0,::1:80",
@@ -248,11 +266,11 @@ fn a_malformed_address_is_wrong_usage() {
         ("[::1]", "lacks its port; write [::1]:1234"),
     ] {
         assert_wrong(&["--listen", address], &format!("--listen: \"{address}\" {problem}"));
-        let told = format!("ADDR: \"{address}\" {problem}");
-        assert_wrong_usage(&mut hebra(&["connect", address]), &told, "hebra connect");
-        assert_wrong_usage(&mut hebra(&["udp", "send", address, "x"]), &told, "hebra udp send");
-        let told = format!("--listen: \"{address}\" {problem}");
-        assert_wrong_usage(&mut hebra(&["udp", "serve", "--listen", address]), &told, "hebra udp serve");
+        let line = format!("ADDR: \"{address}\" {problem}");
+        assert_wrong_usage(&mut hebra(&["connect", address]), &line, "hebra connect");
+        assert_wrong_usage(&mut hebra(&["udp", "send", address, "x"]), &line, "hebra udp send");
+        let line = format!("--listen: \"{address}\" {problem}");
+        assert_wrong_usage(&mut hebra(&["udp", "serve", "--listen", address]), &line, "hebra udp serve");
     }
 }
 

@@ -9,6 +9,7 @@ mod cases;
 mod chat;
 mod connect;
 mod greet;
+mod haproxy;
 mod make;
 mod namespace;
 mod ncat;
@@ -31,6 +32,7 @@ use support::run;
 fn tool(name: &str) -> PathBuf {
     let package = if name == "telnet" { "inetutils-telnet" } else { name };
     env::split_paths(&env::var_os("PATH").unwrap_or_default())
+        .chain([PathBuf::from("/usr/sbin")])
         .map(|folder| folder.join(name))
         .find(|program| program.is_file())
         .unwrap_or_else(|| panic!("{name} is missing: apt-get install {package}"))

@@ -4,8 +4,8 @@
 //! that ends. Nothing outside the two namespaces changes.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Once;
@@ -61,6 +61,18 @@ impl Network {
         let mut command = self.server.command(env!("CARGO_BIN_EXE_hebra"));
         let command = command.args(arguments).args(["--listen", &format!("{SERVER}:0")]);
         Program::spawn(command.env_remove("RUST_LOG").stdin(Stdio::null()), 1)
+    }
+
+    /// Waits until packets pass in both directions. For a moment after a link comes up, the kernel still reports that
+    /// there is no route.
+    pub(crate) fn wait_until_linked(&self) {
+        let fuse = Instant::now() + FUSE;
+        // Nothing listens on this port, and the server's host answers so.
+        let probe = || self.client.run(|| TcpStream::connect((SERVER, 1)).expect_err("nothing listens"));
+        while probe().kind() != ErrorKind::ConnectionRefused {
+            assert!(Instant::now() < fuse, "{}", probe());
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Stops the server, which must not have to cut anything off. Returns its totals.

@@ -21,9 +21,9 @@ const LIMITS: [&str; 13] = [
     "--max-per-ip",
     "1",
     "--idle-timeout",
-    "2s",
+    "4s",
     "--write-timeout",
-    "2s",
+    "4s",
     "--stats-interval",
     "100ms",
     "--framing",
@@ -32,7 +32,7 @@ const LIMITS: [&str; 13] = [
 
 /// Longest time until nothing is left of a session. Both limits may pass one after the other; the rest is for a busy
 /// machine. The kernel alone would take a minute or a quarter of an hour.
-const GONE: Duration = Duration::from_secs(15);
+const GONE: Duration = Duration::from_secs(30);
 
 /// A reply that fits into the buffers of the server's kernel, but not into the window of a client that does not read.
 const HELD: usize = 16 * 1024;
@@ -67,6 +67,7 @@ fn fail_and_mend(network: &Network, server: &Program, (fail, mend): Fault) -> St
         assert!(failed.elapsed() < GONE, "the session is over: {}; the kernel holds {left:#?}", is_over());
     }
     mend(network);
+    network.wait_until_linked();
     drop(serve(network, address));
     network.stop(server)
 }

@@ -6,17 +6,19 @@
 pub mod program;
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hebra::{
-    CloseReason, Echo, Event, Handler, LogMessages, Next, RunningServer, Server, ServerConfig, Subscription,
+    CloseReason, Echo, Event, Handler, LogMessages, Network, Next, RunningServer, Server, ServerConfig,
+    Subscription,
 };
+use socket2::{Domain, Socket, Type};
 
 pub use program::{
-    Program, chat, chat_on_terminal, connect_command, connect_on_terminal, lines, run, serve_apart, signal,
-    spawn_apart, status, terminal, udp_command,
+    Program, chat, chat_command, chat_on_terminal, connect_command, connect_on_terminal, lines, run, serve_apart,
+    signal, spawn_apart, status, terminal, udp_command,
 };
 
 /// How long a test waits for an event before it fails. It is a fuse: no test depends on its length.
@@ -52,6 +54,13 @@ pub fn address(server: &RunningServer) -> SocketAddr {
     server.local_addrs()[0]
 }
 
+/// Returns a listener for a server that the test plays itself, and its address.
+pub fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+    let address = listener.local_addr().expect("a socket");
+    (listener, address)
+}
+
 /// Returns a TCP port of `host` that was free a moment ago. It stays free if no other test binds ports of `host`.
 pub fn free_address(host: &str) -> SocketAddr {
     TcpListener::bind((host, 0)).and_then(|listener| listener.local_addr()).expect("a free port")
@@ -73,6 +82,23 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream.set_write_timeout(Some(FUSE)).expect("a valid timeout");
     stream.set_nodelay(true).expect("a socket");
     stream
+}
+
+/// Does the same as [`connect`], from an address of this machine, such as any of 127.0.0.0/8.
+pub fn connect_from(source: impl Into<IpAddr>, address: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("a descriptor is free");
+    socket.bind(&SocketAddr::new(source.into(), 0).into()).expect("an address of this machine");
+    socket.connect_timeout(&address.into(), FUSE).expect("it connects");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+    stream.set_write_timeout(Some(FUSE)).expect("a valid timeout");
+    stream.set_nodelay(true).expect("a socket");
+    stream
+}
+
+/// Returns networks as they are written.
+pub fn networks<const N: usize>(texts: [&str; N]) -> Vec<Network> {
+    texts.map(|text| text.parse().expect("a network")).to_vec()
 }
 
 /// Connects a client and exchanges a message, so that its session is on a worker.

@@ -160,7 +160,8 @@ pub fn udp_command(arguments: &[&str]) -> Command {
 /// defaults.
 pub fn connect_command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_hebra"));
-    command.arg("connect").args(arguments).env_remove("HEBRA_TIMEOUT").env("TERM", "xterm");
+    command.arg("connect").args(arguments);
+    command.env_remove("HEBRA_TIMEOUT").env_remove("HEBRA_CRLF").env("TERM", "xterm");
     command
 }
 
@@ -188,7 +189,8 @@ pub fn chat_on_terminal(flags: &[&str]) -> (PtySession, SocketAddr) {
     (terminal, address.trim_end().parse().expect("an address"))
 }
 
-fn chat_command(flags: &[&str]) -> Command {
+/// Returns the command of a chat on a free loopback port, whose standard input is not set.
+pub fn chat_command(flags: &[&str]) -> Command {
     let mut command = Program::command();
     command.args(["--listen", "127.0.0.1:0", "--service", "chat"]).args(flags);
     command

@@ -189,14 +189,16 @@ fn items(stream: &[u8]) -> Vec<Item> {
 }
 
 /// Returns the length of a subnegotiation including its IAC SE, or up to the limit; nothing if it goes on. Inside of it,
-/// an IAC and the next byte are a pair.
+/// an IAC and the next byte are a pair. A pair that begins at the limit belongs to it.
 fn subnegotiation(body: &[u8]) -> Option<usize> {
     let mut after_iac = false;
     for (index, byte) in body.iter().enumerate() {
-        if (after_iac && *byte == SE) || index == LONGEST_SUBNEGOTIATION {
+        let begins_pair = !after_iac && *byte == IAC;
+        let is_too_long = index >= LONGEST_SUBNEGOTIATION && !begins_pair;
+        if (after_iac && *byte == SE) || is_too_long {
             return Some(index + 1);
         }
-        after_iac = !after_iac && *byte == IAC;
+        after_iac = begins_pair;
     }
     None
 }

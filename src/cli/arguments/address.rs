@@ -1,8 +1,10 @@
-//! Addresses as they are typed: what is malformed, and what would be right.
+//! Addresses and networks as they are typed: what is malformed, and what would be right.
 //!
 //! Only the form is checked here. Whether a host exists is for the resolver to say.
 
 use std::net::Ipv6Addr;
+
+use hebra::Network;
 
 /// Returns the address, `HOST:PORT`, without the spaces around it.
 pub(crate) fn address(text: &str) -> Result<String, String> {
@@ -32,6 +34,11 @@ pub(crate) fn address(text: &str) -> Result<String, String> {
     }
     port.parse::<u16>().map_err(|_| "has a port that is too large; the largest is 65535".to_owned())?;
     Ok(address.to_owned())
+}
+
+/// Returns the network, without the spaces around it.
+pub(crate) fn network(text: &str) -> Result<Network, String> {
+    text.trim().parse().map_err(|error| format!("is not a network; {error}"))
 }
 
 /// Returns how a bare IPv6 address with a port was probably meant: `::1:1234` is `[::1]:1234`.

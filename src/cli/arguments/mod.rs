@@ -9,7 +9,7 @@ mod problem;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
-use hebra::LogMessages;
+use hebra::{LogMessages, Network};
 
 pub(super) use parse::{Rejected, parse};
 pub(super) use serve::{ServeArguments, Service};
@@ -54,6 +54,24 @@ pub(crate) struct ListenArguments {
     pub(crate) listen: Vec<String>,
 }
 
+/// Who may connect to a server.
+#[derive(Debug, Args)]
+pub(crate) struct GateArguments {
+    /// Networks whose clients are let in, and no others [default: all]
+    #[arg(
+        long,
+        env = "HEBRA_ALLOW",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = address::network
+    )]
+    pub(crate) allow: Vec<Network>,
+
+    /// Networks whose clients are not let in, whatever --allow says
+    #[arg(long, env = "HEBRA_DENY", value_name = "CIDR", value_delimiter = ',', value_parser = address::network)]
+    pub(crate) deny: Vec<Network>,
+}
+
 /// What a server logs.
 #[derive(Debug, Args)]
 pub(crate) struct LogArguments {
@@ -68,7 +86,7 @@ pub(crate) struct LogArguments {
     pub(crate) log_messages: LogMessages,
 
     /// How often totals are logged, or off
-    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_name = "TIME", default_value = "off")]
+    #[arg(long, env = "HEBRA_STATS_INTERVAL", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     pub(crate) stats_interval: Limit,
 }
 
@@ -76,11 +94,11 @@ pub(crate) struct LogArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "Each flag has an environment variable: --timeout is HEBRA_TIMEOUT, and so on.")]
 pub(crate) struct ConnectArguments {
-    /// Server to connect to, HOST:PORT; all addresses of the name are tried
+    /// Server to connect to, HOST:PORT; tries all its addresses
     #[arg(value_name = "ADDR", value_parser = address::address, default_value = "localhost:1234")]
     pub(crate) address: String,
 
-    /// How long connecting may take, with the lookup of the name (250ms, 10s), or off
+    /// How long connecting and the name lookup may take, or off
     #[arg(long, env = "HEBRA_TIMEOUT", value_name = "TIME", value_parser = units::timeout, default_value = "10s")]
     pub(crate) timeout: Limit,
 

@@ -22,7 +22,7 @@ use super::{Arguments, Command, UdpCommand};
 pub(crate) enum Rejected {
     /// Help or the version was asked for.
     Shown(clap::Error),
-    /// The command line or the environment cannot be meant: one line that names what is wrong, and the help to read.
+    /// The command line or the environment is wrong: one line that names the mistake, and the help to read.
     Wrong(String),
 }
 

@@ -10,7 +10,7 @@ use hebra::text::Escaped;
 
 use super::address;
 
-/// Describes an error of `command`, which was called with `words`. `is_variable` is whether it is one of the environment.
+/// Describes an error of `command`, which was called with `words`. `is_variable` is whether it is in the environment.
 pub(super) fn describe(error: &clap::Error, command: &Command, words: &[OsString], is_variable: bool) -> String {
     let text = |kind| context(error, kind).into_iter().next().unwrap_or_default();
     let argument = text(ContextKind::InvalidArg);

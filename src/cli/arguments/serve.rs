@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use hebra::{Error, Framing, ServerConfig, WhenFull};
+use hebra::{Error, Framing, Network, ServerConfig, WhenFull};
 
-use super::address;
 use super::units::{self, Limit};
-use super::{ListenArguments, LogArguments};
+use super::{GateArguments, ListenArguments, LogArguments, address};
 
 /// The least that may wait for a client of a chat: the longest line of another, escaped, fits.
 const MIN_OUTGOING: usize = 8 * 1024;
@@ -20,11 +19,12 @@ const MIN_OUTGOING: usize = 8 * 1024;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Times take units (250ms, 10s, 5m), and so do sizes (64KiB). A limit that is off is none.
+A CIDR is a network (10.0.0.0/8, 2001:db8::/32) or one address; repeat the flag or use commas.
 Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
 no effect is an error; such a variable is ignored.
 
-SIGTERM, SIGINT or SIGHUP stops the server, and once more cuts sessions off. SIGUSR1 logs
-the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
+SIGTERM, SIGINT or SIGHUP stops the server; a second one, later, cuts sessions off. SIGUSR1
+logs the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
 line, 3 sessions were cut off.")]
 pub(crate) struct ServeArguments {
     /// What answers: echo, greet or chat
@@ -50,7 +50,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_MAX_PENDING", value_name = "N", value_parser = units::number, default_value = "256")]
     max_pending: usize,
 
-    /// Further clients: busy refuses them, wait leaves them waiting
+    /// Further clients: busy refuses them, wait holds them
     #[arg(
         long,
         env = "HEBRA_WHEN_FULL",
@@ -62,28 +62,41 @@ pub(crate) struct ServeArguments {
     when_full: WhenFull,
 
     /// Longest wait for a worker, or off
-    #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    #[arg(long, env = "HEBRA_QUEUE_TIMEOUT", value_parser = units::limit, value_name = "TIME", default_value = "10s")]
     queue_timeout: Limit,
 
     /// Longest silence of a client, or off [default: 5m; off for chat]
-    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_name = "TIME")]
+    #[arg(long, env = "HEBRA_IDLE_TIMEOUT", value_parser = units::limit, value_name = "TIME")]
     idle_timeout: Option<Limit>,
 
     /// Longest time for a client to take a reply, or off
-    #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_name = "TIME", default_value = "30s")]
+    #[arg(long, env = "HEBRA_WRITE_TIMEOUT", value_parser = units::limit, value_name = "TIME", default_value = "30s")]
     write_timeout: Limit,
 
     /// Longest silence while another client waits, or off
-    #[arg(long, env = "HEBRA_YIELD_AFTER", value_name = "TIME", default_value = "60s")]
+    #[arg(long, env = "HEBRA_YIELD_AFTER", value_parser = units::limit, value_name = "TIME", default_value = "60s")]
     yield_after: Limit,
 
     /// Longest session, or off
-    #[arg(long, env = "HEBRA_MAX_LIFETIME", value_name = "TIME", default_value = "off")]
+    #[arg(long, env = "HEBRA_MAX_LIFETIME", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     max_lifetime: Limit,
 
     /// Connections of one IPv4 address or IPv6 /64, or off
-    #[arg(long, env = "HEBRA_MAX_PER_IP", value_name = "N", default_value = "off")]
+    #[arg(long, env = "HEBRA_MAX_PER_IP", value_parser = units::count, value_name = "N", default_value = "off")]
     max_per_ip: Limit<usize>,
+
+    #[command(flatten)]
+    gate: GateArguments,
+
+    /// Networks of proxies, which name each client in a PROXY header
+    #[arg(
+        long,
+        env = "HEBRA_PROXY_PROTOCOL",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        value_parser = address::network
+    )]
+    proxy_protocol: Vec<Network>,
 
     /// How long a stop waits for sessions to end
     #[arg(
@@ -139,7 +152,7 @@ pub(crate) struct ServeArguments {
     )]
     pub(crate) max_outgoing: usize,
 
-    /// Connections that the kernel holds until they are accepted
+    /// Connections that the kernel holds before their accept
     #[arg(long, env = "HEBRA_BACKLOG", value_name = "N", value_parser = units::small_number, default_value = "1024")]
     backlog: u32,
 
@@ -154,7 +167,7 @@ pub(crate) struct ServeArguments {
     stack_size: usize,
 
     /// How long to poll for the next message, or off
-    #[arg(long, env = "HEBRA_BUSY_POLL", value_name = "TIME", default_value = "off")]
+    #[arg(long, env = "HEBRA_BUSY_POLL", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     busy_poll: Limit,
 
     #[command(flatten)]
@@ -178,6 +191,9 @@ impl ServeArguments {
             .yield_after(self.yield_after.0)
             .max_lifetime(self.max_lifetime.0)
             .max_per_ip(self.max_per_ip.0)
+            .allow(self.gate.allow.clone())
+            .deny(self.gate.deny.clone())
+            .proxy_protocol(self.proxy_protocol.clone())
             .framing(self.framing())
             .max_line(self.max_line)
             .max_outgoing(self.max_outgoing)

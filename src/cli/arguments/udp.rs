@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use hebra::{Error, UdpConfig};
 
 use super::units::{self, Limit};
-use super::{ListenArguments, LogArguments, address};
+use super::{GateArguments, ListenArguments, LogArguments, address};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum UdpCommand {
@@ -25,7 +25,7 @@ pub(crate) enum UdpCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Times take units (250ms, 10s, 5m). Each flag has an environment variable: --stats-interval is
-HEBRA_STATS_INTERVAL. A flag that can have no effect is an error; such a variable is ignored.")]
+HEBRA_STATS_INTERVAL. A CIDR is a network (10.0.0.0/8) or one address. A flag that can have no effect is an error; such a variable is ignored.")]
 pub(crate) struct UdpServeArguments {
     #[command(flatten)]
     sockets: ListenArguments,
@@ -35,8 +35,11 @@ pub(crate) struct UdpServeArguments {
     echo: bool,
 
     /// Answers a second to one IPv4 address or IPv6 /64, or off
-    #[arg(long, env = "HEBRA_RATE", value_name = "N", default_value = "1000")]
+    #[arg(long, env = "HEBRA_RATE", value_parser = units::count, value_name = "N", default_value = "1000")]
     rate: Limit<usize>,
+
+    #[command(flatten)]
+    gate: GateArguments,
 
     #[command(flatten)]
     log: LogArguments,
@@ -49,6 +52,8 @@ impl UdpServeArguments {
             .listen(&self.sockets.listen)
             .echo(self.echo)
             .rate(self.rate.0)
+            .allow(self.gate.allow.clone())
+            .deny(self.gate.deny.clone())
             .log_messages(self.log.log_messages)
             .stats_interval(self.log.stats_interval.0)
     }

@@ -3,8 +3,6 @@
 //! The errors say what is wrong with the value and what would be right. They continue a line that names the flag and the
 //! value: `--workers: "many" is not a whole number`.
 
-use std::fmt::Display;
-use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -23,31 +21,21 @@ const MAX_SIZE: u64 = 1 << 40;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limit<T = Duration>(pub(crate) Option<T>);
 
-impl FromStr for Limit<Duration> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        limit(text, duration)
-    }
+/// A time limit: a duration such as `250ms` or `5m`, or `off`.
+pub(crate) fn limit(text: &str) -> Result<Limit, String> {
+    or_off(text, duration)
 }
 
-impl FromStr for Limit<usize> {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        limit(text, number)
-    }
+/// A number, or `off`.
+pub(crate) fn count(text: &str) -> Result<Limit<usize>, String> {
+    or_off(text, number)
 }
 
-fn limit<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Limit<T>, String> {
+fn or_off<T>(text: &str, parse: impl Fn(&str) -> Result<T, String>) -> Result<Limit<T>, String> {
     match text {
         "off" => Ok(Limit(None)),
-        _ => parse(text).map(|value| Limit(Some(value))).map_err(or_off),
+        _ => parse(text).map(|value| Limit(Some(value))).map_err(|problem| format!("{problem}, or off")),
     }
-}
-
-fn or_off(problem: impl Display) -> String {
-    format!("{problem}, or off")
 }
 
 /// How many messages are logged: a number a second, `all` or `off`.
@@ -88,7 +76,7 @@ pub(crate) fn small_number(text: &str) -> Result<u32, String> {
 
 /// A time limit that a socket can have: not zero.
 pub(crate) fn timeout(text: &str) -> Result<Limit, String> {
-    match text.parse()? {
+    match limit(text)? {
         Limit(Some(Duration::ZERO)) => Err("is too short; a timeout is longer than zero, or off".to_owned()),
         limit => Ok(limit),
     }
@@ -151,8 +139,8 @@ mod tests {
     #[test]
     fn durations_take_units_and_limits_can_be_off() {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!("5m".parse(), Ok(Limit(Some(Duration::from_secs(300)))));
-        assert_eq!("off".parse(), Ok(Limit::<Duration>(None)));
+        assert_eq!(limit("5m"), Ok(Limit(Some(Duration::from_secs(300)))));
+        assert_eq!(limit("off"), Ok(Limit(None)));
         for (wrong, problem) in [
             ("", "is not a time"),
             ("5", "lacks its unit"),
@@ -166,7 +154,7 @@ mod tests {
             ("584942417356y", "has too many digits; the longest time is 365d"),
             ("99999999999999999999s", "has too many digits; the longest time is 365d"),
         ] {
-            let message = wrong.parse::<Limit<Duration>>().expect_err(wrong);
+            let message = limit(wrong).expect_err(wrong);
             assert!(message.starts_with(problem) && message.ends_with(", or off"), "{wrong} {message}");
         }
     }

@@ -57,8 +57,8 @@ impl Handler for Member {
         let mut bytes = mem::take(&mut self.begun);
         bytes.extend_from_slice(message);
         self.begun = bytes.split_off(bytes.len() - incomplete(&bytes));
-        // A message may be several lines, or the beginning of one, because some clients send no line feed. Telnet ends lines
-        // with CR NUL, and C programs pad them with NUL.
+        // A message may be several lines, or the beginning of one, because some clients send no line feed. Telnet
+        // ends lines with CR NUL, and C programs pad them with NUL.
         let lines = bytes.split(|byte| [b'\n', 0].contains(byte)).map(<[u8]>::trim_ascii);
         for line in lines.filter(|line| !line.is_empty()) {
             match Said::from(line) {

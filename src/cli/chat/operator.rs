@@ -79,7 +79,7 @@ fn show(notices: &Receiver<Notice>, screen: &Printer, is_empty: Sender<()>) {
     drop(is_empty);
 }
 
-/// Shows a line. If the screen is gone, the chat goes on without.
+/// Shows a line. If the screen is gone, the chat continues without it.
 fn print(screen: &Printer, line: impl Display) {
     let _ = screen.print(&format!("{line}\n"));
 }

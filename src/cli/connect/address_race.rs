@@ -203,6 +203,19 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_that_is_connected_to_itself_is_a_refusal_and_frees_its_port() {
+        for host in ["127.0.3.10:0", "[::1]:0"] {
+            let host: SocketAddr = host.parse().expect("an address");
+            let socket = Socket::new(Domain::for_address(host), Type::STREAM, None).expect("a socket");
+            socket.bind(&host.into()).expect("loopback exists");
+            let address = socket.local_addr().expect("it is bound");
+            socket.connect(&address).expect("both sides of the handshake are here");
+            assert_eq!(finish(socket).expect_err("nobody listens").kind(), ErrorKind::ConnectionRefused);
+            TcpListener::bind(address.as_socket().expect("an address")).expect("the port is free");
+        }
+    }
+
+    #[test]
     fn the_families_take_turns() {
         let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("an address")).collect::<Vec<_>>();
         let order = alternating(&parse(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"]));

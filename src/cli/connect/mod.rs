@@ -21,7 +21,7 @@ use super::process::failure::{self, Failure, RESET, TIMED_OUT};
 use super::process::{FAILED, complain, resolve};
 use super::terminal::{self, GiveBack};
 use output::Output;
-use sender::{STUCK_TIMEOUT, Sender};
+use sender::{IDLE_TIMEOUT, STUCK_TIMEOUT, Sender, TYPED_IDLE_TIMEOUT};
 
 /// Bytes that are copied at once.
 const BUFFER: usize = 64 * 1024;
@@ -68,7 +68,8 @@ fn converse(arguments: &ConnectArguments, stream: Arc<TcpStream>, server: Socket
         .map_err(|cause| Failure::no_thread("hebra-input", &cause))?;
     let ended = output.receive(&stream);
     output.close();
-    let is_sent = is_typed || ended.is_err() || sender.wait(&progress);
+    let idle = if is_typed { TYPED_IDLE_TIMEOUT } else { IDLE_TIMEOUT };
+    let is_sent = ended.is_err() || sender.wait(&progress, idle);
     // A write that is stuck ends, so that its error is known if it met the one that a read then does not.
     let _ = stream.shutdown(Shutdown::Both);
     match ended {

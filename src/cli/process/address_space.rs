@@ -1,8 +1,8 @@
 //! The limit of address space (`ulimit -v`).
 //!
 //! Rust aborts the process when an allocation fails or a thread cannot map its signal stack. Therefore a server starts
-//! only if the limit leaves what its clients can make it allocate, and a chat turns a client away if a thread more might
-//! not fit.
+//! only if the limit leaves what its clients can make it allocate, and a chat turns a client away if one more thread
+//! might not fit.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{RecvTimeoutError, bounded};
 use hebra::Error;
@@ -20,14 +21,22 @@ use super::failure::{Failure, TIMED_OUT, UNRESOLVED};
 ///
 /// [`UNRESOLVED`], or [`TIMED_OUT`] at the deadline. A name without a port, or with a wrong one, is wrong [`USAGE`].
 pub(in crate::cli) fn within(name: &str, deadline: Deadline) -> Result<Vec<SocketAddr>, Failure> {
-    let Some(left) = deadline.left().filter(|_| name.parse::<SocketAddr>().is_err()) else {
-        return hebra::resolve(name).map_err(failure);
-    };
+    match deadline.left() {
+        Some(left) if name.parse::<SocketAddr>().is_err() => look_up_within(name, left, hebra::resolve),
+        _ => hebra::resolve(name).map_err(failure),
+    }
+}
+
+fn look_up_within(
+    name: &str,
+    left: Duration,
+    look_up: impl FnOnce(&str) -> Result<Vec<SocketAddr>, Error> + Send + 'static,
+) -> Result<Vec<SocketAddr>, Failure> {
     let (sender, resolved) = bounded(1);
     let owned = name.to_owned();
     let run = move || {
         // Nobody listens any more after the deadline.
-        let _ = sender.send(hebra::resolve(&owned));
+        let _ = sender.send(look_up(&owned));
     };
     thread::Builder::new()
         .name("hebra-resolve".to_owned())
@@ -51,8 +60,6 @@ fn failure(error: Error) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -62,6 +69,21 @@ mod tests {
                 assert_eq!(within(name, Deadline::after(limit)).expect_err(name).code, code, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn a_resolver_that_does_not_answer_is_left_behind_at_the_deadline() {
+        let (end, ended) = bounded::<()>(0);
+        let hang = move |_: &str| {
+            let _ = ended.recv();
+            Ok(Vec::new())
+        };
+        let failure = look_up_within("name.example:1", Duration::from_millis(20), hang).expect_err("it hangs");
+        assert_eq!(
+            (failure.code, failure.message.as_str()),
+            (TIMED_OUT, "cannot resolve \"name.example:1\": timed out")
+        );
+        drop(end);
     }
 
     #[test]

@@ -38,8 +38,9 @@ const NOT_ENDING: [Signal; 17] = [
     Signal::SIGTRAP,
 ];
 
-/// How long a suspension waits for the editor, and for a thread that writes to a terminal which may be paused.
-const SUSPEND_TIMEOUT: Duration = Duration::from_millis(250);
+/// How long a suspension waits for the editor, and for a thread that writes to a terminal which may be paused. At Ctrl-Z
+/// the editor sets its modes once more before it waits, so a shorter time might leave them to the shell on a busy machine.
+const SUSPEND_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How often a program in the background looks whether it has the terminal again. A shell does not say.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
@@ -77,6 +78,10 @@ fn watch(signals: &SigSet) {
                     screen.suspend();
                 }
                 act(signal);
+                // Stopped and continued; or not stopped, because nobody could continue it. A signal that came meanwhile and
+                // ends the program is accepted first, because it has a lower number.
+                let _ = kill(Pid::this(), Signal::SIGCONT);
+                continue;
             }
             signal => {
                 if let Some(screen) = screen {
@@ -85,7 +90,6 @@ fn watch(signals: &SigSet) {
                 act(signal);
             }
         }
-        // Stopped and continued; or not stopped, because nobody could continue it.
         let Some(screen) = screen else { continue };
         if !modes::is_in_foreground() {
             screen.hold();
@@ -113,7 +117,8 @@ impl Screen {
     pub(super) fn suspend(&self) {
         if let Some(mut state) = self.lock_in_time() {
             state.is_suspended = state.phase != Phase::Closed;
-            self.wake(state);
+            self.wake(&state);
+            drop(state);
             // In the middle of a key sequence or a search the editor takes no notice. Then it is stopped where it is.
             let is_busy = |state: &mut State| state.is_prompting() && !state.is_parked;
             let _ = self.changed.wait_timeout_while(self.lock(), SUSPEND_TIMEOUT, is_busy);
@@ -140,7 +145,7 @@ impl Screen {
         }
         self.changed.notify_all();
         if !state.is_parked {
-            self.wake(state);
+            self.wake(&state);
         }
         // The window may have another size. Nobody says so to a program in the background.
         let _ = kill(Pid::this(), Signal::SIGWINCH);

@@ -15,19 +15,25 @@ mod screen;
 use std::env;
 use std::io::{self, BufReader, IsTerminal};
 use std::sync::{Arc, OnceLock};
+use std::thread;
 
-use nix::sys::signal::{Signal, kill};
+use crossbeam_channel::{Sender, bounded};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use rustyline::error::ReadlineError;
-use rustyline::{ColorMode, Config, Editor};
+use rustyline::{Behavior, ColorMode, Config, Editor, ExternalPrinter};
 
 use super::stdio;
 pub(super) use job::guard;
-use modes::{Modes, is_in_foreground};
+use modes::Modes;
 pub(super) use printer::Printer;
-use reader::{Edited, Source};
+use reader::Edited;
 pub(super) use reader::{LineReader, NOT_TEXT};
 use screen::Screen;
+
+/// The message that makes the editor redraw. It goes a line up and down again, because the editor ends each message with
+/// a line feed.
+const WAKE: &str = "\x1b[A\n";
 
 /// The screen on which lines are edited. A process has one terminal at most.
 static SCREEN: OnceLock<Arc<Screen>> = OnceLock::new();
@@ -39,23 +45,39 @@ static SCREEN: OnceLock<Arc<Screen>> = OnceLock::new();
 /// If the terminal cannot be asked for its modes.
 pub(super) fn open(prompt: &str) -> io::Result<(LineReader, Printer)> {
     if !is_interactive() {
-        let input = Source::Plain(BufReader::new(stdio::input()));
-        return Ok((LineReader(input), Printer(Arc::new(Screen::new(None)))));
+        let lines = LineReader::Plain(BufReader::new(stdio::input()));
+        return Ok((lines, Printer(Arc::new(Screen::new(None)))));
     }
     let modes = Modes::new()?;
     // The editor asks its helper for the prompt's look only if there are colours; we have none.
-    let config = Config::builder().color_mode(ColorMode::Forced).auto_add_history(true).build();
+    let config = Config::builder().color_mode(ColorMode::Forced).auto_add_history(true);
+    // The editor cannot wait for a terminal that does not block. What it opens itself, no other process can make so.
+    let behavior = if modes::is_controlling() { Behavior::PreferTerm } else { Behavior::Stdio };
+    let config = config.behavior(behavior).build();
     let cannot_edit = |error: ReadlineError| io::Error::other(error);
     let mut editor = Editor::with_config(config).map_err(cannot_edit)?;
-    let waker = editor.create_external_printer().map_err(cannot_edit)?;
-    let screen = Arc::new(Screen::new(Some((modes, Box::new(waker)))));
-    let reader = LineReader(Source::Edited(Box::new(Edited::new(prompt, editor, Arc::clone(&screen)))));
+    let waker = wake_by(editor.create_external_printer().map_err(cannot_edit)?)?;
+    let screen = Arc::new(Screen::new(Some((modes, waker))));
+    let reader = LineReader::Edited(Box::new(Edited::new(prompt, editor, Arc::clone(&screen))));
     let _ = SCREEN.set(Arc::clone(&screen));
-    if !is_in_foreground() {
+    if screen.lock().is_suspended {
         // Makes the thread of signals wait for the foreground.
         kill(Pid::this(), Signal::SIGCONT)?;
     }
     Ok((reader, Printer(screen)))
+}
+
+/// Starts the thread that wakes the editor, which may block: the editor takes one message at a time, and none while it
+/// searches its history.
+fn wake_by(mut printer: impl ExternalPrinter + Send + 'static) -> io::Result<Sender<()>> {
+    let (waker, wakes) = bounded(1);
+    let wake = move || {
+        // A message that comes too late, when the terminal is another program's, must not stop this one.
+        let _ = SigSet::from(Signal::SIGTTOU).thread_block();
+        // It fails when the editor is gone.
+        while wakes.recv().is_ok() && printer.print(WAKE.to_owned()).is_ok() {}
+    };
+    thread::Builder::new().name("hebra-waker".to_owned()).spawn(wake).map(|_| waker)
 }
 
 /// Gives the terminal back at once, for a program that ends now, whatever its threads are doing. May be called from any

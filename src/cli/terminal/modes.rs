@@ -25,7 +25,7 @@ const MARKS_ON: &str = "\x1b[?2004h";
 const ERASE_LINE: &str = "\r\x1b[K";
 
 /// How long the editor may take to set the modes. It waits for output before it does.
-const ENTRY_TIMEOUT: Duration = Duration::from_millis(100);
+const ENTRY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a terminal may take to accept a few bytes, in milliseconds.
 const WRITE_TIMEOUT: u8 = 100;
@@ -137,6 +137,11 @@ impl Modes {
 /// Returns whether the terminal is the program's to use. One without job control always is.
 pub(super) fn is_in_foreground() -> bool {
     tcgetpgrp(io::stdin()).map_or(true, |group| group == getpgrp())
+}
+
+/// Returns whether standard input and output are the terminal that controls the program, which is also `/dev/tty`.
+pub(super) fn is_controlling() -> bool {
+    tcgetpgrp(io::stdin()).is_ok() && tcgetpgrp(io::stdout()).is_ok()
 }
 
 /// Sets modes. A terminal that refuses them is gone.

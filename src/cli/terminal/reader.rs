@@ -23,10 +23,7 @@ use crate::cli::stdio::{self, Waiting};
 pub(crate) const NOT_TEXT: &str = "left out: a byte that is not UTF-8, and what came with it";
 
 /// Reads the lines that are typed.
-pub(crate) struct LineReader(pub(super) Source);
-
-/// Where lines come from.
-pub(super) enum Source {
+pub(crate) enum LineReader {
     Plain(BufReader<Waiting<Stdin>>),
     Edited(Box<Edited>),
 }
@@ -42,9 +39,9 @@ impl LineReader {
     ///
     /// The terminal is in its original state in each case.
     pub(crate) fn read(&mut self) -> io::Result<Option<String>> {
-        match &mut self.0 {
-            Source::Plain(input) => read_plain(input),
-            Source::Edited(edited) => edited.read(),
+        match self {
+            Self::Plain(input) => read_plain(input),
+            Self::Edited(edited) => edited.read(),
         }
     }
 }
@@ -59,7 +56,7 @@ fn read_plain(input: &mut impl BufRead) -> io::Result<Option<String>> {
 }
 
 /// Lines edited on a terminal.
-pub(super) struct Edited {
+pub(crate) struct Edited {
     prompt: String,
     editor: Editor<Redraw, DefaultHistory>,
     screen: Arc<Screen>,
@@ -146,8 +143,8 @@ impl Hinter for Redraw {
 }
 impl Validator for Redraw {}
 impl Highlighter for Redraw {
-    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, is_own: bool) -> Cow<'b, str> {
-        let text = self.screen.draw(is_own);
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        let text = self.screen.draw();
         if text.is_empty() { Cow::Borrowed(prompt) } else { Cow::Owned(text + prompt) }
     }
 

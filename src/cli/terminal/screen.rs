@@ -14,9 +14,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Sender, bounded};
 use nix::sys::signal::{SigSet, Signal};
-use rustyline::ExternalPrinter;
 
 use super::lines::Lines;
 use super::modes::{self, Modes};
@@ -30,10 +29,6 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long all of closing may take, because a terminal can be paused.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
-
-/// The message that makes the editor redraw. It goes a line up and down again, because the editor ends each message with
-/// a line feed.
-const WAKE: &str = "\x1b[A\n";
 
 /// What the editor is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +48,8 @@ pub(super) struct Screen {
     pub(super) state: Mutex<State>,
     /// Notified when text was drawn, and when the phase or a flag changed.
     pub(super) changed: Condvar,
-    /// The terminal's modes, and how the editor is woken, if lines are edited.
-    editor: Option<(Modes, Mutex<Box<dyn ExternalPrinter + Send>>)>,
+    /// If lines are edited: the terminal's modes, and the thread that wakes the editor.
+    editor: Option<(Modes, Sender<()>)>,
 }
 
 pub(super) struct State {
@@ -63,8 +58,6 @@ pub(super) struct State {
     waiting: String,
     /// The beginning of a line that is to be printed when all of it is there.
     pub(super) lines: Lines,
-    /// Whether the editor was woken and has not drawn since.
-    is_woken: bool,
     is_closing: bool,
     /// Whether the program is stopped, about to be, or in the background: nothing is written, read or set.
     pub(super) is_suspended: bool,
@@ -95,18 +88,16 @@ impl State {
 
 impl Screen {
     /// Without an editor, text is printed as it is.
-    pub(super) fn new(editor: Option<(Modes, Box<dyn ExternalPrinter + Send>)>) -> Self {
+    pub(super) fn new(editor: Option<(Modes, Sender<()>)>) -> Self {
         let state = State {
             phase: if editor.is_some() { Phase::Away } else { Phase::Closed },
             waiting: String::new(),
             lines: Lines::default(),
-            is_woken: false,
             is_closing: false,
             is_suspended: editor.is_some() && !modes::is_in_foreground(),
             is_parked: false,
             is_within_line: false,
         };
-        let editor = editor.map(|(modes, waker)| (modes, Mutex::new(waker)));
         Self { state: Mutex::new(state), changed: Condvar::new(), editor }
     }
 
@@ -143,22 +134,15 @@ impl Screen {
             let text = mem::take(&mut state.waiting);
             return state.write(&text);
         }
-        self.wake(state);
+        self.wake(&state);
         Ok(())
     }
 
-    /// Makes the editor redraw, unless it is about to. It takes no second wake while it searches its history, so that one
-    /// might block for ever.
-    pub(super) fn wake(&self, mut state: MutexGuard<'_, State>) {
-        if state.phase != Phase::Prompt || state.is_woken {
-            return;
-        }
-        state.is_woken = true;
-        // It may wait for the editor, which needs the state to draw.
-        drop(state);
-        if let Some((_, waker)) = &self.editor {
-            // It fails when the editor is gone, and then nothing waits for it.
-            let _ = waker.lock().unwrap_or_else(PoisonError::into_inner).print(WAKE.to_owned());
+    /// Makes the editor redraw if there is a prompt. Does not wait for it.
+    pub(super) fn wake(&self, state: &State) {
+        if let (Phase::Prompt, Some((_, waker))) = (state.phase, &self.editor) {
+            // If a wake waits already, the editor redraws after it.
+            let _ = waker.try_send(());
         }
     }
 
@@ -174,7 +158,7 @@ impl Screen {
     }
 
     /// The editor is about to draw the prompt, and has drawn everything before it. Returns the text that comes first.
-    pub(super) fn draw(&self, is_own_prompt: bool) -> String {
+    pub(super) fn draw(&self) -> String {
         let mut state = self.lock();
         if let (Phase::Begun, Some(modes)) = (state.phase, self.modes()) {
             modes.set();
@@ -195,8 +179,6 @@ impl Screen {
                 thread::park();
             }
         }
-        // While the editor searches its history it takes no wake, and its queue would fill up.
-        state.is_woken &= !is_own_prompt;
         let text = mem::take(&mut state.waiting);
         self.changed.notify_all();
         text
@@ -211,7 +193,6 @@ impl Screen {
         }
         let is_open = !state.is_closing;
         state.phase = if is_last || !is_open { Phase::Closed } else { Phase::Away };
-        state.is_woken = false;
         let text = match state.phase {
             Phase::Closed => state.take_all(),
             _ if state.is_suspended => String::new(),
@@ -230,10 +211,9 @@ impl Screen {
             state.is_closing = true;
             self.changed.notify_all();
             if !state.is_suspended {
-                self.wake(state);
-            } else {
-                drop(state);
+                self.wake(&state);
             }
+            drop(state);
             let is_busy = |state: &mut State| state.is_prompting() && (state.is_parked || !state.is_suspended);
             let (closed, _) = self
                 .changed

@@ -65,7 +65,10 @@ fn open(target: SocketAddr) -> io::Result<UdpSocket> {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let socket = UdpSocket::bind(any)?;
+    connect(UdpSocket::bind(any)?, target)
+}
+
+fn connect(socket: UdpSocket, target: SocketAddr) -> io::Result<UdpSocket> {
     socket.connect(target)?;
     // The system may choose the target's port, if nobody has it. The socket would send to itself, and nobody listens.
     if socket.local_addr()? == socket.peer_addr()? {
@@ -126,5 +129,13 @@ mod tests {
             assert_eq!(failure.code, REFUSED, "{}", failure.message);
             assert_eq!(failure.message, format!("cannot send to {nobody}: connection refused"));
         }
+    }
+
+    #[test]
+    fn a_socket_that_would_send_to_itself_is_a_refusal() {
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
+        let itself = ([127, 0, 0, 1], socket.local_addr().expect("it is bound").port()).into();
+        let error = connect(socket, itself).expect_err("nobody else is there");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     }
 }

@@ -49,7 +49,7 @@ impl Pending {
         self.begun = bytes[written..next_line].to_vec();
         let mut lost = bytes[next_line..].iter().filter(|byte| **byte == b'\n').count() as u64;
         if self.lost > 0 && next_line <= report {
-            // The report itself is no line that anybody misses.
+            // The report itself is not a lost line.
             lost += self.lost - 1;
         }
         self.lost = lost;
