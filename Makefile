@@ -48,8 +48,10 @@ doc: ## Build the documentation, warnings denied
 
 check: lint doc test ## Run lint, doc and test: all must pass before a commit
 
-INTEROP_TOOLS := telnet ncat socat strace python3 nft ip nc busybox plink bash haproxy curl systemd-socket-activate jq
-INTEROP_PACKAGES := inetutils-telnet ncat socat strace python3 nftables iproute2 netcat-openbsd busybox putty-tools haproxy curl systemd jq
+INTEROP_TOOLS := telnet ncat socat strace python3 nft ip nc busybox plink bash haproxy curl systemd-socket-activate jq \
+	promtool chromium
+INTEROP_PACKAGES := inetutils-telnet ncat socat strace python3 nftables iproute2 netcat-openbsd busybox putty-tools haproxy \
+	curl systemd jq prometheus chromium
 
 interop-tools:
 	@missing=; PATH="$$PATH:/usr/sbin"; \

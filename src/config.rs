@@ -99,6 +99,10 @@ pub struct ServerConfig {
     pub log_sessions: LogMessages,
     /// How often totals are logged. Default: `None`, never.
     pub stats_interval: Option<Duration>,
+    /// The target of its lines in the log, for a server that is only a part of a program, such as one that answers
+    /// questions about another. What has level info is then logged at level debug. Default: `None`, which is `hebra` with
+    /// the usual levels.
+    pub log_target: Option<&'static str>,
     /// How often each acceptor and the reaper show that they run, for a watchdog ([`Monitor::stalled_for`]). It costs one
     /// system call for each TCP connection. Default: `None`, never.
     ///
@@ -132,6 +136,7 @@ impl Default for ServerConfig {
             log_messages: LogMessages::Off,
             log_sessions: LogMessages::All,
             stats_interval: None,
+            log_target: None,
             heartbeat: None,
         }
     }
@@ -184,6 +189,7 @@ setters!(ServerConfig {
     log_messages: LogMessages,
     log_sessions: LogMessages,
     stats_interval: impl Into<Option<Duration>>,
+    log_target: impl Into<Option<&'static str>>,
     heartbeat: impl Into<Option<Duration>>,
 });
 

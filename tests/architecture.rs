@@ -27,7 +27,7 @@ const PROGRAM: &[&[&str]] = &[
     &["stdio"],
     &["process"],
     &["arguments", "terminal"],
-    &["chat", "greet", "udp"],
+    &["admin", "chat", "greet", "udp"],
     &["connect", "serve"],
     &["mod"],
 ];

@@ -7,6 +7,7 @@ mod greet;
 mod chat;
 mod connect;
 mod udp;
+mod admin;
 mod arguments;
 mod terminal;
 mod process;

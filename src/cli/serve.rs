@@ -8,6 +8,7 @@ use std::time::Duration;
 use hebra::{Echo, Error, Handler, Monitor, RunningUdpServer, Server, ServerConfig, Session, UdpServer};
 use log::LevelFilter;
 
+use super::admin::{self, BoundAdmin};
 use super::arguments::{ServeArguments, Service};
 use super::chat::{Operator, Room, Seats};
 use super::greet::Greet;
@@ -31,7 +32,7 @@ pub(super) fn run(arguments: &ServeArguments) -> u8 {
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     let config = arguments.config().heartbeat(service_manager::heartbeat());
-    address_space::check_server(&config, arguments.service == Service::Chat)?;
+    address_space::check_server(&config, arguments.service == Service::Chat, arguments.admin.is_some())?;
     // Before any thread is started, and so are the handlers of the terminal.
     let sockets = Sockets::of(arguments)?;
     if arguments.service == Service::Chat {
@@ -41,7 +42,9 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     // Before anything is printed: a program that waits for the first line may answer it with a signal.
     let signals = Signals::install()?;
     // As far as the hard limit allows. If that is not enough, the server warns.
-    let _ = rlimit::increase_nofile_limit(config.descriptors());
+    let admin_descriptors = arguments.admin.as_deref().map_or(0, |address| admin::config(address).descriptors());
+    let _ = rlimit::increase_nofile_limit(config.descriptors() + admin_descriptors);
+    let workers = config.workers;
     let Sockets { listeners, listener_positions, datagrams, datagram_positions } = sockets;
     let (bound, chat) = match arguments.service {
         Service::Echo => (bind(config, listeners, |_| Echo)?, None),
@@ -56,6 +59,10 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
             (bind(config, listeners, move |session| entrance.enter(session))?, Some((room, notices)))
         }
     };
+    let bound_admin = match &arguments.admin {
+        Some(address) => Some(BoundAdmin::bind(address, workers, signals.stop())?),
+        None => None,
+    };
     let udp = match datagrams {
         Some(passed) => Some(UdpServer::from_sockets(arguments.udp_config(), passed)?),
         None if datagram_positions.is_empty() => None,
@@ -66,25 +73,31 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     let udp_addresses =
         udp_addresses.map(|(name, address)| (datagram_positions[*name], format!("udp://{address}")));
     server::announce(streams.chain(udp_addresses).collect());
+    server::announce_admin(bound_admin.iter().flat_map(BoundAdmin::addresses));
     let running = bound.start()?;
     let udp = udp.map(UdpServer::start).transpose()?;
+    let admin = bound_admin.map(|admin| admin.start(running.monitor())).transpose()?;
     let operator = match chat {
         Some((room, notices)) => Some(Operator::start(&room, notices, &signals)?),
         None => None,
     };
     let manager = ServiceManager::ready(Serving(running.monitor()))?;
-    signals.wait(|| {
+    let lines = || {
         let udp_totals = udp.as_ref().map(|udp| Line::UdpTotals(udp.stats()));
         let sessions = running.monitor().sessions().into_iter().map(Line::Session);
         iter::once(Line::Totals(Box::new(running.stats()))).chain(udp_totals).chain(sessions).collect()
-    });
-    manager.stopping();
+    };
+    signals.wait(arguments.drain_delay, || manager.stopping(), lines);
     udp.map(RunningUdpServer::shutdown);
     let report = running.shutdown(arguments.drain_timeout);
     if let Some(operator) = operator {
         operator.end();
     }
     manager.end();
+    if let Some(admin) = admin {
+        // Last, so that it answers until all else has ended.
+        admin.end(report.stats);
+    }
     Ok(if report.cut_off == 0 { DRAINED } else { CUT_OFF })
 }
 

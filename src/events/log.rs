@@ -88,6 +88,8 @@ pub(crate) struct EventLog<E> {
     returning: Sender<Box<Option<E>>>,
     counts: Arc<LogCounts>,
     subscribers: Subscribers<E>,
+    /// The target of all lines, if the server is a part of a program.
+    target: Option<&'static str>,
     /// Arrivals that are not logged yet, by client.
     arrivals: HashMap<u64, E>,
     /// When to log each of those at the latest. Some were logged before, or their clients have left.
@@ -118,6 +120,7 @@ impl<E: Loggable> EventLog<E> {
             returning,
             subscribers: Subscribers::new(&counts),
             counts: Arc::clone(&counts),
+            target: None,
             arrivals: HashMap::new(),
             arrivals_due: VecDeque::new(),
             sessions: LogMessages::All,
@@ -135,6 +138,11 @@ impl<E: Loggable> EventLog<E> {
     pub(crate) fn limit_sessions(mut self, sessions: LogMessages) -> Self {
         self.sessions = sessions;
         self
+    }
+
+    /// Sets the target. With one, level debug replaces level info.
+    pub(crate) fn with_target(self, target: Option<&'static str>) -> Self {
+        Self { target, ..self }
     }
 
     /// Returns the subscribers, for a server that lets others subscribe.
@@ -197,7 +205,7 @@ impl<E: Loggable> EventLog<E> {
             }
             _ if arrival.is_some() && event.is_silent_departure() => {
                 for event in arrival.iter().chain([&event]) {
-                    log(Level::Debug, event);
+                    self.write(Level::Debug, event);
                 }
             }
             _ => {
@@ -219,7 +227,7 @@ impl<E: Loggable> EventLog<E> {
         if event.is_session() && level == Level::Info && !self.take_session_line() {
             return;
         }
-        log(level, event);
+        self.write(level, event);
     }
 
     /// Takes a line from the budget. Returns whether there was one.
@@ -241,7 +249,7 @@ impl<E: Loggable> EventLog<E> {
 
     /// Logs an event that this thread has made, and passes it on.
     fn report(&self, event: E) {
-        log(event.level(), &event);
+        self.write(event.level(), &event);
         self.subscribers.publish(&event);
     }
 
@@ -288,6 +296,19 @@ impl<E: Loggable> EventLog<E> {
         }
     }
 
+    /// Logs an event, with its fields as key-values.
+    fn write(&self, level: Level, event: &E) {
+        let (target, level) = match (self.target, level) {
+            (Some(target), Level::Info) => (target, Level::Debug),
+            (target, level) => (target.unwrap_or(TARGET), level),
+        };
+        if level <= log::STATIC_MAX_LEVEL && level <= log::max_level() {
+            let mut record = Record::builder();
+            record.level(level).target(target).module_path_static(Some(module_path!())).key_values(event);
+            log::logger().log(&record.args(format_args!("{event}")).build());
+        }
+    }
+
     fn report_dropped(&mut self) {
         let dropped = self.counts.dropped();
         if dropped > self.dropped_reported {
@@ -295,15 +316,6 @@ impl<E: Loggable> EventLog<E> {
             self.dropped_reported = dropped;
             self.report(E::dropped(events));
         }
-    }
-}
-
-/// Logs an event, with its fields as key-values.
-fn log(level: Level, event: &impl Loggable) {
-    if level <= log::STATIC_MAX_LEVEL && level <= log::max_level() {
-        let mut record = Record::builder();
-        record.level(level).target(TARGET).module_path_static(Some(module_path!())).key_values(event);
-        log::logger().log(&record.args(format_args!("{event}")).build());
     }
 }
 

@@ -138,7 +138,7 @@ impl Server {
         let sleep = Semaphore::new()
             .map_err(|cause| Error::Workers { workers: config.workers, cause: cause.to_string() })?;
         let (sink, log) = EventLog::new(config.log_messages);
-        let log = log.limit_sessions(config.log_sessions);
+        let log = log.limit_sessions(config.log_sessions).with_target(config.log_target);
         let linger = Arc::new(Linger::new(config.write_timeout));
         let lingering = Arc::clone(&linger);
         let core = Arc::new(Core {

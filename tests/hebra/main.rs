@@ -29,6 +29,7 @@ mod notify;
 mod signals;
 mod address_space;
 mod log;
+mod admin;
 mod greet;
 mod chat;
 mod connect;

@@ -94,6 +94,8 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
         ),
         (&["--drain-timeout=-5s"], "--drain-timeout: \"-5s\" is negative; a time looks like 250ms, 10s or 5m"),
         (&["--drain-timeout", "2y"], "--drain-timeout: \"2y\" is too long; the longest time is 365d"),
+        (&["--admin", "localhost"], "--admin: \"localhost\" lacks its port; an address looks like localhost:1234"),
+        (&["--drain-delay", "5"], "--drain-delay: \"5\" lacks its unit; a time looks like 250ms, 10s or 5m"),
         (&["--idle-timeout", "0s"], "--idle-timeout must be at least 1 ms, or off"),
         (&["--idle-timeout", "--workers", "4"], "--idle-timeout needs a value: --idle-timeout <TIME>"),
         (&["--max-line", "0", "--framing", "line"], "--max-line must be at least 1 byte"),

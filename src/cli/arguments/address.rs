@@ -55,7 +55,7 @@ fn unix(name: &str) -> Result<String, String> {
 }
 
 /// Returns the address, `HOST:PORT`, without the spaces around it.
-fn address(text: &str) -> Result<String, String> {
+pub(crate) fn address(text: &str) -> Result<String, String> {
     let address = text.trim();
     let (host, port) = match address.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => {

@@ -123,6 +123,20 @@ pub(crate) struct ServeArguments {
     )]
     pub(crate) drain_timeout: Duration,
 
+    /// How long a stop first goes on accepting, unready
+    #[arg(
+        long,
+        env = "HEBRA_DRAIN_DELAY",
+        value_name = "TIME",
+        value_parser = units::duration,
+        default_value = "0s"
+    )]
+    pub(crate) drain_delay: Duration,
+
+    /// HOST:PORT of metrics, health and a page over HTTP
+    #[arg(long, env = "HEBRA_ADMIN", value_name = "ADDR", value_parser = address::address)]
+    pub(crate) admin: Option<String>,
+
     /// Message, line or raw [default: message; line for --room]
     #[arg(
         long,

@@ -22,22 +22,27 @@ const BUFFERS: u64 = 3 * 256 * 1024;
 /// operator.
 const SERVER: u64 = 48 * 1024 * 1024;
 
+/// What the admin server takes: a few small threads, and answers about thousands of sessions.
+const ADMIN: u64 = 48 * 1024 * 1024;
+
 /// What must be left when a thread has started, because other threads allocate meanwhile.
 const RESERVE: u64 = 8 * 1024 * 1024;
 
-/// Checks that the limit leaves room for all sessions of a server.
+/// Checks that the limit leaves room for all sessions of a server, and for an admin server beside it if there is one.
 ///
 /// # Errors
 ///
 /// [`Error::Workers`] with the limit.
-pub(in crate::cli) fn check_server(config: &ServerConfig, is_chat: bool) -> Result<(), Error> {
+pub(in crate::cli) fn check_server(config: &ServerConfig, is_chat: bool, has_admin: bool) -> Result<(), Error> {
     // A session that is pushed to has a second thread, and a queue beside the one that is being sent.
     let (threads, queues) = if is_chat { (2, 2 * config.max_outgoing) } else { (1, 0) };
     // A line is gathered in memory that doubles, and so is its reply.
     let lines = if config.framing == Framing::Line { 4 * config.max_line } else { 0 };
     let session = threads * (config.stack_size as u64 + THREAD) + BUFFERS + lines as u64 + queues as u64;
     let sessions = session.saturating_mul(config.workers as u64);
-    check(SERVER.saturating_add(sessions)).map_err(|cause| Error::Workers { workers: config.workers, cause })
+    let admin = if has_admin { ADMIN } else { 0 };
+    check((SERVER + admin).saturating_add(sessions))
+        .map_err(|cause| Error::Workers { workers: config.workers, cause })
 }
 
 /// Checks that the limit leaves room for a UDP server.

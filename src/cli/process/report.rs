@@ -19,6 +19,8 @@ pub(in crate::cli) enum Line {
     UdpTotals(UdpStats),
     /// A live session.
     Session(SessionInfo),
+    /// A stop was asked for, and the server accepts for so long more.
+    Delayed(Duration),
 }
 
 impl fmt::Display for Line {
@@ -26,6 +28,7 @@ impl fmt::Display for Line {
         match self {
             Self::Totals(stats) => write!(f, "totals: {stats}"),
             Self::UdpTotals(stats) => write!(f, "totals: {stats}"),
+            Self::Delayed(delay) => write!(f, "a stop was asked for; clients are accepted for {delay:?} more"),
             Self::Session(SessionInfo { client, age, silence, messages, bytes_in, bytes_out, .. }) => write!(
                 f,
                 "{client} is connected; age={age:.1?} silence={silence:.1?} messages={messages} \
@@ -41,6 +44,10 @@ impl Source for Line {
         let session = match self {
             Self::Totals(stats) => return stats.visit(visitor),
             Self::UdpTotals(stats) => return stats.visit(visitor),
+            Self::Delayed(delay) => {
+                visitor.visit_pair("event".into(), "stop_delayed".into())?;
+                return visitor.visit_pair("delay_s".into(), seconds(*delay).into());
+            }
             Self::Session(session) => session,
         };
         let proxy = session.client.proxied_by.as_ref().map(|proxy| ("proxied_by", Value::from_display(proxy)));

@@ -1,5 +1,6 @@
 //! What both servers print, and how they end.
 
+use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
 use hebra::Error;
@@ -18,10 +19,19 @@ pub(in crate::cli) fn exit_code(outcome: Result<u8, Error>) -> u8 {
     }
 }
 
-/// Prints a line for each socket, in the order of the flags or of the descriptors: each address comes with its position. The kernel holds clients already, so a program that reads the line can connect.
+/// Prints a line for each socket, in the order of the flags or of the descriptors: each address comes with its position.
+/// The kernel holds clients already, so a program that reads the line can connect.
 pub(in crate::cli) fn announce(mut addresses: Vec<(usize, String)>) {
     addresses.sort_by_key(|(position, _)| *position);
-    let lines: String = addresses.into_iter().map(|(_, address)| format!("listening on {address}\n")).collect();
+    print(addresses.into_iter().map(|(_, address)| format!("listening on {address}\n")).collect());
+}
+
+/// Prints a line for each address of the admin server.
+pub(in crate::cli) fn announce_admin(addresses: impl IntoIterator<Item: Display>) {
+    print(addresses.into_iter().map(|address| format!("admin on http://{address}/\n")).collect());
+}
+
+fn print(lines: String) {
     // A closed standard output is the reader's choice; the server serves all the same.
     if let Err(cause) = stdio::output().write_all(lines.as_bytes())
         && cause.kind() != ErrorKind::BrokenPipe

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,9 +36,11 @@ enum Request {
 }
 
 /// Asks for a stop as a signal does. Clones ask for the same stop.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Stop {
     asked: Arc<OnceLock<Instant>>,
+    /// Whether the next signal but the first only ends the delay of the stop.
+    is_delayed: Arc<AtomicBool>,
     requests: Sender<Request>,
 }
 
@@ -56,6 +58,20 @@ impl Stop {
             return None;
         }
         Some(asked.elapsed())
+    }
+
+    /// Returns whether a stop was asked for.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.asked.get().is_some()
+    }
+
+    /// Ends the delay of the stop. Returns whether there was one.
+    fn end_delay(&self) -> bool {
+        let was_delayed = self.is_delayed.swap(false, SeqCst);
+        if was_delayed {
+            let _ = self.requests.send(Request::Stop);
+        }
+        was_delayed
     }
 }
 
@@ -77,7 +93,7 @@ impl Signals {
         let incoming =
             take_over(&HANDLED).map_err(|cause| Error::Thread { name: "hebra-signals".to_owned(), cause })?;
         let (sender, requests) = unbounded();
-        let stop = Stop { asked: Arc::default(), requests: sender };
+        let stop = Stop { asked: Arc::default(), is_delayed: Arc::default(), requests: sender };
         let before_cut = Arc::default();
         let (asking, cutting) = (stop.clone(), Arc::clone(&before_cut));
         threads::spawn("hebra-signals", move || receive(incoming, &asking, &cutting))?;
@@ -95,12 +111,24 @@ impl Signals {
         let _ = self.before_cut.set(last);
     }
 
-    /// Blocks until a stop is asked for. Meanwhile it logs `lines` whenever SIGUSR1 asks for them.
-    pub(crate) fn wait(&self, lines: impl Fn() -> Vec<Line>) {
+    /// Blocks until a stop is asked for, calls `stopping`, and then waits for `delay`, which a later signal ends. Meanwhile it
+    /// logs `lines` whenever SIGUSR1 asks for them.
+    pub(crate) fn wait(&self, delay: Duration, stopping: impl FnOnce(), lines: impl Fn() -> Vec<Line>) {
         let mut last = None;
+        self.stop.is_delayed.store(!delay.is_zero(), SeqCst);
         while let Ok(Request::Report) = self.requests.recv() {
             report(&mut last, &lines);
         }
+        stopping();
+        if delay.is_zero() {
+            return;
+        }
+        report(&mut last, || vec![Line::Delayed(delay)]);
+        let end = Instant::now() + delay;
+        while let Ok(Request::Report) = self.requests.recv_deadline(end) {
+            report(&mut last, &lines);
+        }
+        self.stop.is_delayed.store(false, SeqCst);
     }
 }
 
@@ -147,14 +175,14 @@ fn receive(mut incoming: Incoming, stop: &Stop, before_cut: &OnceLock<fn()>) {
                 SIGUSR1 => drop(stop.requests.send(Request::Report)),
                 SIGUSR2 => {}
                 _ => match stop.ask() {
-                    None => {
+                    Some(elapsed) if elapsed < AGAIN => {}
+                    Some(_) if !stop.end_delay() => cut(before_cut),
+                    _ => {
                         // Signals that have come by then are the same request, however late this thread runs.
                         thread::sleep(AGAIN);
                         incoming.pending().for_each(drop);
                         break;
                     }
-                    Some(elapsed) if elapsed >= AGAIN => cut(before_cut),
-                    Some(_) => {}
                 },
             }
         }

@@ -33,8 +33,7 @@ fn serve(arguments: &UdpServeArguments) -> Result<u8, Error> {
     server::announce(bound.addresses().iter().map(|(name, address)| (*name, address.to_string())).collect());
     let running = Arc::new(bound.start()?);
     let manager = ServiceManager::ready(Receiving(Arc::clone(&running)))?;
-    signals.wait(|| vec![Line::UdpTotals(running.stats())]);
-    manager.stopping();
+    signals.wait(Duration::ZERO, || manager.stopping(), || vec![Line::UdpTotals(running.stats())]);
     manager.end();
     // The manager has ended, or it is stuck and its view of the server goes with the process.
     if let Some(running) = Arc::into_inner(running) {

@@ -14,7 +14,7 @@ use hebra::text::is_escaped;
 use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
 
-use super::EVENTS;
+use super::{ADMIN, EVENTS};
 
 /// The form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -71,7 +71,7 @@ fn is_journal() -> bool {
 /// Returns the target that is shown. The modules of the program are no concern of its reader.
 fn target<'a>(record: &Record<'a>) -> &'a str {
     let target = record.target();
-    if target.starts_with("hebra::") { EVENTS } else { target }
+    if target.starts_with("hebra::") && target != ADMIN { EVENTS } else { target }
 }
 
 fn text(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {

@@ -24,6 +24,9 @@ const EVENTS: &str = "hebra";
 /// The target of a report that was asked for. It is shown even where events are not.
 pub(super) const REPORTS: &str = "hebra::status";
 
+/// The target of the admin server's events. It keeps its clients apart from those of the service.
+pub(crate) const ADMIN: &str = "hebra::admin";
+
 /// Bytes of lines that wait to be written at most, give or take a line.
 const BATCH: usize = 64 * 1024;
 
@@ -86,7 +89,7 @@ impl Log for Lines {
     fn log(&self, record: &Record<'_>) {
         self.logger.log(record);
         // The threads of the events and of a report flush when they have logged all there is.
-        let is_flushed = [EVENTS, REPORTS].contains(&record.target());
+        let is_flushed = [EVENTS, REPORTS, ADMIN].contains(&record.target());
         if self.is_terminal || !is_flushed || self.pending.lock().len() >= BATCH {
             self.flush();
         }
