@@ -159,9 +159,9 @@ impl<'v> VisitValue<'v> for Written<'_> {
     fn visit_f64(&mut self, value: f64) -> Result<(), Error> {
         // A number that is none, or is infinite, is no number of JSON.
         if value.is_finite() {
-            write!(self.0, "{value}")?
+            write!(self.0, "{value}")?;
         } else {
-            self.0.push_str("null")
+            self.0.push_str("null");
         }
         Ok(())
     }
