@@ -75,7 +75,9 @@ impl ByeDetector {
         while at < read.len() {
             if self.telnet.is_data() && !self.after_cr && self.line == Word::Other && whole == Word::Other {
                 // Only the end of this line or a telnet command can change anything.
-                at += find_break(&read[at..]);
+                let run = find_break(&read[at..]);
+                at += run;
+                self.after_cr = run > 0 && read[at - 1] == CR;
                 if at == read.len() {
                     break;
                 }

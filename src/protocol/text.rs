@@ -62,6 +62,7 @@ impl TextDecoder {
 
     /// Takes a run of data, or one byte. Returns whether that was the end of a command which must be answered.
     fn take(&mut self, input: &mut &[u8]) -> bool {
+        // What is data is so whether or not it ends a line.
         let run = if self.telnet.is_data() { find_break(&input[..self.left]) } else { 0 };
         let (taken, rest) = input.split_at(run.max(1));
         *input = rest;
