@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use super::monitor::Beat;
+use super::heartbeat::Beat;
 use super::worker::Core;
 use crate::client::ListenAddress;
 use crate::events::Event;

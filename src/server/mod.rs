@@ -12,6 +12,7 @@ mod worker;
 mod registry;
 mod reaper;
 mod monitor;
+mod heartbeat;
 mod pool;
 mod semaphore;
 mod sync;
@@ -26,9 +27,10 @@ use std::time::{Duration, Instant};
 use threadpool::ThreadPool;
 
 use self::admission::Admission;
-use self::monitor::Beats;
-pub use self::monitor::{Monitor, SessionInfo};
+use self::heartbeat::Beat;
+pub use self::monitor::Monitor;
 use self::registry::Registry;
+pub use self::registry::SessionInfo;
 use self::semaphore::Semaphore;
 use self::worker::{Core, HandlerFactory};
 use crate::client::{Client, ListenAddress};
@@ -146,7 +148,7 @@ impl Server {
             peers: config.max_per_ip.map(|limit| Arc::new(PeerLimit::new(limit))),
             registry: Arc::new(Registry::new(config.max_outgoing)),
             token: ShutdownToken::default(),
-            beats: Beats::new(listeners.len() + 1),
+            beats: (0..=listeners.len()).map(|_| Beat::new()).collect(),
             busy_poll: config.busy_poll.map(BusyPoll::new),
             spare_threads: spare_threads(config.workers),
             factory,
@@ -335,11 +337,11 @@ impl Threads {
             self.pool.execute(move || core.work());
         }
         let (core, number) = (Arc::clone(&self.core), listeners.len());
-        self.reaper = Some(spawn("hebra-reaper", move || reaper::run(core.beats.of(number), &core))?);
+        self.reaper = Some(spawn("hebra-reaper", move || reaper::run(&core.beats[number], &core))?);
         for (number, (_, listener)) in listeners.into_iter().enumerate() {
             let listener = Arc::new(listener);
             let (accepting, core) = (Arc::clone(&listener), Arc::clone(&self.core));
-            let thread = spawn("hebra-accept", move || acceptor::run(&accepting, core.beats.of(number), &core))?;
+            let thread = spawn("hebra-accept", move || acceptor::run(&accepting, &core.beats[number], &core))?;
             self.acceptors.push((listener, thread));
         }
         Ok(())

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::monitor::Beat;
+use super::heartbeat::Beat;
 use super::worker::Core;
 use crate::events::{CloseReason, RefuseReason};
 

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::monitor::SessionInfo;
 use crate::client::{Client, ListenAddress, Peer};
 use crate::events::{CloseReason, RefuseReason, Stats};
 use crate::net::outgoing::Outgoing;
@@ -214,6 +213,26 @@ impl Registry {
     fn lock(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A live session at one moment.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// The client.
+    pub client: Client,
+    /// Where it connected to.
+    pub listener: Arc<ListenAddress>,
+    /// Since the session began on a worker.
+    pub age: Duration,
+    /// Since the server began to wait for the client; zero while it answers.
+    pub silence: Duration,
+    /// Messages handed to the handler.
+    pub messages: u64,
+    /// Bytes received.
+    pub bytes_in: u64,
+    /// Bytes sent.
+    pub bytes_out: u64,
 }
 
 /// A connection whose header is awaited, counted until the guard is dropped.

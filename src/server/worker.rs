@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::admission::{Admission, Admitted, Permit};
-use super::monitor::{Beat, Beats};
+use super::heartbeat::Beat;
 use super::registry::{Registered, Registry};
 use crate::client::{Client, ListenAddress, Peer};
 use crate::config::{ServerConfig, WhenFull};
@@ -48,7 +48,8 @@ pub(crate) struct Core {
     pub(crate) peers: Option<Arc<PeerLimit>>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) token: ShutdownToken,
-    pub(super) beats: Beats,
+    /// Those of the acceptors, and then that of the reaper.
+    pub(super) beats: Vec<Beat>,
     pub(crate) linger: Arc<Linger>,
     pub(crate) sink: EventSink<Event>,
     pub(crate) busy_poll: Option<BusyPoll>,
