@@ -80,6 +80,10 @@ impl Source for Event {
                 fields.client(client)?;
                 fields.show("text", message.text())
             }
+            Self::Draining { sessions } | Self::CutOff { sessions } => {
+                fields.add("sessions", *sessions as u64)?;
+                fields.show("text", self)
+            }
             _ => fields.show("text", self),
         }
     }
@@ -161,7 +165,7 @@ mod tests {
                 "event=disconnected client=7 peer=127.0.0.1:5 reason=connection_failed cause=connection reset \
                  messages=1 bytes_in=2 bytes_out=3 duration_s=1.5",
             ),
-            (Event::Draining { sessions: 3 }, "event=draining text=stopping; sessions to end: 3"),
+            (Event::Draining { sessions: 3 }, "event=draining sessions=3 text=stopping; sessions to end: 3"),
         ] {
             assert_eq!(fields(&event).trim_end_matches('\n'), expected.trim_end_matches('\n'));
         }

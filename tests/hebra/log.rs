@@ -108,6 +108,7 @@ fn a_file_that_was_full_continues_at_the_beginning_of_a_line_and_counts_what_is_
 
 /// Parses a line of a log in JSON.
 fn object(line: &str) -> Map<String, Value> {
+    assert!(line.matches("\"text\":").count() <= 1, "{line}");
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 

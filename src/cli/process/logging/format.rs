@@ -96,8 +96,11 @@ fn journal(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
 
 fn json(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
     let level = record.level().as_str().to_ascii_lowercase();
-    let mut object =
-        Object { json: format!("{{\"ts\":\"{}\",\"level\":\"{level}\"", buffer.timestamp_millis()), fields: 0 };
+    let mut object = Object {
+        json: format!("{{\"ts\":\"{}\",\"level\":\"{level}\"", buffer.timestamp_millis()),
+        fields: 0,
+        has_text: false,
+    };
     // Only a visitor's own error is returned, and this one has none.
     let _ = record.key_values().visit(&mut object);
     if object.fields == 0 {
@@ -105,7 +108,7 @@ fn json(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
         object.add("target", format_args!("{}", target(record)));
     }
     // What has no fields is a sentence.
-    if object.fields <= 2 {
+    if object.fields <= 2 && !object.has_text {
         object.add("text", record.args());
     }
     object.json.push_str("}\n");
@@ -116,6 +119,7 @@ fn json(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
 struct Object {
     json: String,
     fields: usize,
+    has_text: bool,
 }
 
 impl Object {
@@ -126,6 +130,7 @@ impl Object {
 
     fn add_key(&mut self, key: &str) {
         self.fields += 1;
+        self.has_text |= key == "text";
         self.json.push(',');
         push_text(&mut self.json, key);
         self.json.push(':');
@@ -207,7 +212,7 @@ mod tests {
 
     #[test]
     fn values_are_numbers_or_texts() {
-        let mut object = Object { json: "{\"a\":1".to_owned(), fields: 0 };
+        let mut object = Object { json: "{\"a\":1".to_owned(), fields: 0, has_text: false };
         for (key, value) in [
             ("u", Value::from(u64::MAX)),
             ("i", Value::from(-1)),
