@@ -17,8 +17,11 @@ SECONDS ?= 30
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
 
+# Most tests wait for something, so each core runs two of them.
+TEST_THREADS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+
 test: ## Run every test that needs nothing but Rust
-	$(CARGO) test --locked
+	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 
 bench: ## Compare hebra with other servers: tables, JSON and plots, in three minutes
 	$(CARGO) bench --locked --bench load -- --suite $(ARGS)
