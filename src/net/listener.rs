@@ -1,11 +1,13 @@
 //! Listening sockets, TCP and Unix, and their options.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
@@ -85,6 +87,8 @@ fn listen_tcp(address: SocketAddr, only_v6: bool, config: &ServerConfig) -> io::
 fn listen_unix(name: &str, config: &ServerConfig) -> io::Result<Listener> {
     let address = SockAddr::unix(name.strip_prefix('@').map_or(name.to_owned(), |name| format!("\0{name}")))?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // Until it is dropped, no other server takes this file for a stale one because it does not listen yet.
+    let _lock = if name.starts_with('@') { None } else { Some(lock_folder(name)?) };
     if let Err(error) = socket.bind(&address) {
         if error.kind() != ErrorKind::AddrInUse || name.starts_with('@') || !is_stale(name, &address)? {
             return Err(error);
@@ -100,6 +104,22 @@ fn listen_unix(name: &str, config: &ServerConfig) -> io::Result<Listener> {
     }
     listener.socket.listen(backlog(config))?;
     Ok(listener)
+}
+
+/// Locks the folder of a socket file against other servers that start there. None of them needs more than a moment.
+fn lock_folder(name: &str) -> io::Result<File> {
+    const ATTEMPTS: u32 = 200;
+    const PAUSE: Duration = Duration::from_millis(10);
+    let folder = Path::new(name).parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = File::open(folder.unwrap_or(Path::new(".")))?;
+    for _ in 0..ATTEMPTS {
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Err(io::Error::new(ErrorKind::ResourceBusy, "another program locks its folder"))
 }
 
 /// Returns whether nobody answers on a socket file, so that it may be replaced.
@@ -297,6 +317,23 @@ mod tests {
         assert_eq!((accepted.write_timeout().expect("readable"), peer), (Some(Duration::from_secs(7)), Peer::Unix));
         drop(listener);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_server_that_is_starting_is_not_taken_for_a_stale_file() {
+        let path = path("starting");
+        let name = format!("unix:{}", path.display());
+        // It has its file and does not listen yet.
+        let starting = lock_folder(&path.to_string_lossy()).expect("nobody else starts");
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+        socket.bind(&SockAddr::unix(&path).expect("a short name")).expect("nobody has it");
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| only(&name).map(drop));
+            socket.listen(1).expect("it is bound");
+            drop(starting);
+            second.join().expect("it ends").expect_err("the first one listens");
+        });
+        fs::remove_file(&path).expect("it is ours");
     }
 
     #[test]

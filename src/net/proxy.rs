@@ -167,7 +167,7 @@ pub(crate) enum NoHeader {
 }
 
 /// Reads the header of a connection that was accepted at `since`, and nothing behind it. Blocks until [`TIME`] after that
-/// at most, or until `is_stopping`.
+/// at most; once `is_stopping`, only for as long as bytes of it arrive.
 #[inline(never)]
 pub(crate) fn read(stream: &TcpStream, since: Instant, is_stopping: impl Fn() -> bool) -> Result<Source, NoHeader> {
     let source = read_until(stream, since + TIME, is_stopping);
@@ -184,7 +184,7 @@ fn read_until(
     // Not on the stack, of which each session keeps the pages that were ever touched.
     let mut bytes = vec![0; LONGEST];
     let mut have = 0;
-    while !is_stopping() {
+    loop {
         // What is there is looked at even when the time is up.
         let left = deadline.saturating_duration_since(Instant::now());
         let timeout = stream.set_read_timeout(Some(left.clamp(Duration::from_millis(1), SLICE)));
@@ -204,6 +204,8 @@ fn read_until(
                 }
             }
             Err(error) => match error.kind() {
+                // What has arrived by the stop is still read.
+                ErrorKind::WouldBlock | ErrorKind::TimedOut if is_stopping() => return Err(NoHeader::Stopped),
                 ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => {}
                 _ => return Err(if have == 0 { NoHeader::Left } else { NoHeader::Invalid }),
             },
@@ -212,7 +214,6 @@ fn read_until(
             return Err(NoHeader::Invalid);
         }
     }
-    Err(NoHeader::Stopped)
 }
 
 #[cfg(test)]
@@ -334,7 +335,11 @@ mod tests {
         assert_eq!(read(&stream, Instant::now(), || false), Err(NoHeader::Left));
         let (mut proxy, stream) = arrive();
         proxy.write_all(b"PROXY TCP4 1").expect("it is read");
+        // What has arrived by a stop is read, and the rest is not waited for.
         assert_eq!(read(&stream, Instant::now(), || true), Err(NoHeader::Stopped));
+        proxy.write_all(&header).expect("it is read");
+        assert_eq!(read(&stream, Instant::now(), || true), Ok(client("203.0.113.7:5000")));
+        proxy.write_all(b"PROXY TCP4 1").expect("it is read");
         drop(proxy);
         assert_eq!(read(&stream, Instant::now(), || false), Err(NoHeader::Invalid));
         let (_proxy, stream) = arrive();

@@ -227,9 +227,10 @@ impl<T> Admission<T> {
         !busy(&mut state)
     }
 
-    /// Returns how many clients wait.
+    /// Returns how many clients wait, those that acceptors hold included.
     pub(crate) fn waiting(&self) -> usize {
-        self.lock().waiting.len()
+        let state = self.lock();
+        state.waiting.len() + state.placeless
     }
 
     fn is_full(&self, state: &State<T>) -> bool {

@@ -91,6 +91,7 @@ fn a_thread_that_waits_for_a_place_or_for_idleness_is_woken() {
             assert!(!placed.is_finished(), "there is no place yet");
             thread::yield_now();
         }
+        assert_eq!(gate.waiting(), 1);
         drop(permit);
         assert!(idle.join().is_ok_and(|idle| idle));
         assert!(placed.join().is_ok());

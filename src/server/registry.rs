@@ -57,6 +57,11 @@ impl Registry {
         Session::new(client, listener, stream, self.epoch, self.max_outgoing)
     }
 
+    /// Returns how many connections were accepted.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted.load(Relaxed)
+    }
+
     pub(crate) fn count_refused(&self, reason: RefuseReason) {
         self.refused[reason as usize].fetch_add(1, Relaxed);
     }
@@ -197,7 +202,7 @@ impl Registry {
         let sessions = self.lock();
         let refused_by = self.refused.each_ref().map(|count| count.load(Relaxed));
         let mut stats = Stats {
-            accepted: self.accepted.load(Relaxed),
+            accepted: self.accepted(),
             refused: refused_by.iter().sum(),
             refused_by,
             waiting: self.awaited.load(Relaxed),

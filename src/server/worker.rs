@@ -162,8 +162,8 @@ impl Core {
         let client = &mut arrival.client;
         client.is_probe = matches!(header, Ok(Source::Probe) | Err(NoHeader::Left));
         match header {
-            // A client that waits is refused at a stop, even if its header comes just then.
-            Ok(_) if self.token.is_set() => Err(RefuseReason::Shutdown),
+            // Whoever has a worker is served at a stop, but not once sessions are cut off: it would be overlooked.
+            Ok(_) if self.token.is_cutting() => Err(RefuseReason::Shutdown),
             Ok(Source::Probe) => Ok(()),
             // A proxy that names itself is no client of its own.
             Ok(Source::Client(peer)) if peer == client.peer => Ok(()),
@@ -250,7 +250,9 @@ impl Core {
 /// Returns the totals, from the places where they are kept.
 pub(crate) fn stats(registry: &Registry, admission: &Admission<Arrival>, counts: &LogCounts) -> Stats {
     let stats = registry.stats();
-    Stats { waiting: stats.waiting + admission.waiting(), events_dropped: counts.dropped(), ..stats }
+    // In the reverse order of a client's way, so that none counts twice: one that moves on meanwhile is only in `accepted`.
+    let waiting = stats.waiting + admission.waiting();
+    Stats { waiting, accepted: registry.accepted(), events_dropped: counts.dropped(), ..stats }
 }
 
 /// Returns the text of a panic, as far as it has one.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use std::{env, fs, process};
 
 use nix::sys::signal::Signal;
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{FUSE, Program, connect_served, signal};
 
@@ -140,13 +141,23 @@ fn sockets_for_another_process_are_none_of_ours() {
     connect_served(Program::spawn(&mut command, 1).address());
 }
 
-/// One short session of the churn: an echo, and a clean end.
+/// The address of a proxy, which names each client in a header.
+const PROXY: [u8; 4] = [127, 0, 0, 2];
+
+/// One short session of the churn: an echo, and a clean end. Every other client comes through a proxy.
 fn talk(address: SocketAddr, number: usize) -> Result<(), String> {
     let problem = |step: &'static str| move |error: std::io::Error| format!("{step}: {error}");
-    let mut stream = TcpStream::connect_timeout(&address, FUSE).map_err(problem("connect"))?;
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).map_err(problem("socket"))?;
+    let mut header = "";
+    if number.is_multiple_of(2) {
+        socket.bind(&SocketAddr::from((PROXY, 0)).into()).map_err(problem("bind"))?;
+        header = "PROXY TCP4 203.0.113.7 192.0.2.1 5000 80\r\n";
+    }
+    socket.connect(&address.into()).map_err(problem("connect"))?;
+    let mut stream = TcpStream::from(socket);
     stream.set_read_timeout(Some(FUSE)).map_err(problem("timeout"))?;
     let message = format!("hello {number}\n");
-    stream.write_all(message.as_bytes()).map_err(problem("write"))?;
+    stream.write_all(format!("{header}{message}").as_bytes()).map_err(problem("write"))?;
     let mut echo = vec![0; message.len()];
     stream.read_exact(&mut echo).map_err(problem("read"))?;
     if echo != message.as_bytes() {
@@ -169,6 +180,7 @@ fn a_restart_that_keeps_its_socket_loses_no_connection() {
         let socket = listener.try_clone().expect("a descriptor is free");
         let mut command = Program::command();
         command.args(["--workers", "16", "--log-sessions", "off", "--log-messages", "off"]);
+        command.args(["--proxy-protocol", "127.0.0.2"]);
         start(with_sockets(&command, socket, None), 1).0
     };
     let mut server = serve();

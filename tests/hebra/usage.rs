@@ -78,6 +78,13 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
             "--unix-mode: \"rw\" is not a file mode; it has octal digits, at most 0777",
         ),
         (&["--unix-mode", "0600"], "--unix-mode has no effect without --listen unix:/path"),
+        (&["--listen", "unix:@x", "--deny", "::/0"], "--deny has no effect with Unix sockets alone"),
+        (&["--listen", "unix:@x", "--allow", "::1"], "--allow has no effect with Unix sockets alone"),
+        (&["--listen", "unix:@x", "--max-per-ip", "1"], "--max-per-ip has no effect without a TCP listener"),
+        (
+            &["--listen", "udp://127.0.0.1:0", "--proxy-protocol", "::1"],
+            "--proxy-protocol has no effect without a TCP listener",
+        ),
         (&["--framing", "json"], "--framing: \"json\" is none of message, line, raw"),
         (&["--framing", "lines"], "--framing: \"lines\" is none of message, line, raw; did you mean line?"),
         (

@@ -286,7 +286,14 @@ impl ServeArguments {
         let is_queued = self.max_pending > 0;
         let waits = self.when_full == WhenFull::Wait;
         let has_file = |(_, name): (usize, &str)| name.starts_with("unix:") && !name.starts_with("unix:@");
+        let has_tcp = self.named(false).any(|(_, name)| !name.starts_with("unix:"));
+        let has_addresses = has_tcp || self.named(true).next().is_some();
         vec![
+            // A Unix socket has permissions of its own, and its clients have no addresses.
+            ("allow", has_addresses, "with Unix sockets alone"),
+            ("deny", has_addresses, "with Unix sockets alone"),
+            ("max_per_ip", has_tcp, "without a TCP listener"),
+            ("proxy_protocol", has_tcp, "without a TCP listener"),
             ("unix_mode", self.named(false).any(has_file), "without --listen unix:/path"),
             ("greeting", self.service == Service::Greet, "without --service greet"),
             ("room", is_chat, "without --service chat"),
