@@ -173,9 +173,10 @@ fn low_rates_at_which_nothing_is_late_are_not_saturated() {
         (20.0, 4, ms(50), ms(210)),
     ] {
         let load = Load { rate: Some(rate), connections, warmup, duration, ..load(target) };
-        let outcome = run(&load);
-        assert!(!outcome.saturated(), "{rate} a second: {} of {}", outcome.tally.unsent, outcome.tally.due);
-        assert!(outcome.tally.due > 0 && outcome.tally.unsent == 0);
+        // A busy machine can really delay a request. It does not do so every time, which a wrong sum would.
+        let is_clean =
+            |outcome: Outcome| !outcome.saturated() && outcome.tally.due > 0 && outcome.tally.unsent == 0;
+        assert!((0..5).any(|_| is_clean(run(&load))), "{rate} a second");
     }
 }
 
