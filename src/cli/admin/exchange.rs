@@ -96,10 +96,15 @@ fn parse(head: &[u8]) -> Result<Option<Asked>, Status> {
 fn path(target: &str) -> &str {
     let scheme = |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
     let target = match target.split_at_checked(7) {
-        Some((_, rest)) if scheme(target) => rest.find('/').map_or("/", |start| &rest[start..]),
+        Some((_, rest)) if scheme(target) => rest.find(['/', '?', '#']).map_or("/", |start| &rest[start..]),
         _ => target,
     };
-    target.split(['?', '#']).next().unwrap_or(target)
+    let mut path = target.split(['?', '#']).next().unwrap_or(target);
+    // The address of the page ends with a slash, and so does what scripts join a path to.
+    while path.starts_with("//") {
+        path = &path[1..];
+    }
+    if path.is_empty() { "/" } else { path }
 }
 
 #[cfg(test)]
@@ -114,6 +119,11 @@ mod tests {
             ("\r\n\r\nHEAD /metrics?x=1 HTTP/1.1\r\nhOST: x\r\n\r\nGET /next", asked("/metrics", true)),
             ("GET HTTP://host:1/livez HTTP/1.1\nHost: host:1\n\n", asked("/livez", false)),
             ("GET http://host HTTP/1.1\r\nHost: host\r\n\r\n", asked("/", false)),
+            ("GET http://host?x=/livez HTTP/1.0\r\n\r\n", asked("/", false)),
+            ("GET http://host#/livez HTTP/1.0\r\n\r\n", asked("/", false)),
+            ("GET ?x=/livez HTTP/1.0\r\n\r\n", asked("/", false)),
+            ("GET //sessions HTTP/1.0\r\n\r\n", asked("/sessions", false)),
+            ("GET http://host///?x HTTP/1.0\r\n\r\n", asked("/", false)),
             ("GET / HTTP/1.1\r\nHost: x\r\n", Ok(None)),
             ("", Ok(None)),
             ("GET / HTTP/1.1\r\n\r\n", Err(Status::BadRequest)),
