@@ -42,7 +42,7 @@ fn split(answer: &str) -> (String, String, String) {
 
 /// Returns the status and the body of a page.
 fn get(admin: SocketAddr, path: &str) -> (String, String) {
-    let (status, _, body) = ask(admin, &format!("GET {path} HTTP/1.1\r\nHost: admin\r\n\r\n"));
+    let (status, _, body) = ask(admin, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     let code = status.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).expect("a status");
     (code.to_owned(), body)
 }
@@ -90,9 +90,9 @@ fn each_page_answers_get_and_head_and_what_is_wrong_has_its_status() {
         ("/sessions", "application/json"),
         ("/history", "application/json"),
         ("/livez?verbose", "text/plain; charset=utf-8"),
-        ("http://admin/livez", "text/plain; charset=utf-8"),
+        ("http://localhost/livez", "text/plain; charset=utf-8"),
     ] {
-        let (status, fields, body) = ask(admin, &format!("GET {path} HTTP/1.1\r\nHost: admin\r\n\r\n"));
+        let (status, fields, body) = ask(admin, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         assert_eq!(status, "HTTP/1.1 200 OK", "{path}");
         for field in [
             format!("Content-Type: {content_type}"),
@@ -136,10 +136,35 @@ fn the_page_loads_nothing_but_itself() {
     }
 }
 
+/// A web page whose name was made to lead to this machine (DNS rebinding) could read what only this machine may.
+#[test]
+fn on_the_loopback_interface_only_requests_for_localhost_or_an_address_are_answered() {
+    let (_program, admin) = serve(&[]);
+    for host in [&admin.to_string(), "localhost:9090", "[::1]"] {
+        let (status, ..) = ask(admin, &format!("GET /sessions HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert_eq!(status, "HTTP/1.1 200 OK", "{host}");
+    }
+    for request in
+        ["/sessions HTTP/1.1\r\nHost: rebound.example:9090", "http://rebound.example/ HTTP/1.1\r\nHost: localhost"]
+    {
+        let (status, _, body) = ask(admin, &format!("GET {request}\r\n\r\n"));
+        assert_eq!(status, "HTTP/1.1 421 Misdirected Request", "{request}");
+        assert_eq!(body, "421 Misdirected Request: the host must be localhost or an IP address\n", "{request}");
+    }
+
+    // A network of the platform has names of its own.
+    let program = Program::serve(&["--admin", "0.0.0.0:0"]);
+    let line = program.next_shown();
+    let port = line.trim_end_matches('/').rsplit_once(':').expect("a port").1.parse().expect("a number");
+    let admin = SocketAddr::from(([127, 0, 0, 1], port));
+    let (status, ..) = ask(admin, "GET /livez HTTP/1.1\r\nHost: hebra.example:9090\r\n\r\n");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+}
+
 #[test]
 fn a_request_may_come_in_pieces_and_only_the_first_of_several_is_answered() {
     let (_program, admin) = serve(&[]);
-    let request = b"GET /livez HTTP/1.1\r\nHost: admin\r\n\r\n";
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let mut client = connect(admin);
     for byte in request {
         client.write_all(&[*byte]).expect("it is sent");
@@ -148,7 +173,7 @@ fn a_request_may_come_in_pieces_and_only_the_first_of_several_is_answered() {
     let answer = String::from_utf8(read_to_end(&mut client)).expect("text");
     assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
 
-    let (_, _, body) = ask(admin, &"GET /livez HTTP/1.1\r\nHost: admin\r\n\r\n".repeat(100));
+    let (_, _, body) = ask(admin, &"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100));
     assert_eq!(body, "ok\n");
 }
 

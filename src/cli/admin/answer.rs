@@ -52,6 +52,7 @@ pub(super) enum Status {
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
+    Misdirected,
     HeadTooLarge,
     Unavailable,
     VersionNotSupported,
@@ -66,6 +67,7 @@ impl Status {
             Self::NotFound => "404 Not Found",
             Self::MethodNotAllowed => "405 Method Not Allowed",
             Self::RequestTimeout => "408 Request Timeout",
+            Self::Misdirected => "421 Misdirected Request",
             Self::HeadTooLarge => "431 Request Header Fields Too Large",
             Self::Unavailable => "503 Service Unavailable",
             Self::VersionNotSupported => "505 HTTP Version Not Supported",
@@ -93,7 +95,11 @@ impl Answer {
 
     /// Only says what is wrong.
     pub(super) fn failure(status: Status) -> Self {
-        Self::new(status, TEXT, format!("{}\n", status.line()))
+        let hint = match status {
+            Status::Misdirected => ": the host must be localhost or an IP address",
+            _ => "",
+        };
+        Self::new(status, TEXT, format!("{}{hint}\n", status.line()))
     }
 
     /// Sets the Content-Security-Policy.

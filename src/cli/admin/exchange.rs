@@ -4,12 +4,13 @@
 //! the workers few: browsers hold idle connections.
 
 use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use httparse::{EMPTY_HEADER, Error, Request};
 
-use hebra::{Handler, Next};
+use hebra::{Handler, ListenAddress, Next};
 
 use super::answer::{Answer, Pages, Status};
 
@@ -25,13 +26,16 @@ const HURRY: Duration = Duration::from_millis(200);
 /// The handler of one connection.
 pub(super) struct Exchange {
     pages: Arc<Pages>,
+    is_local: bool,
     begun: Instant,
     head: Vec<u8>,
 }
 
 impl Exchange {
-    pub(super) fn new(pages: Arc<Pages>) -> Self {
-        Self { pages, begun: Instant::now(), head: Vec::new() }
+    /// An exchange on a connection to `listener`.
+    pub(super) fn new(pages: Arc<Pages>, listener: &ListenAddress) -> Self {
+        let is_local = listener.tcp().is_some_and(|address| address.ip().to_canonical().is_loopback());
+        Self { pages, is_local, begun: Instant::now(), head: Vec::new() }
     }
 }
 
@@ -40,6 +44,11 @@ impl Handler for Exchange {
         let room = MAX_HEAD - self.head.len();
         self.head.extend_from_slice(&message[..message.len().min(room)]);
         let (answer, with_body) = match parse(&self.head) {
+            // A web page from elsewhere may have a name that leads to this machine (DNS rebinding). Its browser would
+            // let it read the answer, and a browser says which name it asked for.
+            Ok(Some(asked)) if self.is_local && !is_local_host(&asked.host) => {
+                (Answer::failure(Status::Misdirected), !asked.is_head)
+            }
             Ok(Some(asked)) => (self.pages.answer(&asked.path), !asked.is_head),
             Ok(None) if self.begun.elapsed() > HURRY && self.pages.is_busy() => {
                 (Answer::failure(Status::RequestTimeout), true)
@@ -57,6 +66,8 @@ impl Handler for Exchange {
 /// What a client asks for.
 #[derive(Debug, PartialEq)]
 struct Asked {
+    /// The name and the port of the server, as the client knows them. Empty if it says none.
+    host: String,
     path: String,
     is_head: bool,
 }
@@ -80,26 +91,49 @@ fn parse(head: &[u8]) -> Result<Option<Asked>, Status> {
         return Err(Status::BadRequest);
     };
     // RFC 9112, section 3.2.
-    let hosts = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("host")).count();
-    if hosts > 1 || (minor == 1 && hosts == 0) {
-        return Err(Status::BadRequest);
-    }
+    let mut hosts = request.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("host"));
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => str::from_utf8(host.value).map_err(|_| Status::BadRequest)?.trim(),
+        (None, _) if minor == 0 => "",
+        _ => return Err(Status::BadRequest),
+    };
     let is_head = match method {
         "GET" => false,
         "HEAD" => true,
         _ => return Err(Status::MethodNotAllowed),
     };
-    Ok(Some(Asked { path: path(target).to_owned(), is_head }))
+    let (named, path) = split(target);
+    Ok(Some(Asked { host: named.unwrap_or(host).to_owned(), path: path.to_owned(), is_head }))
 }
 
-/// Returns the path of a request target, which may have a query, and as for a proxy a scheme and a host.
-fn path(target: &str) -> &str {
+/// Returns the host and the path of a request target, which may have a query, and as for a proxy a scheme and a host.
+fn split(target: &str) -> (Option<&str>, &str) {
     let scheme = |text: &str| text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://"));
-    let target = match target.split_at_checked(7) {
-        Some((_, rest)) if scheme(target) => rest.find('/').map_or("/", |start| &rest[start..]),
-        _ => target,
+    let (host, target) = match target.split_at_checked(7) {
+        Some((_, rest)) if scheme(target) => {
+            let (host, target) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+            (Some(host), target)
+        }
+        _ => (None, target),
     };
-    target.split(['?', '#']).next().unwrap_or(target)
+    let mut path = target.split(['?', '#']).next().unwrap_or(target);
+    // The address of the page ends with a slash, and so does what scripts join a path to.
+    while path.starts_with("//") {
+        path = &path[1..];
+    }
+    (host, if path.is_empty() { "/" } else { path })
+}
+
+/// Returns whether `host`, perhaps with a port, is `localhost` or an IP address, which no stranger can let lead here.
+fn is_local_host(host: &str) -> bool {
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((address, rest)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address.parse::<Ipv6Addr>().is_ok()
+            && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port));
+    }
+    let (name, port) = host.split_once(':').unwrap_or((host, ""));
+    let is_known = name.is_empty() || name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok();
+    is_known && is_port(port)
 }
 
 #[cfg(test)]
@@ -108,12 +142,19 @@ mod tests {
 
     #[test]
     fn requests_are_parsed_and_what_is_wrong_has_its_status() {
-        let asked = |path: &str, is_head| Ok(Some(Asked { path: path.to_owned(), is_head }));
+        let asked = |host: &str, path: &str, is_head| {
+            Ok(Some(Asked { host: host.to_owned(), path: path.to_owned(), is_head }))
+        };
         for (head, expected) in [
-            ("GET / HTTP/1.0\r\n\r\n", asked("/", false)),
-            ("\r\n\r\nHEAD /metrics?x=1 HTTP/1.1\r\nhOST: x\r\n\r\nGET /next", asked("/metrics", true)),
-            ("GET HTTP://host:1/livez HTTP/1.1\nHost: host:1\n\n", asked("/livez", false)),
-            ("GET http://host HTTP/1.1\r\nHost: host\r\n\r\n", asked("/", false)),
+            ("GET / HTTP/1.0\r\n\r\n", asked("", "/", false)),
+            ("\r\n\r\nHEAD /metrics?x=1 HTTP/1.1\r\nhOST: x\r\n\r\nGET /next", asked("x", "/metrics", true)),
+            ("GET HTTP://host:1/livez HTTP/1.1\nHost: host:1\n\n", asked("host:1", "/livez", false)),
+            ("GET http://host HTTP/1.1\r\nHost: host\r\n\r\n", asked("host", "/", false)),
+            ("GET http://host?x=/livez HTTP/1.0\r\n\r\n", asked("host", "/", false)),
+            ("GET http://host#/livez HTTP/1.0\r\n\r\n", asked("host", "/", false)),
+            ("GET ?x=/livez HTTP/1.0\r\n\r\n", asked("", "/", false)),
+            ("GET //sessions HTTP/1.0\r\n\r\n", asked("", "/sessions", false)),
+            ("GET http://host///?x HTTP/1.0\r\n\r\n", asked("host", "/", false)),
             ("GET / HTTP/1.1\r\nHost: x\r\n", Ok(None)),
             ("", Ok(None)),
             ("GET / HTTP/1.1\r\n\r\n", Err(Status::BadRequest)),
@@ -127,5 +168,29 @@ mod tests {
         }
         let many = format!("GET / HTTP/1.0\r\n{}\r\n", "a: b\r\n".repeat(MAX_FIELDS + 1));
         assert_eq!(parse(many.as_bytes()), Err(Status::HeadTooLarge));
+    }
+
+    #[test]
+    fn only_localhost_and_addresses_are_local_hosts() {
+        for host in
+            ["", "localhost", "LocalHost:9090", "127.0.0.1", "10.0.0.1:80", "[::1]", "[::1]:9090", "localhost:"]
+        {
+            assert!(is_local_host(host), "{host}");
+        }
+        for host in [
+            "example.org",
+            "example.org:9090",
+            "localhost.example.org",
+            "127.0.0.1.example.org",
+            "localhost:x",
+            "localhost@example.org",
+            "localhost:9090@example.org",
+            "[::1].example.org",
+            "[::1",
+            "[example.org]",
+            "::1",
+        ] {
+            assert!(!is_local_host(host), "{host}");
+        }
     }
 }

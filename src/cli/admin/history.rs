@@ -34,8 +34,7 @@ impl History {
         let mut next = Instant::now();
         loop {
             self.sample();
-            // After a pause of the machine, the missed samples are left out.
-            next = (next + INTERVAL).max(Instant::now());
+            next = following(next, Instant::now());
             if end.recv_deadline(next) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
@@ -80,5 +79,30 @@ impl History {
         }
         out.push_str("\n]}\n");
         out
+    }
+}
+
+/// Returns when to sample after the sample that was due at `last`.
+///
+/// After a pause of the machine, the missed samples are left out. The next one is not at once either: two samples within
+/// a moment make rates that mean nothing.
+fn following(last: Instant, now: Instant) -> Instant {
+    let next = last + INTERVAL;
+    if next < now + INTERVAL / 2 { now + INTERVAL } else { next }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_keep_their_beat_and_never_follow_each_other_within_half_a_second() {
+        let last = Instant::now();
+        for (late, wait) in
+            [(0, 1000), (1, 999), (500, 500), (501, 1000), (999, 1000), (1000, 1000), (60_000, 1000)]
+        {
+            let now = last + Duration::from_millis(late);
+            assert_eq!(following(last, now) - now, Duration::from_millis(wait), "{late} ms late");
+        }
     }
 }

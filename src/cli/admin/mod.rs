@@ -107,7 +107,8 @@ impl BoundAdmin {
         });
         let history = Arc::new(History::new(Arc::clone(&source)));
         let pages = Arc::new(Pages::new(Arc::clone(&source), Arc::clone(&history)));
-        let server = Server::bind(config(address), move |_| Exchange::new(Arc::clone(&pages)))?;
+        let server =
+            Server::bind(config(address), move |session| Exchange::new(Arc::clone(&pages), session.listener()))?;
         Ok(Self { server, source, history })
     }
 

@@ -50,7 +50,11 @@
   };
 
   // Charts. A line is a function of a sample and the one before it.
-  const perSecond = (name) => (now, before) => before && (now[name] - before[name]) / (now.time_s - before.time_s);
+  const SHORTEST = 0.5; // seconds between two samples that make a rate: over less time one event is a peak
+  const perSecond = (name) => (now, before) => {
+    const seconds = before ? now.time_s - before.time_s : 0;
+    return seconds < SHORTEST ? undefined : (now[name] - before[name]) / seconds;
+  };
   const CHARTS = [
     { title: "Live sessions", lines: [(now) => now.live], show: count, top: roundUp, note: (now, about) => `of ${count(about.workers)} workers` },
     { title: "Waiting for a worker", lines: [(now) => now.waiting], show: count, top: roundUp },
