@@ -141,6 +141,45 @@ fn sockets_for_another_process_are_none_of_ours() {
     connect_served(Program::spawn(&mut command, 1).address());
 }
 
+#[test]
+fn variables_that_make_no_sense_are_named() {
+    let udp = || {
+        let mut command = Command::new(Program::command().get_program());
+        command.args(["udp", "serve"]);
+        command
+    };
+    for command in [Program::command, udp] {
+        for (variable, value) in [
+            ("LISTEN_FDS", "abc"),
+            ("LISTEN_FDS", "-1"),
+            ("LISTEN_FDS", "65537"),
+            ("LISTEN_FDS", "2000000000"),
+            ("LISTEN_FDS", "99999999999999999999"),
+            ("LISTEN_FDS_FIRST_FD", "0"),
+            ("LISTEN_FDS_FIRST_FD", "-1"),
+            ("LISTEN_FDS_FIRST_FD", "2147483647"),
+        ] {
+            // Standard input is a socket that could be served.
+            let listener = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+            let mut command = command();
+            command.env("LISTEN_FDS", "1").env(variable, value).stdin(OwnedFd::from(listener));
+            let Output { status, stderr, .. } = command.output().expect("it is built");
+            let line = String::from_utf8_lossy(&stderr);
+            assert!(
+                line.starts_with(&format!("hebra: cannot listen on what was passed in: {variable} is ")),
+                "{line}"
+            );
+            assert_eq!((status.code(), line.lines().count()), (Some(1), 1), "{line}");
+        }
+    }
+    // What is for another process makes no difference, nor does a variable without sockets.
+    for (pid, count) in [("1", "abc"), ("1", "2000000000"), ("", "0"), ("", "")] {
+        let mut command = Program::command();
+        command.env("LISTEN_FDS", count).env("LISTEN_FDS_FIRST_FD", "0").env("LISTEN_PID", pid);
+        connect_served(Program::spawn(command.args(["--listen", "127.0.0.1:0"]), 1).address());
+    }
+}
+
 /// The address of a proxy, which names each client in a header.
 const PROXY: [u8; 4] = [127, 0, 0, 2];
 

@@ -1,10 +1,11 @@
 //! Sockets that a service manager passed to the process (sd_listen_fds(3)): `LISTEN_FDS` says how many, from descriptor 3 on,
 //! and `LISTEN_PID` to which process.
 
+use std::env::{self, VarError};
 use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
-use std::{env, process};
+use std::process;
 
 use hebra::Error;
 use listenfd::ListenFd;
@@ -28,20 +29,47 @@ pub(in crate::cli) struct Served {
 
 /// Returns whether sockets were passed to this process.
 pub(in crate::cli) fn are_passed() -> bool {
+    is_any().is_ok_and(|is_any| is_any)
+}
+
+/// Returns whether the variables say that there are sockets for this process.
+///
+/// # Errors
+///
+/// What is wrong with a variable that is for this process. The crate listenfd would set memory aside for any number, and
+/// would take standard input for a socket that was passed in.
+fn is_any() -> Result<bool, String> {
     let is_for_us = match env::var("LISTEN_PID") {
-        Ok(id) => id.is_empty() || id == process::id().to_string(),
-        Err(_) => true,
+        Ok(id) => id.is_empty() || id.parse() == Ok(process::id()),
+        Err(error) => error == VarError::NotPresent,
     };
-    is_for_us && env::var("LISTEN_FDS").is_ok_and(|count| count.parse::<i32>().is_ok_and(|count| count > 0))
+    let count = env::var_os("LISTEN_FDS").filter(|count| is_for_us && !count.is_empty());
+    let Some(count) = count else { return Ok(false) };
+    let count = match count.to_str().and_then(|count| count.parse().ok()) {
+        Some(0) => return Ok(false),
+        Some(count @ 1..=MOST) => count,
+        _ => return Err(format!("LISTEN_FDS is {count:?}, which is no number from 0 to {MOST}")),
+    };
+    let first = env::var("LISTEN_FDS_FIRST_FD").ok().and_then(|first| first.parse().ok()).unwrap_or(FIRST);
+    if first < FIRST || first.checked_add(count).is_none() {
+        return Err(format!(
+            "LISTEN_FDS_FIRST_FD is {first}, and the first descriptor that can be passed in is {FIRST}"
+        ));
+    }
+    Ok(true)
 }
 
 /// Takes the sockets over, if there are any. It removes the variables, so it runs before any thread is started.
 ///
 /// # Errors
 ///
-/// [`Error::Listen`] with the first descriptor that is none of what is `served`.
+/// [`Error::Listen`] with the first descriptor that is none of what is `served`, or with the variable that makes no sense.
 pub(in crate::cli) fn take(served: Served) -> Result<Option<Passed>, Error> {
-    if !are_passed() {
+    let senseless = |problem| Error::Listen {
+        address: "what was passed in".to_owned(),
+        cause: io::Error::new(ErrorKind::InvalidInput, problem),
+    };
+    if !is_any().map_err(senseless)? {
         return Ok(None);
     }
     let mut sockets = ListenFd::from_env();
@@ -91,3 +119,6 @@ fn unusable(sockets: &mut ListenFd, position: usize, served: Served) -> Error {
 
 /// The first descriptor that is passed in.
 const FIRST: i32 = 3;
+
+/// More sockets than any service manager passes.
+const MOST: i32 = 65_536;
