@@ -327,7 +327,7 @@ mod tests {
         let starting = lock_folder(&path.to_string_lossy()).expect("nobody else starts");
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
         socket.bind(&SockAddr::unix(&path).expect("a short name")).expect("nobody has it");
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let second = scope.spawn(|| only(&name).map(drop));
             socket.listen(1).expect("it is bound");
             drop(starting);
