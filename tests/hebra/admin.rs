@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -361,7 +363,7 @@ fn trickle(admin: SocketAddr) -> TcpStream {
         let mut text: &[u8] = b"GET / HTTP/1.1\r\nx: ";
         while sender.write_all(text).is_ok() {
             text = b"y";
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(Duration::from_millis(10));
         }
     });
     client
@@ -379,8 +381,38 @@ fn requests_that_trickle_in_end_sooner_while_others_wait() {
     let (_program, admin) = serve(&[]);
     let mut slow: Vec<TcpStream> = (0..150).map(|_| trickle(admin)).collect();
     assert_eq!(get(admin, "/livez").0, "200");
-    let answer = read_to_end(&mut slow[0]);
-    assert!(answer.starts_with(b"HTTP/1.1 408 Request Timeout\r\n"), "{}", String::from_utf8_lossy(&answer));
+    // On a busy machine one may be silent for a moment, and is ended for that.
+    assert!(slow.iter_mut().any(|client| read_to_end(client).starts_with(b"HTTP/1.1 408 Request Timeout\r\n")));
+}
+
+/// The probes of Kubernetes wait for a second.
+#[test]
+fn silent_clients_that_come_back_at_once_do_not_make_a_probe_fail() {
+    let (_program, admin) = serve(&[]);
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..200 {
+            scope.spawn(|| {
+                while !is_over.load(Relaxed) {
+                    let Ok(mut silent) = TcpStream::connect_timeout(&admin, FUSE) else { continue };
+                    silent.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+                    let _ = silent.read(&mut [0]);
+                }
+            });
+        }
+        // All of them are there.
+        thread::sleep(Duration::from_millis(500));
+        let mut times: Vec<Duration> = (0..20)
+            .map(|_| {
+                let begun = Instant::now();
+                assert_eq!(get(admin, "/livez").0, "200");
+                begun.elapsed()
+            })
+            .collect();
+        is_over.store(true, Relaxed);
+        times.sort_unstable();
+        assert!(times[10] < Duration::from_millis(500), "{times:?}");
+    });
 }
 
 #[test]

@@ -21,7 +21,7 @@ const MAX_HEAD: usize = 8 * 1024;
 const MAX_FIELDS: usize = 64;
 
 /// How long a client may take to send a head while others wait.
-const HURRY: Duration = Duration::from_millis(200);
+const HURRY: Duration = Duration::from_millis(100);
 
 /// The handler of one connection.
 pub(super) struct Exchange {

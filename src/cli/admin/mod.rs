@@ -1,6 +1,6 @@
 //! `--admin`: what platforms and people ask a running server, over HTTP.
 //!
-//! It is a service of the library like any other: a [`Handler`](hebra::Handler) on a [`Server`] of its own, with its own few
+//! It is a service of the library like any other: a [`Handler`](hebra::Handler) on a [`Server`] of its own, with its own
 //! workers. So it answers while every worker of the service is taken, and its connections are in no total of the service.
 //! What HTTP means is in `exchange` and `answer`; the other files each make one page.
 
@@ -33,16 +33,18 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// Returns the configuration of the admin server at `address`.
 ///
 /// A request is one packet, so a client that is silent gives its worker up soon ([`Exchange`] does the same with slow
-/// ones). Further connections wait in the kernel: what is refused here would get a line that is not HTTP.
+/// ones). There are so many workers that a few hundred such clients, who come back at once, do not make a probe wait for
+/// the second that Kubernetes allows: with 200 of them it takes a tenth of that. Further connections wait in the kernel: what is refused here would get a line that is not HTTP.
 pub(in crate::cli) fn config(address: &str) -> ServerConfig {
     ServerConfig::default()
         .listen([address])
-        .workers(8)
+        .workers(64)
+        .stack_size(128 * 1024)
         .max_pending(16)
         .when_full(WhenFull::Wait)
         .queue_timeout(None)
         .idle_timeout(Duration::from_secs(5))
-        .yield_after(Duration::from_millis(100))
+        .yield_after(Duration::from_millis(25))
         .max_lifetime(Duration::from_secs(5))
         .write_timeout(Duration::from_secs(10))
         .framing(Framing::Raw)

@@ -22,8 +22,11 @@ const BUFFERS: u64 = 3 * 256 * 1024;
 /// operator.
 const SERVER: u64 = 48 * 1024 * 1024;
 
-/// What the admin server takes: a few small threads, and answers about thousands of sessions.
-const ADMIN: u64 = 48 * 1024 * 1024;
+/// What the admin server takes: 64 small threads and a few larger ones, and its answers.
+const ADMIN: u64 = 64 * 1024 * 1024;
+
+/// What a session takes in the answers of the admin server: 256 bytes in each of 64, which are copied once.
+const ADMIN_SESSION: u64 = 64 * 2 * 256;
 
 /// What must be left when a thread has started, because other threads allocate meanwhile.
 const RESERVE: u64 = 8 * 1024 * 1024;
@@ -39,8 +42,8 @@ pub(in crate::cli) fn check_server(config: &ServerConfig, is_chat: bool, has_adm
     // A line is gathered in memory that doubles, and so is its reply.
     let lines = if config.framing == Framing::Line { 4 * config.max_line } else { 0 };
     let session = threads * (config.stack_size as u64 + THREAD) + BUFFERS + lines as u64 + queues as u64;
-    let sessions = session.saturating_mul(config.workers as u64);
-    let admin = if has_admin { ADMIN } else { 0 };
+    let (admin, admin_session) = if has_admin { (ADMIN, ADMIN_SESSION) } else { (0, 0) };
+    let sessions = (session + admin_session).saturating_mul(config.workers as u64);
     check((SERVER + admin).saturating_add(sessions))
         .map_err(|cause| Error::Workers { workers: config.workers, cause })
 }
