@@ -40,6 +40,8 @@ pub(crate) struct Listener {
     patience: Option<Duration>,
     /// Whether it was passed in. Another process may have it too, and go on with it.
     is_kept: bool,
+    /// Whether it did not block when it was passed in.
+    was_nonblocking: bool,
 }
 
 /// Listens on every address that every name of `config` resolves to. Returns the listeners, each with the
@@ -150,7 +152,9 @@ pub(crate) fn adopt(descriptors: Vec<OwnedFd>, config: &ServerConfig) -> Result<
 
 fn adopt_one(socket: Socket, config: &ServerConfig) -> io::Result<Listener> {
     let local = socket.local_addr()?;
-    socket.set_nonblocking(false)?;
+    if socket.r#type()? != Type::STREAM || !is_listening(&socket) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no socket that listens"));
+    }
     let address = match local.as_socket() {
         Some(address) => {
             set_options(&socket, config.write_timeout)?;
@@ -165,13 +169,26 @@ fn adopt_one(socket: Socket, config: &ServerConfig) -> io::Result<Listener> {
         }
         None => return Err(ErrorKind::InvalidInput.into()),
     };
-    if socket.r#type()? != Type::STREAM || !is_listening(&socket) {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "it is no socket that listens"));
-    }
+    let (was_nonblocking, found) = (socket.nonblocking()?, socket.read_timeout()?);
+    socket.set_nonblocking(false)?;
     let mut listener = Listener::new(address, socket, config);
-    listener.is_kept = true;
-    listener.limit_accepts(Some(config.heartbeat.map_or(LOOK_UP, |heartbeat| heartbeat.min(LOOK_UP))));
+    (listener.is_kept, listener.was_nonblocking) = (true, was_nonblocking);
+    let limit = config.heartbeat.map_or(LOOK_UP, |heartbeat| heartbeat.min(LOOK_UP));
+    listener.limit_accepts(Some(unlike(found, limit)));
+    // As the kernel has rounded it, so that it is known again.
+    listener.patience = listener.socket.read_timeout()?;
     Ok(listener)
+}
+
+/// Returns a limit of about `limit` that differs from the one that was `found`. That may be the one of a server that stops
+/// at this moment, and by the difference it sees that the limit is no longer its own to remove.
+fn unlike(found: Option<Duration>, limit: Duration) -> Duration {
+    /// More than the kernel's rounding.
+    const STEP: Duration = Duration::from_millis(20);
+    match found {
+        Some(found) if (limit..limit + LOOK_UP).contains(&found) => found + STEP,
+        _ => limit,
+    }
 }
 
 /// Returns whether a socket listens, as far as the system says so.
@@ -199,7 +216,8 @@ fn backlog(config: &ServerConfig) -> i32 {
 impl Listener {
     fn new(address: ListenAddress, socket: Socket, config: &ServerConfig) -> Self {
         let (address, write_timeout) = (Arc::new(address), config.write_timeout);
-        let mut listener = Self { address, socket, file: None, write_timeout, patience: None, is_kept: false };
+        let (file, patience, is_kept, was_nonblocking) = (None, None, false, false);
+        let mut listener = Self { address, socket, file, write_timeout, patience, is_kept, was_nonblocking };
         listener.limit_accepts(config.heartbeat);
         listener
     }
@@ -252,6 +270,12 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        // Both belong to the open file, and the program that goes on with it expects neither. If the limit is another one,
+        // a server that has taken over already relies on it. Neither call can fail on an open socket.
+        if self.is_kept && self.socket.read_timeout().is_ok_and(|limit| limit == self.patience) {
+            let _ = self.socket.set_read_timeout(None);
+            let _ = self.socket.set_nonblocking(self.was_nonblocking);
+        }
         let ListenAddress::Unix(path) = &*self.address else { return };
         let is_ours = |file: fs::Metadata| self.file == Some((file.dev(), file.ino()));
         // Another server may have replaced it.
@@ -372,5 +396,35 @@ mod tests {
         // What ends a blocked accept.
         passed.wake();
         passed.accept().expect_err("it no longer accepts");
+    }
+
+    #[test]
+    fn a_listener_that_was_passed_in_is_given_back_as_it_was() {
+        for is_nonblocking in [false, true] {
+            let socket = only("127.0.0.1:0").expect("loopback exists");
+            let owner = &socket.socket;
+            let adopt = || {
+                let descriptor = owner.try_clone().expect("a descriptor is free").into();
+                adopt(vec![descriptor], &config("unused")).expect("it listens").pop().expect("one").1
+            };
+            let state = || (owner.read_timeout().expect("readable"), owner.nonblocking().expect("readable"));
+            owner.set_nonblocking(is_nonblocking).expect("a socket");
+            let before = state();
+            assert_eq!(before, (None, is_nonblocking));
+            let first = adopt();
+            assert!(state().0.is_some() && !state().1);
+            drop(first);
+            assert_eq!(state(), before);
+            // Many restarts at each of which the next server takes over before the last one stops.
+            let mut server = adopt();
+            for _ in 0..20 {
+                let next = adopt();
+                drop(std::mem::replace(&mut server, next));
+                assert_eq!(state(), (server.patience, false), "the next accept must end");
+                assert!(server.patience.is_some_and(|patience| patience <= 3 * LOOK_UP), "{:?}", server.patience);
+            }
+            drop(server);
+            assert_eq!(state().0, None);
+        }
     }
 }

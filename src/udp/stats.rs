@@ -85,7 +85,7 @@ impl Source for UdpStats {
         ] {
             fields.add(name, total)?;
         }
-        Ok(())
+        if self.not_allowed > 0 { fields.add("withheld_not_allowed", self.not_allowed) } else { Ok(()) }
     }
 }
 

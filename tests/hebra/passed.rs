@@ -11,7 +11,7 @@ use std::time::Duration;
 use std::{env, fs, process};
 
 use nix::sys::signal::Signal;
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::support::{FUSE, Program, connect_served, signal};
 
@@ -49,6 +49,7 @@ fn tcp_and_udp_sockets_are_served_in_place_of_the_default_address() {
     let address = |address: std::io::Result<SocketAddr>| address.expect("it is bound");
     let (tcp_address, udp_address) = (address(tcp.local_addr()), address(udp.local_addr()));
     for udp_first in [false, true] {
+        let listener = tcp.try_clone().expect("a descriptor is free");
         let [tcp, udp] = [tcp.try_clone().map(OwnedFd::from), udp.try_clone().map(OwnedFd::from)];
         let (tcp, udp) = (tcp.expect("a descriptor is free"), udp.expect("a descriptor is free"));
         let (first, second) = if udp_first { (udp, tcp) } else { (tcp, udp) };
@@ -63,6 +64,8 @@ fn tcp_and_udp_sockets_are_served_in_place_of_the_default_address() {
         client.send_to(b"ping", udp_address).expect("it is sent");
         assert_eq!(client.recv(&mut [0; 8]).expect("it answers"), 4);
         stop(server);
+        // Whoever has the listener next waits for clients without a limit.
+        assert_eq!(SockRef::from(&listener).read_timeout().expect("readable"), None);
     }
 }
 

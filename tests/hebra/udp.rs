@@ -69,6 +69,31 @@ fn datagrams_of_every_length_come_back_as_they_were_and_only_once() {
 }
 
 #[test]
+fn the_line_of_totals_and_its_key_values_carry_the_same() {
+    use log::kv::{Error, Key, Source, Value, VisitSource};
+
+    struct Line(Vec<String>);
+    impl<'kvs> VisitSource<'kvs> for Line {
+        fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+            self.0.push(format!("{key}={value}"));
+            Ok(())
+        }
+    }
+    let server = start(echoing().deny(vec!["127.0.0.2/32".parse().expect("a network")]));
+    for kept_out in [0, 1] {
+        if kept_out == 1 {
+            let sender = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).expect("a free port");
+            sender.send_to(b"anybody there?", server.local_addrs()[0]).expect("it is sent");
+            wait_until(&server, |stats| stats.not_allowed == 1);
+        }
+        let (stats, mut line) = (server.stats(), Line(Vec::new()));
+        stats.visit(&mut line).expect("it has no errors");
+        assert_eq!(line.0.join(" "), format!("event=udp_totals {stats}"));
+        assert_eq!(line.0.contains(&"withheld_not_allowed=1".to_owned()), kept_out == 1, "{stats}");
+    }
+}
+
+#[test]
 fn without_echo_datagrams_are_reported_and_not_answered() {
     let server = start(echoing().echo(false));
     let events = server.subscribe();
