@@ -4,11 +4,11 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Instant;
 
@@ -189,6 +189,33 @@ fn the_journal_gets_priorities_and_no_time() {
         assert_eq!(text.starts_with("<6>client 1 ("), is_journal, "{text}");
     }
     fs::remove_file(&path).expect("it is ours");
+}
+
+#[test]
+fn why_a_server_cannot_run_is_said_in_the_form_of_the_log() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("loopback exists");
+    let address = taken.local_addr().expect("it is bound");
+    let _taken = UdpSocket::bind(address).expect("nobody has it");
+    let mut udp = Command::new(Program::command().get_program());
+    udp.args(["udp", "serve"]);
+    for mut command in [Program::command(), udp] {
+        command.args(["--listen", &address.to_string()]);
+        let mut fail = |format: &str| {
+            // No filter hides it.
+            let command = command.env("HEBRA_LOG_FORMAT", format).env("RUST_LOG", "off").stdin(Stdio::null());
+            let Output { status, stderr, .. } = command.output().expect("it is built");
+            let text = String::from_utf8(stderr).expect("text");
+            assert_eq!((status.code(), text.lines().count()), (Some(1), 1), "{text}");
+            text
+        };
+        let text = fail("text");
+        assert!(text.starts_with(&format!("hebra: cannot listen on {address}: ")), "{text}");
+        assert_eq!(fail("journal"), format!("<3>{text}"));
+        let json = object(&fail("json"));
+        assert_eq!((json["event"].as_str(), json["level"].as_str()), (Some("failed"), Some("error")));
+        assert_eq!(json["text"].as_str(), text.trim_end().strip_prefix("hebra: "));
+        assert!(json["ts"].as_str().is_some_and(|time| time.len() == 24 && time.ends_with('Z')), "{json:?}");
+    }
 }
 
 #[test]

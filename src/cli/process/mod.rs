@@ -26,8 +26,8 @@ pub(super) const USAGE: u8 = 2;
 /// The server stopped, and the drain deadline or a later signal cut sessions off.
 pub(super) const CUT_OFF: u8 = 3;
 
-/// Prints the one line of a failure.
+/// Prints the one line of a failure. A server's log is set up before, and then the line is in its form.
 pub(super) fn complain(message: impl Display) {
     // A closed standard error cannot be reported anywhere.
-    let _ = stdio::error().write_all(format!("hebra: {message}\n").as_bytes());
+    let _ = stdio::error().write_all(logging::failure(&message.to_string()).as_bytes());
 }

@@ -56,6 +56,21 @@ impl LogFormat {
             Self::Journal => format!("<4>log lines lost: {lines}\n"),
         }
     }
+
+    /// Returns the line that reports why the program fails. It is no line of the log: no filter hides it, and people read it
+    /// as that of any command.
+    pub(super) fn failure(self, message: &str) -> String {
+        match self {
+            Self::Text => format!("hebra: {message}\n"),
+            Self::Json => {
+                let now = humantime::format_rfc3339_millis(SystemTime::now());
+                let mut json = format!("{{\"ts\":\"{now}\",\"level\":\"error\",\"event\":\"failed\",\"text\":");
+                push_text(&mut json, message);
+                json + "}\n"
+            }
+            Self::Journal => format!("<3>hebra: {message}\n"),
+        }
+    }
 }
 
 /// Returns whether standard error goes to the journal: `JOURNAL_STREAM` names its device and inode (systemd.exec(5)).

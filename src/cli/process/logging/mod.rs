@@ -7,7 +7,7 @@ mod format;
 mod pending;
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{env, panic};
 
 use anstream::AutoStream;
@@ -30,10 +30,18 @@ pub(crate) const ADMIN: &str = "hebra::admin";
 /// Bytes of lines that wait to be written at most, give or take a line.
 const BATCH: usize = 64 * 1024;
 
+/// The form of the log, once it is set up.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Returns the line that reports why the program fails, in the form of the log.
+pub(super) fn failure(message: &str) -> String {
+    FORMAT.get().unwrap_or(&LogFormat::Text).failure(message)
+}
+
 /// Sets both up, once. Without `RUST_LOG`, events below `level` are not logged. Without a `format`, it is the one for where
 /// standard error goes.
 pub(crate) fn init(level: LevelFilter, format: Option<LogFormat>) {
-    let format = format.unwrap_or_else(LogFormat::of_stderr);
+    let format = *FORMAT.get_or_init(|| format.unwrap_or_else(LogFormat::of_stderr));
     let filter = format!("{level},{REPORTS}=info");
     let mut builder = Builder::new();
     // The lines pass through a buffer, so env_logger does not know where they go.
