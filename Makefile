@@ -17,8 +17,8 @@ SECONDS ?= 30
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
 
-# Most tests wait for something, so each core runs two of them.
-TEST_THREADS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# Most tests wait for something, so there are more of them at a time than cores.
+TEST_THREADS ?= $(shell expr 3 \* $$(getconf _NPROCESSORS_ONLN) / 2)
 
 test: ## Run every test that needs nothing but Rust
 	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked

@@ -175,7 +175,9 @@ fn sigusr1_reports_the_totals_and_who_is_connected() {
         let peer = client.local_addr().expect("a socket");
         let start = format!("] client {} ({peer}) is connected; age=", number + 1);
         assert!(line.contains(&start) && line.contains("s silence="), "{line}");
-        assert!(line.ends_with(" messages=1 bytes_in=7 bytes_out=7"), "{line}");
+        // An answer may reach its client before it is counted as sent.
+        let is_counted = |sent| line.ends_with(&format!(" messages=1 bytes_in=7 bytes_out={sent}"));
+        assert!(is_counted(7) || is_counted(0), "{line}");
     }
 }
 
