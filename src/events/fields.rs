@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use log::kv::{Error, Key, Source, Value, VisitSource};
 
-use super::{CloseReason, Event, RefuseReason, Stats};
+use super::{CloseReason, Event, Stats};
 use crate::client::Client;
 
 /// Passes fields on to a visitor.
@@ -94,27 +94,7 @@ impl Source for Stats {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
         let mut fields = Fields(visitor);
         fields.add("event", "totals")?;
-        for (name, total) in [
-            ("accepted", self.accepted),
-            ("refused", self.refused),
-            ("waiting", self.waiting as u64),
-            ("live", self.live as u64),
-            ("finished", self.finished),
-            ("silent", self.silent),
-            ("panicked", self.panicked),
-            ("messages", self.messages),
-            ("bytes_in", self.bytes_in),
-            ("bytes_out", self.bytes_out),
-            ("events_dropped", self.events_dropped),
-        ] {
-            fields.add(name, total)?;
-        }
-        let refused = RefuseReason::FIELDS.into_iter().zip(self.refused_by);
-        let finished = CloseReason::FIELDS.into_iter().zip(self.finished_by);
-        refused
-            .chain(finished)
-            .filter(|(_, count)| *count > 0)
-            .try_for_each(|(name, count)| fields.add(name, count))
+        self.totals().try_for_each(|(name, total)| fields.add(name, total))
     }
 }
 
@@ -123,7 +103,7 @@ mod tests {
     use std::io::ErrorKind;
 
     use super::*;
-    use crate::events::Excerpt;
+    use crate::events::{Excerpt, RefuseReason};
 
     /// Returns the fields as a text: `name=value ...`.
     fn fields(source: &impl Source) -> String {

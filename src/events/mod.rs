@@ -23,5 +23,5 @@ pub(crate) use close_reason::{Closing, Patience};
 pub(crate) use fields::Fields;
 pub(crate) use log::{EventLog, Loggable};
 pub(crate) use sink::{EventSink, LogCounts};
-pub(crate) use stats::SessionCounters;
+pub(crate) use stats::{SessionCounters, write_totals};
 pub(crate) use subscribers::Subscribers;

@@ -117,30 +117,41 @@ impl QueueWait {
     }
 }
 
+impl Stats {
+    /// Returns the names and numbers of the line of totals. Those by reason are left out where they are 0.
+    pub(super) fn totals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let refused = RefuseReason::FIELDS.into_iter().zip(self.refused_by);
+        let finished = CloseReason::FIELDS.into_iter().zip(self.finished_by);
+        [
+            ("accepted", self.accepted),
+            ("refused", self.refused),
+            ("waiting", self.waiting as u64),
+            ("live", self.live as u64),
+            ("finished", self.finished),
+            ("silent", self.silent),
+            ("panicked", self.panicked),
+            ("messages", self.messages),
+            ("bytes_in", self.bytes_in),
+            ("bytes_out", self.bytes_out),
+            ("events_dropped", self.events_dropped),
+        ]
+        .into_iter()
+        .chain(refused.chain(finished).filter(|(_, count)| *count > 0))
+    }
+}
+
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "accepted={} refused={} waiting={} live={} finished={} silent={} panicked={} messages={} bytes_in={} \
-             bytes_out={} events_dropped={}",
-            self.accepted,
-            self.refused,
-            self.waiting,
-            self.live,
-            self.finished,
-            self.silent,
-            self.panicked,
-            self.messages,
-            self.bytes_in,
-            self.bytes_out,
-            self.events_dropped
-        )?;
-        let mut reasons = |prefix: &str, reasons: &mut dyn Iterator<Item = (&'static str, u64)>| {
-            reasons
-                .filter(|(_, count)| *count > 0)
-                .try_for_each(|(reason, count)| write!(f, " {prefix}_{reason}={count}"))
-        };
-        reasons("refused", &mut self.refused_by_reason())?;
-        reasons("finished", &mut self.finished_by_reason())
+        write_totals(f, self.totals())
     }
+}
+
+/// Writes names and numbers as a line of totals shows them.
+pub(crate) fn write_totals(
+    f: &mut fmt::Formatter<'_>,
+    totals: impl Iterator<Item = (&'static str, u64)>,
+) -> fmt::Result {
+    totals
+        .enumerate()
+        .try_for_each(|(index, (name, total))| write!(f, "{}{name}={total}", if index == 0 { "" } else { " " }))
 }

@@ -232,7 +232,7 @@ impl Listener {
     pub(crate) fn has_timed_out(&self, error: &io::Error) -> bool {
         let has_timed_out = self.patience.is_some() && error.kind() == ErrorKind::WouldBlock;
         if has_timed_out && self.is_kept {
-            // That belongs to the open file, so whoever else has it may have changed it.
+            // That belongs to the open file, so another process which has it may have changed it.
             let _ = self.socket.set_nonblocking(false);
         }
         has_timed_out
@@ -255,7 +255,7 @@ impl Listener {
     /// Ends a blocked [`accept`](Self::accept). No client can connect after it, unless the listener was passed in.
     pub(crate) fn wake(&self) {
         if self.is_kept {
-            // The accept ends by itself. What connects from now on waits for whoever listens there next.
+            // The accept ends by itself. What connects from now on waits for the next server on this socket.
         } else if cfg!(target_os = "linux") {
             // Linux ends the wait with an error. It cannot fail on a listening socket.
             let _ = self.socket.shutdown(Shutdown::Both);

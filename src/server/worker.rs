@@ -162,7 +162,8 @@ impl Core {
         let client = &mut arrival.client;
         client.is_probe = matches!(header, Ok(Source::Probe) | Err(NoHeader::Left));
         match header {
-            // Whoever has a worker is served at a stop, but not once sessions are cut off: it would be overlooked.
+            // At a stop a client that has a worker is served. Once sessions are cut off it is not, because nothing would
+            // end its session.
             Ok(_) if self.token.is_cutting() => Err(RefuseReason::Shutdown),
             Ok(Source::Probe) => Ok(()),
             // A proxy that names itself is no client of its own.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed};
 
 use log::kv::{Error, Source, VisitSource};
 
-use crate::events::Fields;
+use crate::events::{Fields, write_totals};
 use crate::net::kernel_drops::kernel_drops;
 
 /// The counters of the receivers.
@@ -67,12 +67,10 @@ pub struct UdpStats {
     pub kernel_drops: u64,
 }
 
-/// The key-values are `event`, which is `udp_totals`, and the totals by the names that [`Display`](fmt::Display) shows.
-impl Source for UdpStats {
-    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
-        let mut fields = Fields(visitor);
-        fields.add("event", "udp_totals")?;
-        for (name, total) in [
+impl UdpStats {
+    /// Returns the names and numbers of the line of totals.
+    fn totals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        [
             ("datagrams", self.datagrams),
             ("bytes_in", self.bytes_in),
             ("answers", self.answers),
@@ -82,32 +80,23 @@ impl Source for UdpStats {
             ("unsent", self.unsent),
             ("events_dropped", self.events_dropped),
             ("kernel_drops", self.kernel_drops),
-        ] {
-            fields.add(name, total)?;
-        }
-        if self.not_allowed > 0 { fields.add("withheld_not_allowed", self.not_allowed) } else { Ok(()) }
+        ]
+        .into_iter()
+        .chain((self.not_allowed > 0).then_some(("withheld_not_allowed", self.not_allowed)))
+    }
+}
+
+/// The key-values are `event`, which is `udp_totals`, and the totals by the names that [`Display`](fmt::Display) shows.
+impl Source for UdpStats {
+    fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
+        let mut fields = Fields(visitor);
+        fields.add("event", "udp_totals")?;
+        self.totals().try_for_each(|(name, total)| fields.add(name, total))
     }
 }
 
 impl fmt::Display for UdpStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            datagrams,
-            bytes_in,
-            answers,
-            bytes_out,
-            withheld,
-            not_allowed,
-            rate_limited,
-            unsent,
-            events_dropped,
-            kernel_drops,
-        } = self;
-        write!(
-            f,
-            "datagrams={datagrams} bytes_in={bytes_in} answers={answers} bytes_out={bytes_out} withheld={withheld} \
-             rate_limited={rate_limited} unsent={unsent} events_dropped={events_dropped} kernel_drops={kernel_drops}"
-        )?;
-        if *not_allowed > 0 { write!(f, " withheld_not_allowed={not_allowed}") } else { Ok(()) }
+        write_totals(f, self.totals())
     }
 }

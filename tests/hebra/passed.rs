@@ -64,7 +64,7 @@ fn tcp_and_udp_sockets_are_served_in_place_of_the_default_address() {
         client.send_to(b"ping", udp_address).expect("it is sent");
         assert_eq!(client.recv(&mut [0; 8]).expect("it answers"), 4);
         stop(server);
-        // Whoever has the listener next waits for clients without a limit.
+        // The next program that uses the listener waits for clients without a limit.
         assert_eq!(SockRef::from(&listener).read_timeout().expect("readable"), None);
     }
 }

@@ -114,7 +114,7 @@ fn finish(socket: Socket) -> io::Result<TcpStream> {
     // The system may choose the port that is asked for as the socket's own, if nobody has it. Then the two sides of the
     // handshake are the same socket (RFC 9293, section 3.5: simultaneous open), and nobody listens there.
     if socket.local_addr()?.as_socket() == socket.peer_addr()?.as_socket() {
-        // Without a linger time the port is free at once for whoever wants to listen on it.
+        // Without a linger time another program can listen on the port at once.
         socket.set_linger(Some(Duration::ZERO))?;
         return Err(ErrorKind::ConnectionRefused.into());
     }

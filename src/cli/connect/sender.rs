@@ -34,8 +34,8 @@ pub(super) struct Sender {
     stream: Arc<TcpStream>,
     /// Whether lines end in CR LF on the wire.
     crlf: bool,
-    /// Why it ended early. Locked during each write, so that whoever sees the connection's end and then looks here misses
-    /// nothing.
+    /// Why it ended early. Locked during each write, so that a thread which sees the connection's end and then looks here
+    /// misses nothing.
     failed: Mutex<Option<Broken>>,
 }
 

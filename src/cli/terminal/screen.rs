@@ -226,7 +226,7 @@ impl Screen {
         let rest = self.modes().and_then(Modes::give_back).unwrap_or_default();
         let text = rest + &state.take_all();
         state.write(&text)?;
-        // Whoever prints next, by whatever way, begins a line.
+        // What is printed next begins a line, in whichever way it is printed.
         if self.editor.is_some() && state.is_within_line { state.write("\n") } else { Ok(()) }
     }
 

@@ -2,13 +2,5 @@
 # and 23.2).
 from lab import *
 texts = ["می\u200cخواهم", "👩\u200d👩\u200d👧", "❤\ufe0f"]
-h = Hebra("--service", "chat", "--room", stdin=subprocess.PIPE)
-a, b = h.connect(), h.connect()
-wait(lambda: h.shown().count("joined") == 2)
-wrong = []
-for text in texts:
-    a.sendall(text.encode() + b"\n")
-    got = read_until(b, b"\n").decode()
-    if got != f"<1> {text}\r\n":
-        wrong.append(got.strip())
+wrong = changed_in_a_room(texts)
 verdict(not wrong, wrong, "unchanged")

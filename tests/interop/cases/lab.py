@@ -510,3 +510,17 @@ def load(*args, timeout=15):
     p = subprocess.run([load_harness(), *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, timeout=timeout, env=clean_env())
     return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def changed_in_a_room(texts):
+    """What one client of a room reads of the texts that another one types, as far as they are changed on the way."""
+    h = Hebra("--service", "chat", "--room", stdin=subprocess.PIPE)
+    a, b = h.connect(), h.connect()
+    wait(lambda: h.shown().count("joined") == 2)
+    wrong = []
+    for text in texts:
+        a.sendall(text.encode() + b"\n")
+        got = read_until(b, b"\n").decode()
+        if got != f"<1> {text}\r\n":
+            wrong.append(got.strip())
+    return wrong
