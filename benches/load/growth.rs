@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
             for turn in 0..SERVERS.len() {
                 let server = (turn + round) % SERVERS.len();
                 let process = peers::start(&directory, SERVERS[server], connections)?;
-                let load = Scenario::echo(connections, DURATION).load(process.address);
+                let load = Scenario::echo(connections, DURATION).load(process.address, None);
                 let outcome = run::run(&load, Some(process.id()), &mut |_| ())?;
                 let failure = outcome.tally.failures.first.clone();
                 if let Some(failure) = failure.or_else(|| outcome.nothing_measured(&load)) {

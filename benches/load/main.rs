@@ -32,6 +32,7 @@ mod plot;
 mod progress;
 pub(crate) mod process;
 pub(crate) mod peers;
+mod affinity;
 mod scenario;
 pub(crate) mod arguments;
 pub(crate) mod baseline;

@@ -13,7 +13,8 @@ use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::figures::{microseconds, thousands};
+use super::comparison::{Below, Cell};
+use super::figures::{median, microseconds, thousands};
 use super::run::Point;
 
 const WIDTH: u32 = 900;
@@ -36,14 +37,19 @@ const LEGEND_SLOT: u32 = 155;
 
 /// Colours that people with any kind of colour vision tell apart (Okabe and Ito), one for each server that is drawn,
 /// so that a server has the same colour in every plot.
-const COLOURS: [(&str, RGBColor); 6] = [
+const COLOURS: [(&str, RGBColor); 7] = [
     ("bare", RGBColor(0x55, 0x55, 0x55)),
+    ("c", RGBColor(0x56, 0xb4, 0xe9)),
     ("hebra", RGBColor(0x00, 0x72, 0xb2)),
     ("hebra quiet", RGBColor(0x00, 0x9e, 0x73)),
     ("hebra polling", RGBColor(0xcc, 0x79, 0xa7)),
     ("tokio", RGBColor(0xd5, 0x5e, 0x00)),
     ("python", RGBColor(0xe6, 0x9f, 0x00)),
 ];
+
+/// The servers in the plot of response times below saturation.
+const BELOW: [&str; 4] = ["bare", "c", "hebra", "tokio"];
+
 const GRID: RGBColor = RGBColor(0xd0, 0xd0, 0xd0);
 
 /// The rarest percentile of the latency plot: one message in a million is slower.
@@ -143,6 +149,53 @@ pub(crate) fn growth(title: &str, quantities: &[Growth<'_>]) -> io::Result<Strin
                     panel(part, &labels, connections.log_scale(), logarithmic(curves).log_scale(), curves)?;
                 }
             }
+        }
+        Ok(())
+    })
+}
+
+/// Draws the 99th percentile and the processor time of a message by the share of the reference's rate, with a row of
+/// panels for each number of connections.
+pub(crate) fn below_saturation(all: &[Below<'_>]) -> io::Result<String> {
+    let curves = |below: &Below<'_>, figures: fn(&Cell) -> &Vec<f64>| -> Vec<Curve<'static>> {
+        let drawn = below.servers.iter().filter(|(name, _)| BELOW.contains(name));
+        drawn
+            .map(|(name, series)| {
+                let name = BELOW.into_iter().find(|known| known == name).unwrap_or_default();
+                (name, series.iter().map(|(share, cell)| (*share, median(figures(cell)))).collect())
+            })
+            .collect()
+    };
+    let panels: Vec<[(String, &str, Vec<Curve<'_>>); 2]> = all
+        .iter()
+        .map(|below| {
+            let connections = thousands(below.connections as f64);
+            [
+                (format!("{connections} connections: 99th percentile"), "µs", curves(below, |cell| &cell.p99_us)),
+                (
+                    format!("{connections} connections: processor time"),
+                    "µs a message",
+                    curves(below, |cell| &cell.cpu_us),
+                ),
+            ]
+        })
+        .collect();
+    // The panels of a column have one scale, so that they can be compared.
+    let top =
+        |column: usize| linear(&panels.iter().flat_map(|row| row[column].2.iter().cloned()).collect::<Vec<_>>());
+    let legend = panels.first().map_or(&[][..], |row| &row[0].2);
+    let title = "Below saturation: what a message costs (512 B, open loop)";
+    draw(PANEL_HEIGHT * panels.len() as u32, title, legend, |area| {
+        let parts = area.split_evenly((panels.len(), 2));
+        for (index, (caption, axis, curves)) in panels.iter().flatten().enumerate() {
+            let labels = Labels {
+                caption: Some(caption),
+                x: "rate, in percent of what the bare loop reaches",
+                y: axis,
+                x_ticks: |share| format!("{share:.0}"),
+                are_points_marked: true,
+            };
+            panel(&parts[index], &labels, 0.0..100.0, top(index % 2), curves)?;
         }
         Ok(())
     })

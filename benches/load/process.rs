@@ -2,8 +2,9 @@
 //!
 //! Dropping a [`Process`] kills its process group. A watchdog does the same if this process dies first.
 
+use std::env;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// Interval between two checks that a server listens.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A running server with all processes that it starts: they form one process group.
+/// A running server with all processes that it starts: they form one session, and so one process group.
+///
+/// A session is also a scheduling group of its own (autogroup), as a service manager's services and containers are. In
+/// the group of the client a server that yields would look faster than it is.
 #[derive(Debug)]
 pub(crate) struct Process {
     pub(crate) address: SocketAddr,
@@ -59,7 +63,8 @@ impl Process {
     fn start(command: &mut Command, log: &Path, listening: impl Fn() -> Option<SocketAddr>) -> io::Result<Self> {
         let create = |path: &Path| File::create(path).map_err(|error| named(path, &error));
         let (output, errors) = (create(log)?, create(&log.with_extension("err"))?);
-        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0).spawn();
+        let mut command = in_session(command)?;
+        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
         let child = child.map_err(|error| named(Path::new(command.get_program()), &error))?;
         let mut process = Self::watched(child)?;
         let deadline = Instant::now() + START_TIMEOUT;
@@ -102,8 +107,32 @@ impl Drop for Process {
         if let Ok(group) = i32::try_from(self.child.id()) {
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
+        // If it has no session of its own yet, the group does not exist.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns the command that runs `command` in a session of its own. It keeps its process id.
+///
+/// # Errors
+///
+/// The program is not installed.
+fn in_session(command: &Command) -> io::Result<Command> {
+    let program = command.get_program();
+    let is_file = |directory: PathBuf| directory.join(program).is_file();
+    if !env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(is_file) {
+        return Err(named(Path::new(program), &ErrorKind::NotFound.into()));
+    }
+    let mut wrapped = Command::new("setsid");
+    wrapped.arg(program).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => wrapped.env(name, value),
+            None => wrapped.env_remove(name),
+        };
+    }
+    Ok(wrapped)
 }
 
 /// Starts the hebra of this build with `clients` workers and additional `flags`.

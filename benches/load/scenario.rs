@@ -4,11 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::load::{Adversaries, End, Load, Mode};
-use super::peers::MAX_CONNECTIONS;
+use super::peers::{COMPARED, MAX_CONNECTIONS, POLLING, POOL};
 
 /// Length of each measurement. It is short because there are hundreds; the spread over the rounds shows the noise.
-const DURATION: Duration = Duration::from_millis(250);
-const WARMUP: Duration = Duration::from_millis(100);
+const DURATION: Duration = Duration::from_millis(500);
+
+/// Before each measurement. In the first second of a connection's life page faults and log lines decide the slowest
+/// answers.
+const WARMUP: Duration = Duration::from_millis(1500);
+
+/// The numbers of connections below saturation.
+const BELOW: [usize; 3] = [50, 500, MAX_CONNECTIONS];
 
 /// One kind of load, which is the same for every peer.
 #[derive(Clone, Debug)]
@@ -19,43 +25,75 @@ pub(crate) struct Scenario {
     size: usize,
     depth: usize,
     duration: Duration,
+    /// In an open loop, the rate as a share of the rate that the reference reaches in a closed loop.
+    pub(crate) share: Option<f64>,
+    /// Whether the server has a core of its own, and the client another one.
+    pub(crate) is_pinned: bool,
+    takes_part: fn(&str) -> bool,
 }
 
-/// Returns all scenarios: connections times sizes, then pipelining, churn and streams.
+/// Returns all scenarios: below saturation, then closed loops, churn, pipelining and a stream, then those on pinned
+/// cores.
 pub(crate) fn scenarios() -> Vec<Scenario> {
-    let sizes = [(64, "64 B"), (512, "512 B"), (16 * 1024, "16 KiB")];
-    let matrix = [1, 50, 500, MAX_CONNECTIONS].into_iter().flat_map(|connections| {
-        sizes.into_iter().map(move |(size, text)| {
-            let name = format!("{connections} x {text}");
-            Scenario { name, size, ..Scenario::echo(connections, DURATION) }
+    let echo = |connections| Scenario::echo(connections, DURATION);
+    let shares = [(0.25, "a quarter"), (0.5, "half"), (0.75, "three quarters")];
+    let below = BELOW.into_iter().flat_map(|connections| {
+        shares.into_iter().map(move |(share, text)| Scenario {
+            name: format!("{connections} at {text}"),
+            share: Some(share),
+            takes_part: |name| name == POLLING || COMPARED.contains(&name),
+            ..echo(connections)
         })
     });
-    let special = [
-        ("50 x 512 B, 16 pipelined", Mode::Echo, 50, 512, 16),
-        ("16 churning", Mode::Churn, 16, 512, 1),
-        ("64 churning", Mode::Churn, 64, 512, 1),
-        ("1 streaming", Mode::Stream, 1, 64 * 1024, 16),
-        ("4 streaming", Mode::Stream, 4, 64 * 1024, 16),
-    ];
-    let special = special.into_iter().map(|(name, mode, connections, size, depth)| Scenario {
-        name: name.to_owned(),
-        mode,
-        connections,
-        size,
-        depth,
-        duration: DURATION,
+    let closed = [1, 50, 500, MAX_CONNECTIONS].into_iter().map(echo);
+    let long = BELOW.into_iter().map(|connections| Scenario {
+        name: format!("{connections} x 16 KiB"),
+        size: 16 * 1024,
+        ..echo(connections)
     });
-    matrix.chain(special).collect()
+    let churn = [16, 64].into_iter().map(|connections| Scenario {
+        name: format!("{connections} churning"),
+        mode: Mode::Churn,
+        takes_part: |name| name != POLLING,
+        ..echo(connections)
+    });
+    let pipelined = Scenario { name: "50 x 512 B, 16 pipelined".to_owned(), depth: 16, ..echo(50) };
+    let stream =
+        Scenario { name: "1 streaming".to_owned(), mode: Mode::Stream, size: 64 * 1024, depth: 16, ..echo(1) };
+    let pinned = |scenario: Scenario| Scenario {
+        name: format!("{}, pinned", scenario.name),
+        is_pinned: true,
+        takes_part: |name| COMPARED.contains(&name),
+        ..scenario
+    };
+    let half = Scenario { name: "500 at half".to_owned(), share: Some(0.5), ..echo(500) };
+    let apart = [echo(50), echo(500), half].map(pinned);
+    below.chain(closed).chain(long).chain(churn).chain([pipelined, stream]).chain(apart).collect()
 }
 
 impl Scenario {
     /// The plain echo that most scenarios vary.
     pub(crate) fn echo(connections: usize, duration: Duration) -> Self {
-        Self { name: String::new(), mode: Mode::Echo, connections, size: 512, depth: 1, duration }
+        Self {
+            name: format!("{connections} x 512 B"),
+            mode: Mode::Echo,
+            connections,
+            size: 512,
+            depth: 1,
+            duration,
+            share: None,
+            is_pinned: false,
+            takes_part: |name| name != POOL,
+        }
     }
 
-    /// Returns the load against a server.
-    pub(crate) fn load(&self, address: SocketAddr) -> Load {
+    /// Returns whether the peer is measured, which serves up to `limit` connections.
+    pub(crate) fn is_for(&self, peer: &str, limit: usize) -> bool {
+        self.connections <= limit && (self.takes_part)(peer)
+    }
+
+    /// Returns the load against a server, in an open loop at `rate`.
+    pub(crate) fn load(&self, address: SocketAddr, rate: Option<f64>) -> Load {
         let Self { mode, connections, size, depth, duration, .. } = *self;
         Load {
             address,
@@ -65,7 +103,7 @@ impl Scenario {
             warmup: WARMUP,
             size,
             depth,
-            rate: None,
+            rate,
             end: End::Close,
             threads: 1,
             timeout: Duration::from_secs(2),

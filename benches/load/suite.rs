@@ -6,14 +6,15 @@
 
 use std::fs;
 use std::io;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
+use super::affinity::{self, Pinned};
 use super::arguments::Arguments;
-use super::comparison::{Cell, Comparison, Detail};
-use super::figures::thousands;
-use super::load::Load;
+use super::comparison::{Cell, Comparison, Row};
+use super::figures::median;
 use super::output::{self, Output, named, note};
-use super::peers::{self, MAX_CONNECTIONS, Peer, QUIET, REFERENCE, TOKIO};
+use super::peers::{self, HEBRA, MAX_CONNECTIONS, Peer, REFERENCE};
 use super::plot;
 use super::problem::Problem;
 use super::process;
@@ -23,109 +24,134 @@ use super::suite_report;
 
 const ROUNDS: u16 = 3;
 
-/// Unless the command line has a number of rounds, none begins after this time, so that the suite takes three minutes.
-const LAST_ROUND: Duration = Duration::from_secs(100);
+/// How often the reference is measured in a closed loop to find the rates of open loops.
+const CALIBRATIONS: usize = 3;
 
-/// Length of the detailed measurements.
-const DETAIL_DURATION: Duration = Duration::from_secs(2);
+/// The servers that take part. The first one is the reference.
+struct Servers {
+    peers: Vec<Peer>,
+    missing: Vec<String>,
+    /// The core of the client and the one of all servers, for scenarios on pinned cores.
+    cores: Option<(usize, usize)>,
+    /// Those of `peers` that such scenarios need, on that core.
+    pinned: Vec<Peer>,
+}
 
-/// The peers with a detailed measurement. The reference is first: it determines the rate of the open loop.
-const DETAILED: [&str; 5] = [REFERENCE, "hebra", QUIET, TOKIO, "python"];
-
-/// The rate of the open loop, as a share of the reference's rate in a closed loop.
-const OPEN_SHARE: f64 = 0.25;
-
-/// Runs the requested scenarios and writes `suite.json`, and for the whole suite also `latency.svg` and `rate.svg`.
-/// Returns `true` if each run against hebra had a result and no failure.
+/// Runs the requested scenarios and writes `suite.json`, and `below.svg` if all of those below saturation are among
+/// them. Returns `true` if each run against hebra had a result and no failure.
 pub(crate) fn run(arguments: &Arguments) -> Result<bool, Problem> {
     let start = Instant::now();
     let directory = process::results()?;
-    let is_whole = arguments.only.is_empty() && arguments.peer.is_empty() && arguments.before.is_none();
     let file = Output::open(&directory.join("suite.json"))?;
-    let plots = match is_whole {
-        true => Some((Output::open(&directory.join("latency.svg"))?, Output::open(&directory.join("rate.svg"))?)),
-        false => None,
-    };
     // Servers inherit the limit.
     rlimit::increase_nofile_limit(2 * MAX_CONNECTIONS as u64)?;
-    let wants = |list: &[String], name: &str| list.is_empty() || list.iter().any(|wanted| wanted == name);
-    let (peers, missing) = match &arguments.before {
-        Some(program) => {
-            fs::metadata(program).map_err(|error| Problem::flag("before", named(program, &error)))?;
-            (peers::with_before(&directory, program)?, Vec::new())
-        }
-        None => peers::start_all(&directory, |name| name == REFERENCE || wants(&arguments.peer, name))?,
-    };
     let is_requested = |scenario: &Scenario| {
         arguments.only.is_empty() || arguments.only.iter().any(|text| scenario.name.contains(text))
     };
-    let mut rows: Vec<_> = scenarios()
-        .into_iter()
-        .filter(is_requested)
-        .map(|scenario| {
-            let takes_part = |peer: &Peer| (scenario.connections <= peer.limit).then(Cell::default);
-            let cells: Vec<_> = peers.iter().map(takes_part).collect();
-            (scenario, cells)
-        })
-        .collect();
-    let all = arguments.rounds.unwrap_or(ROUNDS).into();
-    let mut rounds = 0;
-    while rounds < all && (rounds == 0 || arguments.rounds.is_some() || start.elapsed() < LAST_ROUND) {
-        for (scenario, cells) in &mut rows {
-            note(format_args!("round {} of {all}: {}", rounds + 1, scenario.name));
-            // The order rotates, so that each peer is first in some round.
-            for turn in 0..peers.len() {
-                let turn = (turn + rounds) % peers.len();
-                if let Some(cell) = &mut cells[turn] {
-                    let load = scenario.load(peers[turn].server.address);
-                    cell.add(&load, &run::run(&load, None, &mut |_| ())?);
-                }
-            }
+    let scenarios: Vec<_> = scenarios().into_iter().filter(is_requested).collect();
+    let servers = Servers::start(arguments, &directory, scenarios.iter().any(|scenario| scenario.is_pinned))?;
+    let mut rows = Vec::new();
+    for scenario in scenarios {
+        rows.extend(servers.row(scenario)?);
+    }
+    let rounds = usize::from(arguments.rounds.unwrap_or(ROUNDS));
+    for round in 0..rounds {
+        for row in &mut rows {
+            note(format_args!("round {} of {rounds}: {}", round + 1, row.scenario.name));
+            servers.measure(row, round)?;
         }
-        rounds += 1;
     }
-    let details = if is_whole { measure_details(&peers)? } else { Vec::new() };
-    if let Some((latency, rate)) = plots {
-        draw(latency, rate, &details)?;
-    }
-    let names = peers.iter().map(|peer| peer.name).collect();
-    let comparison = Comparison { names, missing, rows, details };
+    let names = servers.peers.iter().map(|peer| peer.name).collect();
+    let comparison = Comparison { names, missing: servers.missing, rows };
     file.write(&format!("{:#}\n", comparison.json()))?;
-    let files = if is_whole { "suite.json, latency.svg and rate.svg are" } else { "suite.json is" };
+    let mut files = vec!["suite.json"];
+    if let Some(curves) = comparison.below_saturation() {
+        Output::open(&directory.join("below.svg"))?.write(&plot::below_saturation(&curves)?)?;
+        files.push("below.svg");
+    }
     output::print(&format!(
-        "{}\n{files} in {}\n{rounds} rounds, {:.0} s\n",
+        "{}\n{} in {}\n{rounds} rounds, {:.0} s\n",
         suite_report::tables(&comparison),
+        files.join(" and "),
         directory.display(),
         start.elapsed().as_secs_f64(),
     ))?;
     Ok(comparison.hebra_is_clean())
 }
 
-/// Measures costs and rate over time in a closed loop, and response times in an open loop.
-fn measure_details(peers: &[Peer]) -> io::Result<Vec<Detail>> {
-    let scenario = Scenario::echo(50, DETAIL_DURATION);
-    let mut rate = None;
-    let mut details = Vec::new();
-    for peer in DETAILED.iter().filter_map(|name| peers.iter().find(|peer| peer.name == *name)) {
-        note(format_args!("detailed measurement: {}", peer.name));
-        let load = scenario.load(peer.server.address);
-        let closed = run::run(&load, Some(peer.server.id()), &mut |_| ())?;
-        let rate = *rate.get_or_insert_with(|| (OPEN_SHARE * closed.rate() / 1000.0).ceil().max(1.0) * 1000.0);
-        let open_load = Load { rate: Some(rate), ..load.clone() };
-        let open = run::run(&open_load, None, &mut |_| ())?;
-        details.push(Detail { name: peer.name, closed: (load, closed), open: (open_load, open) });
+impl Servers {
+    fn start(arguments: &Arguments, directory: &Path, with_pinned: bool) -> Result<Self, Problem> {
+        if let Some(program) = &arguments.before {
+            fs::metadata(program).map_err(|error| Problem::flag("before", named(program, &error)))?;
+        }
+        let is_wanted =
+            |name: &str| arguments.peer.is_empty() || arguments.peer.iter().any(|wanted| wanted == name);
+        let start = |directory: &Path| match &arguments.before {
+            Some(program) => Ok((peers::with_before(directory, program)?, Vec::new())),
+            None => peers::start_all(directory, |name| name == REFERENCE || is_wanted(name)),
+        };
+        let (peers, mut missing) = start(directory)?;
+        let cores = affinity::two_cores()?;
+        let mut pinned = Vec::new();
+        match cores {
+            Some((_, core)) if with_pinned => {
+                let _pinned = Pinned::to(core)?;
+                let directory = directory.join("pinned");
+                fs::create_dir_all(&directory).map_err(|error| named(&directory, &error))?;
+                pinned = start(&directory)?.0;
+            }
+            None if with_pinned => missing.push("all that is pinned: there is one core only".to_owned()),
+            _ => {}
+        }
+        Ok(Self { peers, missing, cores, pinned })
     }
-    Ok(details)
-}
 
-fn draw(latency: Output, rate: Output, details: &[Detail]) -> io::Result<()> {
-    let Some(Detail { closed, open, .. }) = details.first() else { return Ok(()) };
-    let Load { connections, size, rate: requested, .. } = open.0;
-    let times: Vec<_> = details.iter().map(|peer| (peer.name, &peer.open.1.tally.response)).collect();
-    let messages = thousands(requested.unwrap_or_default());
-    let title = format!("Response time at {messages} messages/s: {connections} connections, {size} B");
-    latency.write(&plot::latency(&title, &times)?)?;
-    let runs: Vec<_> = details.iter().map(|peer| (peer.name, peer.closed.1.points.as_slice())).collect();
-    let title = format!("Rate over time ({})", closed.0.title());
-    rate.write(&plot::rate(&title, &runs)?)
+    /// Returns the peers for a scenario.
+    fn peers(&self, scenario: &Scenario) -> &[Peer] {
+        if scenario.is_pinned { &self.pinned } else { &self.peers }
+    }
+
+    /// Puts the client on its own core, if the scenario asks for that, until the value is dropped.
+    fn pin(&self, scenario: &Scenario) -> io::Result<Option<Pinned>> {
+        self.cores.filter(|_| scenario.is_pinned).map(|(core, _)| Pinned::to(core)).transpose()
+    }
+
+    /// Returns the row of a scenario, for which no peer is measured yet, or `None` if it cannot be run here.
+    fn row(&self, scenario: Scenario) -> io::Result<Option<Row>> {
+        let Some(reference) = self.peers(&scenario).first() else { return Ok(None) };
+        let rate = match scenario.share {
+            None => None,
+            Some(share) => {
+                note(format_args!("{}: the rate of {}", scenario.name, reference.name));
+                let _pinned = self.pin(&scenario)?;
+                let load = scenario.load(reference.server.address, None);
+                let measure = |_| run::run(&load, None, &mut |_| ()).map(|outcome| outcome.rate());
+                let rates = (0..CALIBRATIONS).map(measure).collect::<io::Result<Vec<_>>>()?;
+                Some((share * median(&rates) / 100.0).ceil().max(1.0) * 100.0)
+            }
+        };
+        let cells = self.peers.iter().map(|peer| {
+            // Another hebra takes part where hebra does.
+            let name = if reference.name == REFERENCE { peer.name } else { HEBRA };
+            scenario.is_for(name, peer.limit).then(Cell::default)
+        });
+        let cells = cells.collect();
+        Ok(Some(Row { scenario, rate, cells }))
+    }
+
+    /// Measures each peer once. The order rotates, so that each is first in some round.
+    fn measure(&self, row: &mut Row, round: usize) -> io::Result<()> {
+        let _pinned = self.pin(&row.scenario)?;
+        for turn in 0..self.peers.len() {
+            let turn = (turn + round) % self.peers.len();
+            let name = self.peers[turn].name;
+            let peer = self.peers(&row.scenario).iter().find(|peer| peer.name == name);
+            if let (Some(peer), Some(cell)) = (peer, &mut row.cells[turn]) {
+                let load = row.scenario.load(peer.server.address, row.rate);
+                let server = peer.is_one_process.then(|| peer.server.id());
+                cell.add(&load, &run::run(&load, server, &mut |_| ())?);
+            }
+        }
+        Ok(())
+    }
 }

@@ -1,13 +1,17 @@
-//! The tables of a comparison, in Markdown: ratios to the reference, and the detailed measurements.
+//! The tables of a comparison, in Markdown: response times below saturation, and ratios to a reference.
 
-use std::fmt::Write;
+use std::fmt::{Result, Write};
 
-use super::comparison::{Cell, Comparison, Detail};
-use super::figures::{MIB, median, microseconds};
+use super::comparison::{Cell, Comparison, Row};
+use super::figures::{median, thousands};
 use super::markdown;
+use super::peers::{COMPARED, TOKIO};
 
 /// Share of busy time above which the client's own core is the limit, and a ratio says little about the server.
 const BUSY: f64 = 0.9;
+
+/// Returns the figures of a cell that a table shows, one for each round.
+type Figures = fn(&Cell) -> &Vec<f64>;
 
 /// Returns all tables.
 pub(crate) fn tables(comparison: &Comparison) -> String {
@@ -17,41 +21,83 @@ pub(crate) fn tables(comparison: &Comparison) -> String {
     text
 }
 
-fn write_tables(text: &mut String, comparison: &Comparison) -> std::fmt::Result {
+fn write_tables(text: &mut String, comparison: &Comparison) -> Result {
     let reference = comparison.names.first().copied().unwrap_or_default();
-    writeln!(text, "\nRate as a multiple of {reference}'s in the same round: median (minimum to maximum).\n")?;
-    write_ratios(text, comparison, "answers/s", |cell| &cell.rates)?;
-    writeln!(text, "\n99th percentile of the latency as a multiple of {reference}'s.\n")?;
-    write_ratios(text, comparison, "us", |cell| &cell.p99_us)?;
+    let is_open = |row: &&Row| row.rate.is_some();
+    if comparison.rows.iter().any(|row| is_open(&row)) {
+        writeln!(text, "\nResponse time in us, p50 / p99 / p99.9, and processor time a message: medians.\n")?;
+        write_times(text, comparison)?;
+        for other in [reference, TOKIO] {
+            writeln!(text, "\n99th percentile below saturation, as a multiple of {other}'s in the same round.\n")?;
+            write_ratios(text, comparison, is_open, other, "us", |cell| &cell.p99_us)?;
+            writeln!(text, "\nProcessor time a message below saturation, as a multiple of {other}'s.\n")?;
+            write_ratios(text, comparison, is_open, other, "us", |cell| &cell.cpu_us)?;
+        }
+    }
+    if comparison.rows.iter().any(|row| !is_open(&row)) {
+        let is_closed = |row: &&Row| row.rate.is_none();
+        writeln!(text, "\nRate as a multiple of {reference}'s in the same round: median (minimum to maximum).\n")?;
+        write_ratios(text, comparison, is_closed, reference, "answers/s", |cell| &cell.rates)?;
+        writeln!(text, "\n99th percentile of the latency as a multiple of {reference}'s.\n")?;
+        write_ratios(text, comparison, is_closed, reference, "us", |cell| &cell.p99_us)?;
+        writeln!(text, "\nProcessor time a message as a multiple of {reference}'s.\n")?;
+        write_ratios(text, comparison, is_closed, reference, "us", |cell| &cell.cpu_us)?;
+    }
     writeln!(
         text,
-        "\n`*`: the client's core was the limit. `!`: there were errors, see suite.json. `-`: does not take part."
+        "\n`*`: the client's core was the limit. `~`: in some round the rate was not reached. `!`: there were errors, \
+         see suite.json. `-`: does not take part."
     )?;
     for name in &comparison.missing {
         writeln!(text, "Not measured: {name}")?;
     }
-    write_details(text, &comparison.details)
+    Ok(())
 }
 
+/// Writes the response times and the processor time of the open loops.
+fn write_times(text: &mut String, comparison: &Comparison) -> Result {
+    let columns = || comparison.names.iter().enumerate().filter(|(_, name)| COMPARED.contains(name));
+    let mut table = vec![vec!["connections".to_owned(), "messages/s".to_owned()]];
+    table[0].extend(columns().map(|(_, name)| (*name).to_owned()));
+    for row in &comparison.rows {
+        let Some(rate) = row.rate else { continue };
+        let mut line = vec![row.scenario.name.clone(), thousands(rate)];
+        line.extend(columns().map(|(column, _)| match &row.cells[column] {
+            None => "-".to_owned(),
+            Some(cell) => {
+                let [p50, p99, p999, cpu] =
+                    [&cell.p50_us, &cell.p99_us, &cell.p999_us, &cell.cpu_us].map(|figures| median(figures));
+                format!("{p50:.0} / {p99:.0} / {p999:.0}; {cpu:.1}{}", marks(cell))
+            }
+        }));
+        table.push(line);
+    }
+    text.write_str(&markdown::table(&table))
+}
+
+/// Writes figures of some rows as multiples of those of the peer `divisor`.
 fn write_ratios(
     text: &mut String,
     comparison: &Comparison,
+    is_shown: impl Fn(&&Row) -> bool,
+    divisor: &str,
     unit: &str,
-    figures: impl Fn(&Cell) -> &Vec<f64>,
-) -> std::fmt::Result {
-    // The reference is started first.
-    let Some(reference) = comparison.names.first() else { return Ok(()) };
-    let mut table = vec![vec!["connections x size".to_owned(), format!("{reference}, {unit}")]];
-    let others = || 1..comparison.names.len();
+    figures: Figures,
+) -> Result {
+    let Some(of_divisor) = comparison.names.iter().position(|name| *name == divisor) else { return Ok(()) };
+    let rows: Vec<&Row> = comparison.rows.iter().filter(|row| is_shown(row)).collect();
+    // Those that take part in none of the rows are left out, and so are those that have no such figure.
+    let has_figures = |column: usize| {
+        rows.iter().filter_map(|row| row.cells[column].as_ref()).any(|cell| !figures(cell).is_empty())
+    };
+    let others = || (0..comparison.names.len()).filter(|column| *column != of_divisor && has_figures(*column));
+    let mut table = vec![vec!["connections x size".to_owned(), format!("{divisor}, {unit}")]];
     table[0].extend(others().map(|column| comparison.names[column].to_owned()));
-    for (scenario, cells) in &comparison.rows {
-        let Some(divisor) = &cells[0] else { continue };
-        let marks = |cell: &Cell| {
-            let limited = if median(&cell.client_busy) > BUSY { "*" } else { "" };
-            let failed = if cell.failures > 0 { "!" } else { "" };
-            format!("{limited}{failed}")
-        };
-        let mut row = vec![scenario.name.clone(), format!("{:.0}{}", median(figures(divisor)), marks(divisor))];
+    for Row { scenario, cells, .. } in rows.iter().copied() {
+        let Some(divisor) = &cells[of_divisor] else { continue };
+        let decimals = usize::from(median(figures(divisor)) < 100.0);
+        let mut row =
+            vec![scenario.name.clone(), format!("{:.decimals$}{}", median(figures(divisor)), marks(divisor))];
         row.extend(others().map(|column| match &cells[column] {
             None => "-".to_owned(),
             Some(cell) => {
@@ -67,32 +113,9 @@ fn write_ratios(
     text.write_str(&markdown::table(&table))
 }
 
-fn write_details(text: &mut String, details: &[Detail]) -> std::fmt::Result {
-    let Some(rate) = details.first().and_then(|first| first.open.0.rate) else { return Ok(()) };
-    writeln!(
-        text,
-        "\n50 connections x 512 B for 2 s: rate and costs in a closed loop, response times at {rate:.0} messages/s.\n"
-    )?;
-    let names =
-        ["", "messages/s", "CPU us/message", "resident MiB", "threads", "p50 us", "p99 us", "p99.9 us", "max us"];
-    let mut table = vec![names.map(str::to_owned).to_vec()];
-    for Detail { name, closed: (_, closed), open: (_, open) } in details {
-        let mut row = vec![(*name).to_owned(), format!("{:.0}", closed.rate())];
-        match &closed.server {
-            Some(server) => {
-                let messages = closed.tally.total_answers.max(1) as f64;
-                row.push(format!("{:.1}", server.cpu.as_secs_f64() * 1e6 / messages));
-                row.push(format!("{:.1}", server.resident as f64 / MIB));
-                row.push(server.threads.to_string());
-            }
-            None => row.extend(["-"; 3].map(str::to_owned)),
-        }
-        let times = &open.tally.response;
-        row.extend([0.5, 0.99, 0.999, 1.0].map(|quantile| format!("{:.0}", microseconds(times, quantile))));
-        if open.saturated() {
-            row[0] += " (SATURATED)";
-        }
-        table.push(row);
-    }
-    text.write_str(&markdown::table(&table))
+fn marks(cell: &Cell) -> String {
+    let limited = if median(&cell.client_busy) > BUSY { "*" } else { "" };
+    let missed = if cell.saturated > 0 { "~" } else { "" };
+    let failed = if cell.failures > 0 { "!" } else { "" };
+    format!("{limited}{missed}{failed}")
 }

@@ -24,19 +24,30 @@ pub(crate) const QUIET: &str = "hebra quiet";
 /// The same with `--busy-poll 50us`.
 pub(crate) const POLLING: &str = "hebra polling";
 
+/// The bare loop in C.
+pub(crate) const C: &str = "c";
+pub(crate) const HEBRA: &str = "hebra";
+
 /// Peers that are part of this repository.
-const BUILT_IN: [&str; 6] = [REFERENCE, POOL, "hebra", QUIET, POLLING, TOKIO];
+const BUILT_IN: [&str; 6] = [REFERENCE, POOL, HEBRA, QUIET, POLLING, TOKIO];
+
+/// The peers whose response times and processor time are compared.
+pub(crate) const COMPARED: [&str; 5] = [REFERENCE, C, HEBRA, QUIET, TOKIO];
 
 /// Starts a program whose output goes to a log file.
 type Start = fn(&Path) -> io::Result<Process>;
 
 /// Programs that may not be installed, with the most connections that each takes part with.
-const EXTERNAL: [(&str, usize, Start); 4] = [
+const EXTERNAL: [(&str, usize, Start); 5] = [
+    (C, MAX_CONNECTIONS, c_loop),
     ("python", 500, |log| python("quiet", log)),
     ("python printing", 50, |log| python("printing", log)),
     ("ncat", 50, |log| Process::silent(ncat, log)),
     ("socat", 50, |log| Process::silent(socat, log)),
 ];
+
+/// Those that start a process for each connection.
+const PROCESS_EACH: [&str; 2] = ["ncat", "socat"];
 
 /// The most connections of any scenario.
 pub(crate) const MAX_CONNECTIONS: usize = 2000;
@@ -50,6 +61,8 @@ pub(crate) struct Peer {
     pub(crate) name: &'static str,
     /// The most connections that it takes part with. It needs a process for each, or minutes to connect more.
     pub(crate) limit: usize,
+    /// Whether it serves all clients in one process, so that its processor time is known.
+    pub(crate) is_one_process: bool,
     pub(crate) server: Process,
 }
 
@@ -63,17 +76,20 @@ pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::
     let mut peers = Vec::new();
     for name in BUILT_IN.into_iter().filter(|name| wanted(name)) {
         // Busy polling is meant for few connections.
-        let limit = if name == POLLING { 500 } else { MAX_CONNECTIONS };
-        peers.push(Peer { name, limit, server: start(directory, name, limit)? });
+        let limit = if name == POLLING { 50 } else { MAX_CONNECTIONS };
+        peers.push(Peer { name, limit, is_one_process: true, server: start(directory, name, limit)? });
     }
     let mut missing = Vec::new();
     for (name, limit, start) in EXTERNAL.into_iter().filter(|(name, ..)| wanted(name)) {
         match start(&log(directory, name)) {
-            Ok(server) => peers.push(Peer { name, limit, server }),
+            Ok(server) => {
+                peers.push(Peer { name, limit, is_one_process: !PROCESS_EACH.contains(&name), server });
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => missing.push(format!("{name}: not installed")),
             Err(error) => missing.push(format!("{name}: {error}")),
         }
     }
+    peers.sort_by_key(|peer| peer.name != REFERENCE && peer.name != C);
     Ok((peers, missing))
 }
 
@@ -82,7 +98,7 @@ pub(crate) fn with_before(directory: &Path, program: &Path) -> io::Result<Vec<Pe
     let clients = MAX_CONNECTIONS + 100;
     let before = process::hebra_at(program, clients, &[], &log(directory, "before"))?;
     let now = process::hebra(clients, &[], &log(directory, "hebra"))?;
-    let peer = |name, server| Peer { name, limit: MAX_CONNECTIONS, server };
+    let peer = |name, server| Peer { name, limit: MAX_CONNECTIONS, is_one_process: true, server };
     Ok(vec![peer("before", before), peer("hebra", now)])
 }
 
@@ -125,6 +141,18 @@ fn listen() -> io::Result<TcpListener> {
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
     socket.listen(process::BACKLOG)?;
     Ok(socket.into())
+}
+
+/// Compiles the loop in C and starts it.
+fn c_loop(log: &Path) -> io::Result<Process> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/peers/c_loop.c");
+    let program = log.with_extension("");
+    let mut compiler = Command::new("cc");
+    let compiled = compiler.args(["-O2", "-pthread", "-o"]).arg(&program).arg(source).status()?;
+    if !compiled.success() {
+        return Err(io::Error::other("it does not compile"));
+    }
+    Process::announced(Command::new(program).arg(process::BACKLOG.to_string()), log)
 }
 
 fn python(manner: &str, log: &Path) -> io::Result<Process> {
