@@ -68,7 +68,7 @@ impl<'a> PolledStream<'a> {
     /// Sleeps until the client sends, and begins to poll if it has answered quickly for a while.
     fn sleep(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.socket.read(buffer)?;
-        if self.socket.session().state.waited() > self.shared.window * SHORT {
+        if self.waited_long() {
             self.short_waits = 0;
             return Ok(count);
         }
@@ -81,6 +81,12 @@ impl<'a> PolledStream<'a> {
             }
         }
         Ok(count)
+    }
+
+    /// Returns whether the wait that ends now was no short one. A yield may come back long after the message: then another
+    /// program has had the core, which polling had kept from it, and a sleep would have been as good.
+    fn waited_long(&self) -> bool {
+        self.socket.session().state.waited() > self.shared.window * SHORT
     }
 
     fn polls(&self) -> bool {
@@ -97,15 +103,16 @@ impl<'a> PolledStream<'a> {
 impl Read for PolledStream<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.polls() {
-            match self.poll(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.stop_polling();
-                    self.enough = (self.enough * 2).min(MOST_SHORT_WAITS);
-                }
-                read => {
-                    self.enough = LEAST_SHORT_WAITS;
-                    return read;
-                }
+            let read = self.poll(buffer);
+            let came = !matches!(&read, Err(error) if error.kind() == ErrorKind::WouldBlock);
+            if came && !self.waited_long() {
+                self.enough = LEAST_SHORT_WAITS;
+                return read;
+            }
+            self.stop_polling();
+            self.enough = (self.enough * 2).min(MOST_SHORT_WAITS);
+            if came {
+                return read;
             }
         }
         self.sleep(buffer)
@@ -229,6 +236,17 @@ mod tests {
             assert_eq!(stream.read(&mut [0; 8]).expect("it arrived"), 1);
         });
         assert_eq!((stream.polls(), stream.enough), (false, 2 * LEAST_SHORT_WAITS));
+    }
+
+    #[test]
+    fn a_message_that_is_noticed_late_was_polled_for_in_vain() {
+        // With no window at all any wait is a long one.
+        let (client, session, shared) = connected(Duration::ZERO);
+        let mut stream = polled(&session, &shared);
+        stream.core = shared.cores.take();
+        stream.socket.set_nonblocking(true);
+        read(&mut stream, &client, 1);
+        assert_eq!((stream.polls(), stream.enough, shared.cores.free()), (false, 2 * LEAST_SHORT_WAITS, 1));
     }
 
     #[test]
