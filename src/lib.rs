@@ -93,6 +93,7 @@
 
 mod server;
 mod udp;
+mod faults;
 mod session;
 mod net;
 mod service;
@@ -111,11 +112,12 @@ pub use client::{Client, ListenAddress, Peer};
 pub use config::{LogMessages, ServerConfig, WhenFull};
 pub use error::Error;
 pub use events::{CloseReason, Event, Excerpt, QueueWait, RefuseReason, Stats, Subscription};
+pub use faults::{Faults, Faulty};
 pub use net::proxy;
 pub use net::resolve::resolve;
 pub use network::{Network, NetworkError};
 pub use protocol::Framing;
 pub use server::{Monitor, RunningServer, Server, SessionInfo, ShutdownReport, StopHandle};
 pub use service::{Echo, Handler, Next};
-pub use session::{ClientHandle, ClientThread, PushError, Session};
+pub use session::{ClientHandle, ClientThread, PushError, Session, SessionEnded, Waiter};
 pub use udp::{Payload, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};

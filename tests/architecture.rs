@@ -17,6 +17,7 @@ const LIBRARY: &[&[&str]] = &[
     &["service"],
     &["net"],
     &["session"],
+    &["faults"],
     &["server", "udp"],
     &["testing"],
     &["lib"],

@@ -238,6 +238,7 @@ impl Core {
             bytes_in: totals.bytes_in,
             bytes_out: totals.bytes_out,
             duration,
+            faults: session.faults(),
         });
         drop(places);
         self.linger.close(session, reason.closing());

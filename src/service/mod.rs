@@ -13,11 +13,18 @@ pub use echo::Echo;
 
 /// What happens after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Next {
     /// The session waits for the next message.
     Continue,
     /// What was written is sent, and the session ends.
     Close,
+    /// The same, as a fault on purpose: the log and the totals say so ([`CloseReason::FaultClose`]), and the client reads
+    /// no farewell line. [`Faults`](crate::Faults) ends sessions with this and the next.
+    FaultClose,
+    /// What was written is sent, and the connection is reset, as a fault on purpose ([`CloseReason::FaultReset`]). The
+    /// reset destroys what has not arrived yet. A Unix socket cannot be reset: its client sees the end of the stream.
+    FaultReset,
 }
 
 /// One side of one client's conversation. Each session has a handler of its own, so its fields are the state of

@@ -47,6 +47,7 @@ impl Default for UdpConfig {
 }
 
 setters!(UdpConfig {
+    listen,
     echo: bool,
     rate: Option<usize>,
     allow: Vec<Network>,

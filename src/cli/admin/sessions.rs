@@ -29,7 +29,7 @@ fn write(out: &mut String, session: &SessionInfo) {
     let _ = write!(
         out,
         "{{\"client\":{},\"peer\":{},\"proxied_by\":{proxied_by},\"listener\":{},\"age_s\":{:.3},\"silence_s\":{:.3},\
-         \"messages\":{messages},\"bytes_in\":{bytes_in},\"bytes_out\":{bytes_out}}}",
+         \"messages\":{messages},\"bytes_in\":{bytes_in},\"bytes_out\":{bytes_out},\"faults\":{faults}}}",
         client.id,
         text(&client.peer),
         text(listener),

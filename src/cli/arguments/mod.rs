@@ -1,6 +1,7 @@
 //! What was typed: the flags, their environment variables and their defaults.
 
 mod serve;
+mod faults;
 mod udp;
 mod address;
 mod units;

@@ -9,6 +9,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use hebra::{Error, Framing, LogMessages, Network, ServerConfig, UdpConfig, WhenFull};
 
+use super::faults::FaultArguments;
 use super::units::{self, Limit};
 use super::{GateArguments, LogArguments, address};
 
@@ -197,6 +198,9 @@ pub(crate) struct ServeArguments {
         default_value = "all"
     )]
     log_sessions: LogMessages,
+
+    #[command(flatten)]
+    pub(crate) faults: FaultArguments,
 }
 
 impl ServeArguments {
@@ -270,6 +274,7 @@ impl ServeArguments {
         // A server can be for datagrams alone.
         let is_for_datagrams = config.listen.is_empty();
         if is_for_datagrams { config.listen(["localhost:0"]).validate() } else { config.validate() }?;
+        self.faults.validate()?;
         if self.service != Service::Echo && self.named(true).next().is_some() {
             return Err(Error::Config { field: "listen", problem: "takes udp:// only with --service echo" });
         }
@@ -288,7 +293,7 @@ impl ServeArguments {
         let has_file = |(_, name): (usize, &str)| name.starts_with("unix:") && !name.starts_with("unix:@");
         let has_tcp = self.named(false).any(|(_, name)| !name.starts_with("unix:"));
         let has_addresses = has_tcp || self.named(true).next().is_some();
-        vec![
+        let mut dependent = vec![
             // A Unix socket has permissions of its own, and its clients have no addresses.
             ("allow", has_addresses, "with Unix sockets alone"),
             ("deny", has_addresses, "with Unix sockets alone"),
@@ -303,7 +308,9 @@ impl ServeArguments {
             ("max_line", self.framing() == Framing::Line, "without --framing line"),
             ("queue_timeout", is_queued, "with --max-pending 0"),
             ("yield_after", is_queued || waits, "with --max-pending 0 and --when-full busy"),
-        ]
+        ];
+        dependent.extend(self.faults.dependent(self.named(false).next().is_some()));
+        dependent
     }
 }
 
