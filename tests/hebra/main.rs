@@ -21,6 +21,7 @@ mod events;
 mod pushing;
 mod shutdown;
 mod closing;
+mod on_purpose;
 mod crowd;
 mod program;
 mod listeners;

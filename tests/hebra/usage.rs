@@ -118,6 +118,40 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
         (&["--greeting", "-x"], "--greeting: \"-x\" begins with -; write --greeting=\"-x\""),
         (&["--room=yes"], "--room takes no value, but was given \"yes\""),
         (&["--workers", "4", "--workers", "5"], "--workers is given twice"),
+        (
+            &["--fault-corrupt", "1.5"],
+            "--fault-corrupt: \"1.5\" is not a probability; a probability is a number from 0 to 1, such as 0.01",
+        ),
+        (
+            &["--fault-drop", "NaN"],
+            "--fault-drop: \"NaN\" is not a probability; a probability is a number from 0 to 1, such as 0.01",
+        ),
+        (
+            &["--fault-drop", "-0.1"],
+            "--fault-drop: \"-0.1\" is not a probability; a probability is a number from 0 to 1, such as 0.01",
+        ),
+        (
+            &["--fault-delay", "80ms..50ms"],
+            "--fault-delay: \"80ms..50ms\" ends before it begins; a range looks like 50ms..80ms",
+        ),
+        (
+            &["--fault-delay", "50"],
+            "--fault-delay: \"50\" lacks its unit; a time looks like 250ms, 10s or 5m, and a range like 50ms..80ms",
+        ),
+        (&["--fault-rate", "0"], "--fault-rate must be at least 1 byte a second"),
+        (&["--fault-close-after", "-1"], "--fault-close-after: \"-1\" is negative; a number is at least 0"),
+        (
+            &["--fault-close-after", "1", "--fault-reset-after", "2"],
+            "--fault-reset-after cannot be combined with --fault-close-after",
+        ),
+        (
+            &["--fault-delay", "50ms", "--fault-seed", "1"],
+            "--fault-seed has no effect without --fault-corrupt, --fault-drop or a range of --fault-delay",
+        ),
+        (
+            &["--listen", "udp://127.0.0.1:0", "--fault-rate", "1KiB"],
+            "--fault-rate has no effect without a TCP or Unix listener",
+        ),
     ] {
         assert_wrong(flags, problem);
     }
