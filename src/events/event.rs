@@ -219,7 +219,8 @@ impl Loggable for Event {
     }
 
     fn is_silent_departure(&self) -> bool {
-        matches!(self, Self::Disconnected { bytes_in: 0, .. })
+        // A session that was ended on purpose is no probe.
+        matches!(self, Self::Disconnected { bytes_in: 0, faults: 0, .. })
     }
 
     fn messages(totals: &Stats) -> u64 {
