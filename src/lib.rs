@@ -47,6 +47,11 @@
 //! [`stats`](RunningServer::stats) the totals, [`clients`](RunningServer::clients) who is connected, and
 //! [`disconnect`](RunningServer::disconnect) ends one session.
 //!
+//! # Faults on purpose
+//!
+//! [`Faults`] makes a service late, slow, wrong or incomplete, and ends its sessions, so that clients can be tested: it wraps
+//! any handler, and the same seed gives the same faults. `examples/faulty.rs` is a service of one's own with faults.
+//!
 //! # Threads
 //!
 //! | thread | how many | ends when |

@@ -61,7 +61,7 @@ pub enum Next {
 ///
 /// - The session calls the handler, and not the other way round. A handler that read from the socket would have to
 ///   know about limits, timeouts and the stop; this way it cannot forget one, and it may block only as long as its
-///   own work takes.
+///   own work takes. One that has to wait does so with a [`Waiter`](crate::Waiter).
 /// - A message is borrowed from the read buffer and an answer is written through a reference, so an echo copies and
 ///   allocates nothing. `reply` is a `dyn Write`, because a handler is the same whether its replies go straight to a
 ///   socket, are gathered, or are collected by a test.
