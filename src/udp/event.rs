@@ -169,7 +169,7 @@ impl fmt::Display for UdpEvent {
             }
             Self::AnswerTooLong { peer, question, answer, longest } => write!(
                 f,
-                "no answer to {peer}: it would have {answer} bytes, and to a datagram of {question} it may have {longest}"
+                "no answer to {peer}: it has {answer} bytes, and {longest} are allowed for a datagram of {question} bytes"
             ),
             Self::Panicked { peer, message } => write!(f, "datagram from {peer}: the service panicked: {message}"),
             Self::DatagramsNotLogged { datagrams } => write!(f, "messages not logged: {datagrams}"),
