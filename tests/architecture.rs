@@ -24,7 +24,7 @@ const LIBRARY: &[&[&str]] = &[
 
 /// The program in `src/cli`, from the bottom up. `mod` is `src/cli/mod.rs`.
 const PROGRAM: &[&[&str]] = &[
-    &["json", "stdio"],
+    &["json", "pieces", "stdio"],
     &["process"],
     &["arguments", "terminal"],
     &["admin", "chat", "greet", "prefix", "udp", "whoami"],

@@ -14,6 +14,7 @@ mod arguments;
 mod terminal;
 mod process;
 mod json;
+mod pieces;
 mod stdio;
 
 use std::env;

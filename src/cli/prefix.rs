@@ -5,73 +5,66 @@ use std::sync::Arc;
 
 use hebra::{Handler, Next};
 
-/// The longest piece that is written at once, in bytes. A session must not keep much memory.
-const LONGEST_PIECE: usize = 8 * 1024;
+use super::pieces::Pieces;
 
 /// Echoes messages, with a text and a space at the beginning of each line of the stream. A message may end, and begin,
 /// within a line.
 #[derive(Debug)]
 pub(super) struct PrefixedEcho {
     prefix: Arc<[u8]>,
-    /// Whether the next byte begins a line.
-    begins_line: bool,
-    /// Whether the last byte was CR, so that NUL ends the line.
-    is_after_cr: bool,
-    /// What is to be written, so that a message is one write unless it is long.
+    lines: Lines,
     piece: Vec<u8>,
 }
 
 impl PrefixedEcho {
     /// Each line begins with `prefix`, as [`text`](Self::text) returns it.
     pub(super) fn new(prefix: &Arc<[u8]>) -> Self {
-        Self { prefix: Arc::clone(prefix), begins_line: true, is_after_cr: false, piece: Vec::new() }
+        let lines = Lines { is_at_begin: true, is_after_cr: false };
+        Self { prefix: Arc::clone(prefix), lines, piece: Vec::new() }
     }
 
     /// Returns what a line begins with: `prefix` and a space.
     pub(super) fn text(prefix: &str) -> Arc<[u8]> {
         format!("{prefix} ").into_bytes().into()
     }
-
-    /// Returns the length of the line that `message` begins with, its end included, or of all of it.
-    fn line_length(&mut self, message: &[u8]) -> usize {
-        let is_end = |byte: &u8| {
-            let ends = *byte == b'\n' || (*byte == 0 && self.is_after_cr);
-            self.is_after_cr = *byte == b'\r';
-            ends
-        };
-        let end = message.iter().position(is_end);
-        self.begins_line = end.is_some();
-        end.map_or(message.len(), |end| end + 1)
-    }
 }
 
 impl Handler for PrefixedEcho {
     fn message(&mut self, mut message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        let mut pieces = Pieces::new(&mut self.piece, reply);
         while !message.is_empty() {
-            if self.begins_line {
-                put(&mut self.piece, &self.prefix, reply)?;
+            if self.lines.is_at_begin {
+                pieces.write_all(&self.prefix)?;
             }
-            let (line, rest) = message.split_at(self.line_length(message));
-            put(&mut self.piece, line, reply)?;
+            let (line, rest) = message.split_at(self.lines.next_length(message));
+            pieces.write_all(line)?;
             message = rest;
         }
-        reply.write_all(&self.piece)?;
-        self.piece.clear();
+        pieces.flush()?;
         Ok(Next::Continue)
     }
 }
 
-/// Appends `bytes` to the piece, or writes them at once if they are many.
-fn put(piece: &mut Vec<u8>, bytes: &[u8], reply: &mut dyn Write) -> io::Result<()> {
-    if piece.len() + bytes.len() > LONGEST_PIECE {
-        reply.write_all(piece)?;
-        piece.clear();
+/// The lines of a stream, which end as those that the server decodes do.
+#[derive(Debug)]
+struct Lines {
+    /// Whether the next byte begins a line.
+    is_at_begin: bool,
+    /// Whether the last byte was CR, so that NUL ends the line.
+    is_after_cr: bool,
+}
+
+impl Lines {
+    /// Takes the rest of a line, its end included, off the front of `message`, or all of `message`. Returns the length.
+    fn next_length(&mut self, message: &[u8]) -> usize {
+        let end = message.iter().position(|byte| {
+            let ends = *byte == b'\n' || (*byte == 0 && self.is_after_cr);
+            self.is_after_cr = *byte == b'\r';
+            ends
+        });
+        self.is_at_begin = end.is_some();
+        end.map_or(message.len(), |end| end + 1)
     }
-    if bytes.len() > LONGEST_PIECE {
-        return reply.write_all(bytes);
-    }
-    piece.extend_from_slice(bytes);
-    Ok(())
 }
 
 #[cfg(test)]
@@ -80,6 +73,7 @@ mod tests {
     use hebra::{ClientThread, Framing, ServerConfig};
 
     use super::*;
+    use crate::cli::pieces::LONGEST;
 
     fn run(reads: &[&[u8]], framing: Framing) -> Script {
         let mut script = Script::reads(reads);
@@ -112,10 +106,10 @@ mod tests {
 
     #[test]
     fn a_long_message_is_written_in_pieces() {
-        let long = vec![b'x'; 3 * LONGEST_PIECE];
-        let feeds = vec![b'\n'; LONGEST_PIECE];
+        let long = vec![b'x'; 3 * LONGEST];
+        let feeds = vec![b'\n'; LONGEST];
         let script = run(&[&long, b"\n", &feeds], Framing::Message);
-        let expected = [b"one ", &long[..], b"\n", &b"one \n".repeat(LONGEST_PIECE)].concat();
+        let expected = [b"one ", &long[..], b"\n", &b"one \n".repeat(LONGEST)].concat();
         assert!(script.written() == expected);
         assert!(script.writes().iter().all(|write| write.len() <= long.len()));
     }

@@ -6,9 +6,7 @@ use hebra::{Datagram, Handler, Next, Session};
 
 use super::arguments::Label;
 use super::json::Text;
-
-/// The memory that is kept from one answer to the next, in bytes.
-const KEPT_CAPACITY: usize = 4096;
+use super::pieces::Pieces;
 
 /// What all answers of this server have in common.
 #[derive(Debug)]
@@ -68,8 +66,8 @@ impl Identity {
     }
 }
 
-/// Appends the field of the message, and the end.
-fn write_message(out: &mut Vec<u8>, line: &[u8]) -> io::Result<()> {
+/// Writes the field of the message, and the end.
+fn write_message(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
     writeln!(out, "\"message\":{}}}", Text(without_end(line)))
 }
 
@@ -86,8 +84,7 @@ fn without_end(line: &[u8]) -> &[u8] {
 pub(super) struct Whoami {
     /// The answer up to the message, which is the same throughout a session.
     opening: Vec<u8>,
-    /// The answer that is being written.
-    answer: Vec<u8>,
+    piece: Vec<u8>,
 }
 
 impl Whoami {
@@ -104,18 +101,16 @@ impl Whoami {
             proxy.as_deref(),
         );
         opening.extend(identity.labels.as_bytes());
-        Self { opening, answer: Vec::new() }
+        Self { opening, piece: Vec::new() }
     }
 }
 
 impl Handler for Whoami {
     fn message(&mut self, line: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
-        self.answer.clear();
-        self.answer.extend(&self.opening);
-        write_message(&mut self.answer, line)?;
-        reply.write_all(&self.answer)?;
-        self.answer.clear();
-        self.answer.shrink_to(KEPT_CAPACITY);
+        let mut pieces = Pieces::new(&mut self.piece, reply);
+        pieces.write_all(&self.opening)?;
+        write_message(&mut pieces, line)?;
+        pieces.flush()?;
         Ok(Next::Continue)
     }
 }

@@ -19,9 +19,8 @@ fn jq_reads_the_answers_over_tcp_unix_sockets_and_udp() {
     let mut command = Program::command();
     command.args(["--service", "whoami", "--label", "zone=eu-1,pod=a b", "--listen", &listen]);
     let program = Program::spawn(&mut command, 0);
-    let listening: Vec<String> = (0..3)
-        .map(|_| program.next_shown().strip_prefix("listening on ").expect("its form").to_owned())
-        .collect();
+    let listening: Vec<String> =
+        (0..3).map(|_| program.next_shown().strip_prefix("listening on ").expect("its form").to_owned()).collect();
     let address = |listening: &str| listening.trim_start_matches("udp://").to_owned();
     let port = |listening: &str| address(listening).rsplit(':').next().expect("a port").to_owned();
     let command = |name: &str, arguments: &[&str]| {

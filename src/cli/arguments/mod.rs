@@ -30,7 +30,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serves each client on a thread of its own: an echo, a greeting, a chat or who answered
+    /// Serves each client on a thread of its own: echo, whoami, greeting or chat
     #[command(allow_negative_numbers = true)]
     Serve(Box<ServeArguments>),
 
