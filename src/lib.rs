@@ -43,6 +43,8 @@
 //! own messages asks the session for a [`ClientHandle`], which any thread may clone and push to. A push never blocks,
 //! and a client that does not read is disconnected. `examples/key_value.rs` shows all of it.
 //!
+//! A service for datagrams is a closure: [`UdpServer::answer_with`].
+//!
 //! A running server can be observed and controlled: [`RunningServer::subscribe`] returns each [`Event`],
 //! [`stats`](RunningServer::stats) the totals, [`clients`](RunningServer::clients) who is connected, and
 //! [`disconnect`](RunningServer::disconnect) ends one session.

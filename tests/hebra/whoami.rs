@@ -5,6 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::{env, process};
 
+use hebra::{UdpConfig, UdpServer};
 use nix::sys::signal::Signal;
 use nix::unistd::gethostname;
 use serde_json::{Value, json};
@@ -247,6 +248,25 @@ fn a_datagram_whose_answer_does_not_fit_one_is_counted_and_the_reason_logged() {
     let line = program.wait_for("totals: datagrams=2 ");
     assert!(line.contains(" answers=1 ") && line.contains(" withheld=1 "), "{line}");
     assert!(line.ends_with(" withheld_too_long=1"), "{line}");
+}
+
+#[test]
+fn a_loop_with_an_echo_server_ends_because_the_answers_grow() {
+    let config = UdpConfig::default().listen(["127.0.1.33:0"]).echo(true);
+    let echo = UdpServer::bind(config).expect("it binds");
+    // No other test binds free ports of this address, so whoami gets the port of the decoy.
+    let decoy = UdpSocket::bind("127.0.1.34:0").expect("a free port");
+    let address = decoy.local_addr().expect("bound");
+    decoy.send_to(b"ping", echo.local_addrs()[0]).expect("it is sent");
+    drop(decoy);
+    let mut command = Program::command();
+    command.args(["--service", "whoami", "--listen", &format!("udp://{address}")]).env("RUST_LOG", "hebra=debug");
+    let program = Program::spawn(&mut command, 0);
+    program.next_shown();
+    let echo = echo.start().expect("it starts");
+    program.wait_for("no answer to 127.0.1.33:");
+    let stats = echo.shutdown();
+    assert!(stats.datagrams < 400 && stats.rate_limited == 0, "{stats}");
 }
 
 #[test]
