@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use hebra::text::is_escaped;
 
-/// Bytes that [`Display`](fmt::Display) shows as a string of JSON, in quotes. What a terminal would obey is escaped as JSON
-/// has it, and a byte that is not UTF-8 is the text `\xff`, as in the log.
+/// Bytes that [`Display`](fmt::Display) shows as a string of JSON, in quotes. What a terminal would obey is escaped
+/// as JSON has it, and a byte that is not UTF-8 is the text `\xff`, as in the log.
 pub(super) struct Text<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Text<'_> {

@@ -1,4 +1,5 @@
-//! Which senders may be answered, and how much: what keeps a UDP server from looping and from being used against others.
+//! Which senders may be answered, and how much: what keeps a UDP server from looping and from being used against
+//! others.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,8 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 const LOWEST_PORT: u16 = 1024;
 
 /// Higher ports of services that answer datagrams of strangers, some of them whatever they get, and that are used to
-/// attack others: SQL Server Browser, SSDP, WS-Discovery, mDNS, CoAP, memcached. No system chooses them for a client, but
-/// for the lowest two on some that begin at 1024.
+/// attack others: SQL Server Browser, SSDP, WS-Discovery, mDNS, CoAP, memcached. No system chooses them for a client,
+/// but for the lowest two on some that begin at 1024.
 const SERVICES: [u16; 6] = [1434, 1900, 3702, 5353, 5683, 11211];
 
 /// The largest payloads of a datagram, over IPv4 and IPv6.
@@ -42,8 +43,8 @@ fn is_host(address: IpAddr) -> bool {
     }
 }
 
-/// Returns the longest answer to a question of `question` bytes from `peer`, in canonical form, in bytes: its packet has
-/// at most `amplification` times the bytes of the question's packet, and it fits a datagram.
+/// Returns the longest answer to a question of `question` bytes from `peer`, in canonical form, in bytes: its packet
+/// has at most `amplification` times the bytes of the question's packet, and it fits a datagram.
 pub(super) fn longest_answer(question: usize, peer: SocketAddr, amplification: usize) -> usize {
     let (headers, largest) = if peer.is_ipv4() { (HEADERS_V4, LARGEST_V4) } else { (HEADERS_V6, LARGEST_V6) };
     let packet = amplification.saturating_mul(headers + question);

@@ -18,9 +18,9 @@ pub struct UdpConfig {
     /// Whether each datagram is sent back (RFC 862). A service of your own
     /// ([`UdpServer::answer_with`](crate::UdpServer::answer_with)) takes its place. Default: no.
     pub echo: bool,
-    /// How many times as long as its question an answer may be, counted in bytes of IP packets: the payload and 28 bytes
-    /// of headers over IPv4, or 48 over IPv6. Longer answers are not sent, because a forged sender could use them against
-    /// others. An echo is as long as its question. Default: 10.
+    /// How many times as long as its question an answer may be, counted in bytes of IP packets: the payload and 28
+    /// bytes of headers over IPv4, or 48 over IPv6. Longer answers are not sent, because a forged sender could use
+    /// them against others. An echo is as long as its question. Default: 10.
     pub amplification: usize,
     /// Answers a second for one sender, and as many at once. A sender is one IPv4 address, or one IPv6 network of 64 bits.
     /// A loop with another echo server continues if it is slower than this; without a limit (`None`) any loop does.

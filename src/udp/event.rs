@@ -44,8 +44,9 @@ pub enum UdpEvent {
         /// How many attempts had failed.
         failures: u64,
     },
-    /// An answer was not sent, because it would have been longer than [`amplification`](crate::UdpConfig::amplification)
-    /// allows, or than a datagram. Reported for each socket at most once a second; [`UdpStats::too_long`] counts all.
+    /// An answer was not sent, because it would have been longer than
+    /// [`amplification`](crate::UdpConfig::amplification) allows, or than a datagram. Reported for each socket at
+    /// most once a second; [`UdpStats::too_long`] counts all.
     AnswerTooLong {
         /// The sender, in canonical form.
         peer: SocketAddr,
@@ -169,7 +170,8 @@ impl fmt::Display for UdpEvent {
             }
             Self::AnswerTooLong { peer, question, answer, longest } => write!(
                 f,
-                "no answer to {peer}: it has {answer} bytes, and {longest} are allowed for a datagram of {question} bytes"
+                "no answer to {peer}: it has {answer} bytes, and {longest} are allowed for a datagram of {question} \
+                 bytes"
             ),
             Self::Panicked { peer, message } => write!(f, "datagram from {peer}: the service panicked: {message}"),
             Self::DatagramsNotLogged { datagrams } => write!(f, "messages not logged: {datagrams}"),

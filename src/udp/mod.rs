@@ -101,11 +101,11 @@ impl UdpServer {
 
     /// Lets a service of your own answer, in place of the echo.
     ///
-    /// It is called for each datagram that may be answered at all, on the thread of its socket, and writes the answer into
-    /// an empty buffer, which is used again. It returns whether the answer is sent. The limits of an echo hold: the sender
-    /// must look like a client, and [`rate`](UdpConfig::rate) counts first. Besides,
-    /// [`amplification`](UdpConfig::amplification) bounds the length of the answer; [`Datagram::longest_answer`] says what
-    /// is left. A longer answer is not sent, but counted ([`UdpStats::too_long`]). A panic costs one answer
+    /// It is called for each datagram that may be answered at all, on the thread of its socket, and writes the answer
+    /// into an empty buffer, which is used again. It returns whether the answer is sent. The limits of an echo hold:
+    /// the sender must look like a client, and [`rate`](UdpConfig::rate) counts first. Besides,
+    /// [`amplification`](UdpConfig::amplification) bounds the length of the answer; [`Datagram::longest_answer`] says
+    /// what is left. A longer answer is not sent, but counted ([`UdpStats::too_long`]). A panic costs one answer
     /// ([`UdpStats::panicked`]).
     ///
     /// ```

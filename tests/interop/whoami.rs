@@ -39,7 +39,8 @@ fn jq_reads_the_answers_over_tcp_unix_sockets_and_udp() {
         (2, command("nc", &["-N", "-U", &unix.display().to_string()])),
     ] {
         let answers = pipe(&mut client, "¿\"quién\"?\n".as_bytes());
-        let filter = "[.service, .listener, .labels.zone, .labels.pod, .message, (keys_unsorted | join(\",\"))] | join(\"|\")";
+        let filter = "[.service, .listener, .labels.zone, .labels.pod, .message, (keys_unsorted | join(\",\"))] \
+                      | join(\"|\")";
         let fields = "service,version,host,listener,client,peer,proxied_by,labels,message";
         let expected = format!("whoami|{}|eu-1|a b|¿\"quién\"?|{fields}\n", listening[listener]);
         assert_eq!(jq(filter, &answers), expected, "{client:?}");
