@@ -21,6 +21,7 @@ mod strace;
 mod telnet;
 mod udp;
 mod vanishing;
+mod whoami;
 
 use std::env;
 use std::net::SocketAddr;
