@@ -26,9 +26,9 @@ const LIBRARY: &[&[&str]] = &[
 const PROGRAM: &[&[&str]] = &[
     &["stdio"],
     &["process"],
-    &["arguments", "terminal"],
+    &["arguments", "dial", "terminal"],
     &["admin", "chat", "greet", "udp"],
-    &["connect", "serve"],
+    &["completions", "connect", "man", "probe", "serve"],
     &["mod"],
 ];
 

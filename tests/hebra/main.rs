@@ -34,6 +34,7 @@ mod greet;
 mod chat;
 mod connect;
 mod connect_terminal;
+mod probe;
 mod terminal;
 mod udp;
 mod usage;
