@@ -132,10 +132,8 @@ mod tests {
                 assert!(page.contains(&format!(".SH {section}\n")), "{name} lacks {section}");
             }
             // Pages that the others refer to exist.
-            for (reference, _) in
-                page.match_indices(".BR hebra").map(|(at, _)| page[at + 4..].split_once(' ').expect("a section"))
-            {
-                let reference = reference.replace("\\-", "-");
+            for reference in page.lines().filter_map(|line| line.strip_prefix(".BR hebra")?.split_once(" (1)")) {
+                let reference = format!("hebra{}", reference.0.replace("\\-", "-"));
                 assert!(pages.iter().any(|(name, _)| *name == reference), "{name} refers to {reference}");
             }
         }
