@@ -252,7 +252,10 @@ impl<'a> Engine<'a> {
 
     /// Returns `true` while there are connections to measure. Churning clients always connect again.
     fn is_alive(&self) -> bool {
-        self.context.load.mode == Mode::Churn || self.context.open > 0
+        let Load { mode, reconnect, .. } = self.context.load;
+        *mode == Mode::Churn
+            || self.context.open > 0
+            || (*reconnect && !self.connections.iter().all(Connection::has_failed))
     }
 
     fn report(&self, notice: Notice) {

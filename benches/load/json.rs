@@ -71,6 +71,23 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
         "verified_bytes": tally.verified_bytes,
         "errors": errors,
         "first_error": tally.failures.first,
+        "sessions": {
+            "ended": tally.sessions.ended,
+            "reset": tally.sessions.reset,
+            "reconnected": tally.sessions.reconnected,
+            "resent": tally.sessions.resent,
+            "messages": {
+                "min": tally.sessions.messages.min(),
+                "p50": tally.sessions.messages.value_at_quantile(0.5),
+                "max": tally.sessions.messages.max(),
+            },
+        },
+        "faults": {
+            "corrupted_bytes": tally.faults.corrupted_bytes,
+            "missing_bytes": tally.faults.missing_bytes,
+            "damaged_messages": tally.faults.damaged_messages,
+            "unfinished_messages": tally.faults.unfinished_messages,
+        },
         "service_us": latencies(&tally.service),
         "response_us": latencies(&tally.response),
         "connect_us": latencies(&tally.connect),

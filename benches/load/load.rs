@@ -33,6 +33,10 @@ pub(crate) struct Load {
     pub(crate) timeout: Duration,
     /// Seed of the payload.
     pub(crate) seed: u64,
+    /// Connect again when the server ends a session between two answers, and send again what it has not answered.
+    pub(crate) reconnect: bool,
+    /// Count corrupted and missing bytes and resets, and go on. They are errors otherwise.
+    pub(crate) expect_faults: bool,
     /// Misbehaving clients, which are not measured.
     pub(crate) adversaries: Adversaries,
 }
