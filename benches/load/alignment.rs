@@ -1,8 +1,9 @@
 //! Which of the bytes that were sent a received byte belongs to, if the server alters bytes or leaves bytes out.
 //!
 //! The next bytes decide. If they are those that follow the expected byte, that one was altered. If they are those that
-//! come a little later, the bytes between were left out. The letters of a message look random, so eight of them are
-//! equal by chance about once in 10^14 comparisons.
+//! come a little later, the bytes between were left out. The letters of a message look random, so most of eight are
+//! hardly ever equal by chance. Where faults follow each other within eight bytes, a missing byte may at first be taken
+//! for an altered one.
 
 /// The most bytes in a row that are recognised as left out.
 const MOST_MISSING: usize = 32;
@@ -33,23 +34,26 @@ pub(crate) fn judge(expected: &[u8], received: &[u8], outstanding: usize, is_fin
     if received.len() >= outstanding {
         return Finding::Altered;
     }
-    if received.len() <= EVIDENCE && !is_final && !received.ends_with(b"\n") {
+    let is_short = received.len() <= EVIDENCE;
+    let has_end = received.ends_with(b"\n");
+    if is_short && !is_final && !has_end {
         return Finding::Unclear;
     }
     let equal = |expected: &[u8], received: &[u8]| {
         expected.iter().zip(received).take(EVIDENCE).filter(|(expected, received)| expected == received).count()
     };
     let altered = equal(&expected[1..], &received[1..]);
+    // A single letter is often equal by chance, so most of them must be, and the end of a line must be one.
+    let enough = received.len().min(EVIDENCE) / 2;
+    let ends = |skip: usize| !is_short || !has_end || expected.get(skip + received.len() - 1) == Some(&b'\n');
     let skips = 1..expected.len().min(MOST_MISSING + 1);
     let missing = skips
-        .filter(|skip| expected[*skip] == received[0])
+        .filter(|skip| expected[*skip] == received[0] && ends(*skip))
         .map(|skip| (equal(&expected[skip..], received), skip))
-        // Of equal ones the first, which leaves out least.
+        // Of those with the same evidence the first, which leaves out least.
         .max_by_key(|(equal, skip)| (*equal, MOST_MISSING - skip));
-    // One letter is often equal by chance, unless it is all that there is.
-    let margin = usize::from(received.len() > EVIDENCE);
     match missing {
-        Some((equal, skip)) if equal > altered + margin => Finding::Missing(skip),
+        Some((equal, skip)) if equal > altered.max(enough) => Finding::Missing(skip),
         _ => Finding::Altered,
     }
 }

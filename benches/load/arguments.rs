@@ -179,6 +179,7 @@ impl Arguments {
             seed: self.seed,
             reconnect: self.reconnect || self.expect_faults,
             expect_faults: self.expect_faults,
+            stop: None,
             adversaries: Adversaries {
                 idle: self.idle.into(),
                 slow_writers: self.slow_writers.into(),

@@ -129,9 +129,9 @@ impl Connection {
     /// begins its next one here and not at once, so that it does not try a dead server a million times.
     pub(crate) fn check_timeout(&mut self, context: &mut Context<'_>) {
         let oldest = match self.state {
-            State::Vacant | State::Pausing | State::Failed => None,
+            State::Failed => None,
             State::Connecting | State::Leaving => Some(self.since),
-            State::Open => self.pipeline.oldest().map(|request| request.begun),
+            State::Vacant | State::Pausing | State::Open => self.pipeline.oldest().map(|request| request.begun),
         };
         if oldest.is_some_and(|since| context.now.saturating_duration_since(since) > context.load.timeout) {
             let doing = match self.state {
@@ -200,8 +200,10 @@ impl Connection {
                 if intended.is_none_or(|intended| context.window.contains(intended)) {
                     record(&mut context.tally.connect, context.now - self.since);
                 }
-                // The message of a churning client is sent only now.
-                self.pipeline.restart_oldest(context.now);
+                if context.load.mode == Mode::Churn {
+                    // Its message is sent only now. One that is sent again has waited since it was sent first.
+                    self.pipeline.restart_oldest(context.now);
+                }
                 self.first = self.pipeline.verified().message;
                 context.tally.sessions.reconnected += u64::from(self.sessions > 0 && context.load.reconnect);
                 self.sessions += 1;

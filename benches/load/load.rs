@@ -1,6 +1,8 @@
 //! The description of one run. The command line, the suite and the tests make it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -37,6 +39,8 @@ pub(crate) struct Load {
     pub(crate) reconnect: bool,
     /// Count corrupted and missing bytes and resets, and go on. They are errors otherwise.
     pub(crate) expect_faults: bool,
+    /// Ends the window early when it becomes `true`.
+    pub(crate) stop: Option<Arc<AtomicBool>>,
     /// Misbehaving clients, which are not measured.
     pub(crate) adversaries: Adversaries,
 }

@@ -72,6 +72,7 @@ impl Scenario {
             seed: 1,
             reconnect: false,
             expect_faults: false,
+            stop: None,
             adversaries: Adversaries::default(),
         }
     }

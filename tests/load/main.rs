@@ -39,6 +39,7 @@ fn load(address: SocketAddr) -> Load {
         seed: 1,
         reconnect: false,
         expect_faults: false,
+        stop: None,
         adversaries: Adversaries::default(),
     }
 }
