@@ -1,13 +1,8 @@
 //! Counts of what a server did to its sessions and answers on purpose, or because it was restarted: `--reconnect` and
 //! `--expect-faults`.
 
-use hdrhistogram::Histogram;
-
-/// The longest session that is counted exactly, in messages.
-const LONGEST: u64 = 1 << 40;
-
 /// Sessions that the server ended and the client did not.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sessions {
     /// Sessions that ended with an end of stream.
     pub(crate) ended: u64,
@@ -17,8 +12,10 @@ pub(crate) struct Sessions {
     pub(crate) reconnected: u64,
     /// Messages that the server had not answered when it ended the session, and that were sent again in the next one.
     pub(crate) resent: u64,
-    /// How many messages were answered in each of these sessions.
-    pub(crate) messages: Histogram<u64>,
+    /// The fewest answers in one of these sessions.
+    pub(crate) least_messages: u64,
+    /// The most answers in one of these sessions.
+    pub(crate) most_messages: u64,
 }
 
 /// Bytes that did not come back as they were sent, and were counted in place of an error.
@@ -35,24 +32,29 @@ pub(crate) struct Faults {
 }
 
 impl Sessions {
-    pub(crate) fn new() -> Self {
-        let messages = Histogram::new_with_bounds(1, LONGEST, 3).expect("constant bounds are valid");
-        Self { ended: 0, reset: 0, reconnected: 0, resent: 0, messages }
-    }
-
     /// Counts a session that the server ended, after `messages` answers.
     pub(crate) fn count(&mut self, is_reset: bool, messages: u64, resent: u64) {
-        *(if is_reset { &mut self.reset } else { &mut self.ended }) += 1;
-        self.resent += resent;
-        self.messages.saturating_record(messages);
+        let one = Self { ended: u64::from(!is_reset), reset: u64::from(is_reset), resent, ..Self::default() };
+        self.merge(Self { least_messages: messages, most_messages: messages, ..one });
     }
 
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: Self) {
+        // Without a session the least number is not known.
+        self.least_messages = match (self.lost(), other.lost()) {
+            (0, _) => other.least_messages,
+            (_, 0) => self.least_messages,
+            _ => self.least_messages.min(other.least_messages),
+        };
+        self.most_messages = self.most_messages.max(other.most_messages);
         self.ended += other.ended;
         self.reset += other.reset;
         self.reconnected += other.reconnected;
         self.resent += other.resent;
-        self.messages.add(&other.messages).expect("both have the same bounds");
+    }
+
+    /// Returns the number of these sessions.
+    pub(crate) fn lost(&self) -> u64 {
+        self.ended + self.reset
     }
 }
 

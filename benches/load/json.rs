@@ -76,11 +76,8 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
             "reset": tally.sessions.reset,
             "reconnected": tally.sessions.reconnected,
             "resent": tally.sessions.resent,
-            "messages": {
-                "min": tally.sessions.messages.min(),
-                "p50": tally.sessions.messages.value_at_quantile(0.5),
-                "max": tally.sessions.messages.max(),
-            },
+            "least_messages": tally.sessions.least_messages,
+            "most_messages": tally.sessions.most_messages,
         },
         "faults": {
             "corrupted_bytes": tally.faults.corrupted_bytes,

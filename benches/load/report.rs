@@ -84,11 +84,13 @@ fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::R
 }
 
 fn write_sessions(text: &mut String, sessions: &Sessions) -> std::fmt::Result {
-    let Sessions { ended, reset, reconnected, resent, messages } = sessions;
-    write!(text, "  sessions     ended {ended} reset {reset} reconnected {reconnected}, {resent} messages resent")?;
-    if !messages.is_empty() {
-        let median = messages.value_at_quantile(0.5);
-        write!(text, "; {} to {} messages each, median {median}", messages.min(), messages.max())?;
+    let Sessions { ended, reset, reconnected, resent, least_messages, most_messages } = sessions;
+    write!(
+        text,
+        "  sessions     ended {ended} reset {reset} reconnected {reconnected}, {resent} messages sent again"
+    )?;
+    if sessions.lost() > 0 {
+        write!(text, ", {least_messages} to {most_messages} answers in each")?;
     }
     writeln!(text)
 }

@@ -160,7 +160,7 @@ impl Tally {
             response: histogram(3),
             connect: histogram(3),
             failures: Failures::default(),
-            sessions: Sessions::new(),
+            sessions: Sessions::default(),
             faults: Faults::default(),
             busy: (Duration::ZERO, Duration::ZERO),
         }
@@ -185,7 +185,7 @@ impl Tally {
             histogram.add(more).expect("all have the same bounds");
         }
         self.failures.merge(other.failures);
-        self.sessions.merge(&other.sessions);
+        self.sessions.merge(other.sessions);
         self.faults.merge(other.faults);
         self.busy = (self.busy.0 + other.busy.0, self.busy.1 + other.busy.1);
     }

@@ -153,7 +153,7 @@ fn a_session_that_the_server_ends_between_two_answers_is_counted_and_goes_on_in_
         let sessions = &tally.sessions;
         assert!(sessions.ended > 3 && sessions.reset == 0, "{sessions:?}");
         assert!(sessions.ended.abs_diff(sessions.reconnected) <= 3, "{sessions:?}");
-        assert_eq!((sessions.messages.min(), sessions.messages.max()), (7, 7));
+        assert_eq!((sessions.least_messages, sessions.most_messages), (7, 7));
         // The answers of the sessions that the client ended are not among these.
         assert!(tally.total_answers.abs_diff(7 * sessions.ended) <= 3 * 7);
     }
@@ -211,7 +211,7 @@ fn a_reset_is_an_error_unless_faults_are_expected() {
     assert_eq!(tally.failures.total(), 0, "{:?}", tally.failures);
     let sessions = &tally.sessions;
     assert!(sessions.reset > 1 && sessions.ended == 0, "{sessions:?}");
-    assert_eq!((sessions.messages.min(), sessions.messages.max()), (3, 3));
+    assert_eq!((sessions.least_messages, sessions.most_messages), (3, 3));
     assert_eq!(sessions.resent, sessions.reset);
     assert_eq!(tally.faults.missing_bytes, 0);
 }
