@@ -43,6 +43,8 @@
 //! own messages asks the session for a [`ClientHandle`], which any thread may clone and push to. A push never blocks,
 //! and a client that does not read is disconnected. `examples/key_value.rs` shows all of it.
 //!
+//! A service for datagrams is a closure: [`UdpServer::answer_with`].
+//!
 //! A running server can be observed and controlled: [`RunningServer::subscribe`] returns each [`Event`],
 //! [`stats`](RunningServer::stats) the totals, [`clients`](RunningServer::clients) who is connected, and
 //! [`disconnect`](RunningServer::disconnect) ends one session.
@@ -73,10 +75,10 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | accepting or receiving fails; a handler panicked |
+//! | error | accepting or receiving fails; a handler or a service for datagrams panicked |
 //! | warn | an address is not listened on; a limit is too low; accepting or receiving works again; a handler failed; events were lost; sessions were cut off |
 //! | info | clients connected, messages, datagrams, clients disconnected or refused, totals, the stop |
-//! | debug | connections that sent nothing and left at once, as health probes do; probes of a proxy |
+//! | debug | connections that sent nothing and left at once, as health probes do; probes of a proxy; answers to datagrams that would be too long |
 //!
 //! A session never blocks on the log. Messages are logged only if [`log_messages`](ServerConfig::log_messages) asks for
 //! it, and only as many as it allows; [`Stats`] are exact whatever the log leaves out. What a client sent is shortened
@@ -118,4 +120,4 @@ pub use protocol::Framing;
 pub use server::{Monitor, RunningServer, Server, SessionInfo, ShutdownReport, StopHandle};
 pub use service::{Echo, Handler, Next};
 pub use session::{ClientHandle, ClientThread, PushError, Session};
-pub use udp::{Payload, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};
+pub use udp::{Datagram, Payload, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};

@@ -24,10 +24,10 @@ const LIBRARY: &[&[&str]] = &[
 
 /// The program in `src/cli`, from the bottom up. `mod` is `src/cli/mod.rs`.
 const PROGRAM: &[&[&str]] = &[
-    &["stdio"],
+    &["json", "pieces", "stdio"],
     &["process"],
     &["arguments", "terminal"],
-    &["admin", "chat", "greet", "udp"],
+    &["admin", "chat", "greet", "prefix", "udp", "whoami"],
     &["connect", "serve"],
     &["mod"],
 ];

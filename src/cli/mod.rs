@@ -4,6 +4,8 @@
 
 mod serve;
 mod greet;
+mod whoami;
+mod prefix;
 mod chat;
 mod connect;
 mod udp;
@@ -11,6 +13,8 @@ mod admin;
 mod arguments;
 mod terminal;
 mod process;
+mod json;
+mod pieces;
 mod stdio;
 
 use std::env;

@@ -26,6 +26,7 @@ mod strace;
 mod telnet;
 mod udp;
 mod vanishing;
+mod whoami;
 
 use std::env;
 use std::net::SocketAddr;

@@ -4,6 +4,7 @@ mod serve;
 mod udp;
 mod address;
 mod units;
+mod label;
 mod parse;
 mod problem;
 
@@ -11,6 +12,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand};
 use hebra::{LogMessages, Network};
 
+pub(super) use label::Label;
 pub(super) use parse::{Rejected, parse};
 pub(super) use serve::{ServeArguments, Service};
 pub(super) use udp::{SendArguments, UdpCommand, UdpServeArguments};
@@ -28,7 +30,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serves each client on a thread of its own: an echo, a greeting or a chat
+    /// Serves each client on a thread of its own: echo, whoami, greeting or chat
     #[command(allow_negative_numbers = true)]
     Serve(Box<ServeArguments>),
 
