@@ -26,9 +26,9 @@ const LIBRARY: &[&[&str]] = &[
 const PROGRAM: &[&[&str]] = &[
     &["json", "pieces", "stdio"],
     &["process"],
-    &["arguments", "terminal"],
+    &["arguments", "dial", "terminal"],
     &["admin", "chat", "greet", "prefix", "udp", "whoami"],
-    &["connect", "serve"],
+    &["completions", "connect", "man", "probe", "serve"],
     &["mod"],
 ];
 

@@ -35,6 +35,7 @@ mod whoami;
 mod chat;
 mod connect;
 mod connect_terminal;
+mod probe;
 mod terminal;
 mod udp;
 mod udp_service;
