@@ -27,12 +27,19 @@ pub(crate) struct Connection {
     /// When it came into this state.
     since: Instant,
     pipeline: Pipeline,
+    /// Number of sessions that it has had.
+    sessions: u64,
+    /// The first message of this session.
+    first: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Without a socket: at first, between two sessions of a churn, or at the end.
+    /// Without a socket: at first, between two sessions, or at the end.
     Vacant,
+    /// Its session ended without an answer. It connects again at the next check of timeouts, and not at once, so that
+    /// it does not ask a server without a service a million times.
+    Pausing,
     Connecting,
     Open,
     /// It has closed its sending side or said `bye`, and waits for the end of the stream.
@@ -50,6 +57,8 @@ impl Connection {
             state: State::Vacant,
             since: Instant::now(),
             pipeline: Pipeline::new(slot, number),
+            sessions: 0,
+            first: 0,
         }
     }
 
@@ -101,6 +110,11 @@ impl Connection {
                 self.pipeline.begin(context);
                 self.connect(context);
             }
+            State::Vacant
+                if context.load.reconnect && (!self.pipeline.is_empty() || self.pipeline.may_begin(context)) =>
+            {
+                self.connect(context);
+            }
             State::Open => {
                 while !churns && self.pipeline.depth() < context.load.depth && self.pipeline.may_begin(context) {
                     self.pipeline.begin(context);
@@ -115,9 +129,9 @@ impl Connection {
     /// begins its next one here and not at once, so that it does not try a dead server a million times.
     pub(crate) fn check_timeout(&mut self, context: &mut Context<'_>) {
         let oldest = match self.state {
-            State::Vacant | State::Failed => None,
+            State::Failed => None,
             State::Connecting | State::Leaving => Some(self.since),
-            State::Open => self.pipeline.oldest().map(|request| request.begun),
+            State::Vacant | State::Pausing | State::Open => self.pipeline.oldest().map(|request| request.begun),
         };
         if oldest.is_some_and(|since| context.now.saturating_duration_since(since) > context.load.timeout) {
             let doing = match self.state {
@@ -125,10 +139,15 @@ impl Connection {
                 State::Leaving => "waiting for the end of the stream",
                 _ => "waiting for an answer",
             };
-            let missing = self.pipeline.verified();
-            self.fail(Failure::TimedOut, context, || format!("{doing}, message {}", missing.message));
+            if self.state == State::Open && context.load.expect_faults {
+                self.give_up_oldest(context);
+            } else {
+                let missing = self.pipeline.verified();
+                self.fail(Failure::TimedOut, context, || format!("{doing}, message {}", missing.message));
+            }
         }
-        if self.state == State::Failed && context.load.mode == Mode::Churn {
+        let is_failed_churn = self.state == State::Failed && context.load.mode == Mode::Churn;
+        if is_failed_churn || self.state == State::Pausing {
             self.set(State::Vacant, context);
         }
         self.proceed(context);
@@ -159,6 +178,11 @@ impl Connection {
         self.state == State::Leaving
     }
 
+    /// Returns `true` if its connection was lost.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state == State::Failed
+    }
+
     /// Returns its messages.
     pub(crate) fn pipeline(&self) -> &Pipeline {
         &self.pipeline
@@ -176,8 +200,13 @@ impl Connection {
                 if intended.is_none_or(|intended| context.window.contains(intended)) {
                     record(&mut context.tally.connect, context.now - self.since);
                 }
-                // The message of a churning client is sent only now.
-                self.pipeline.restart_oldest(context.now);
+                if context.load.mode == Mode::Churn {
+                    // Its message is sent only now. One that is sent again has waited since it was sent first.
+                    self.pipeline.restart_oldest(context.now);
+                }
+                self.first = self.pipeline.verified().message;
+                context.tally.sessions.reconnected += u64::from(self.sessions > 0 && context.load.reconnect);
+                self.sessions += 1;
                 self.set(State::Open, context);
             }
             // The connect is not complete yet.
@@ -203,7 +232,7 @@ impl Connection {
         // What arrived before a reset may give the reason, such as `busy`.
         self.receive(true, context);
         if self.state == State::Open {
-            self.fail_with(&error, context);
+            self.lose(&error, context);
         }
     }
 
@@ -227,7 +256,7 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return self.fail_with(&error, context),
+                Err(error) => return self.lose(&error, context),
             }
         }
     }
@@ -236,9 +265,51 @@ impl Connection {
         if self.state == State::Leaving && self.pipeline.is_empty() {
             self.set(State::Vacant, context);
             self.stream = None;
+        } else if self.may_resume(context) && (self.pipeline.is_between_answers() || context.load.expect_faults) {
+            self.resume(false, context);
         } else {
             let Position { message, offset } = self.pipeline.verified();
             self.fail(Failure::Eof, context, || format!("the stream ended at message {message}, byte {offset}"));
+        }
+    }
+
+    /// The connection is broken.
+    fn lose(&mut self, error: &io::Error, context: &mut Context<'_>) {
+        let is_reset = Failure::from(error) == Failure::Reset;
+        if is_reset && context.load.expect_faults && self.may_resume(context) {
+            self.resume(true, context);
+        } else if is_reset && context.load.expect_faults && self.state == State::Leaving {
+            self.set(State::Vacant, context);
+            self.stream = None;
+        } else {
+            self.fail_with(error, context);
+        }
+    }
+
+    fn may_resume(&self, context: &Context<'_>) -> bool {
+        context.load.reconnect && self.state == State::Open
+    }
+
+    /// Goes on in a new session after the server has ended this one.
+    fn resume(&mut self, is_reset: bool, context: &mut Context<'_>) {
+        if !self.pipeline.is_between_answers() {
+            self.give_up_oldest(context);
+        }
+        if self.state == State::Failed {
+            return;
+        }
+        let answered = self.pipeline.verified().message - self.first;
+        let resent = self.pipeline.rewind();
+        context.tally.sessions.count(is_reset, answered, resent);
+        self.stream = None;
+        self.set(if answered == 0 { State::Pausing } else { State::Vacant }, context);
+    }
+
+    /// Counts what is missing of the oldest answer, and begins to wait for the next.
+    fn give_up_oldest(&mut self, context: &mut Context<'_>) {
+        match self.pipeline.give_up_oldest(context) {
+            Ok(()) => self.pipeline.restart_oldest(context.now),
+            Err((failure, problem)) => self.fail(failure, context, || problem),
         }
     }
 

@@ -11,8 +11,10 @@
 
 pub(crate) mod load;
 pub(crate) mod payload;
+pub(crate) mod alignment;
 pub(crate) mod schedule;
 mod source;
+pub(crate) mod faults;
 pub(crate) mod tally;
 mod sample;
 mod context;

@@ -4,6 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "only the load under which servers are restarted")]
+#[path = "../../benches/load/main.rs"]
+mod harness;
+
 mod admin;
 mod cases;
 mod chat;
@@ -15,6 +19,7 @@ mod namespace;
 mod ncat;
 mod network;
 mod python;
+mod rolling;
 mod service_manager;
 mod socat;
 mod strace;

@@ -9,6 +9,7 @@ mod harness;
 
 mod faulty;
 mod catches;
+mod counted;
 mod counts;
 mod neutral;
 mod baselines;
@@ -36,6 +37,9 @@ fn load(address: SocketAddr) -> Load {
         threads: 1,
         timeout: support::FUSE,
         seed: 1,
+        reconnect: false,
+        expect_faults: false,
+        stop: None,
         adversaries: Adversaries::default(),
     }
 }
