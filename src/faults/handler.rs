@@ -176,6 +176,9 @@ impl Injector {
                 reply.flush()?;
                 let waited = self.waiter.wait_until(due);
                 self.note(waited)?;
+                if let Some(pace) = &mut self.pace {
+                    pace.waited(Instant::now());
+                }
             }
             reply.write_all(piece)?;
         }

@@ -247,6 +247,20 @@ fn a_byte_rate_is_kept_and_changes_no_byte() {
 }
 
 #[test]
+fn a_slow_answer_arrives_byte_by_byte() {
+    for framing in [Framing::Message, Framing::Line] {
+        let server = start(config().framing(framing), Faults::default().rate(100));
+        let mut client = connect(address(&server));
+        let sent = Instant::now();
+        client.write_all(&[&[b'x'; 49][..], b"\n"].concat()).expect("it is sent");
+        client.read_exact(&mut [0]).expect("it is answered");
+        let first = sent.elapsed();
+        client.read_exact(&mut [0; 49]).expect("it is answered");
+        assert!(first < sent.elapsed() / 2, "{framing:?}: {first:?}");
+    }
+}
+
+#[test]
 fn a_panic_of_the_wrapped_handler_costs_its_session_and_no_earlier_answer() {
     let handler = |line: &[u8], reply: &mut dyn Write| {
         assert_ne!(line, b"panic\n", "on purpose");
