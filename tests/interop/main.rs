@@ -14,6 +14,7 @@ mod chat;
 mod connect;
 mod greet;
 mod haproxy;
+mod install;
 mod make;
 mod namespace;
 mod ncat;
