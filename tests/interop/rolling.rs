@@ -171,7 +171,6 @@ fn each_of_two_servers_is_restarted_three_times_under_load_and_no_session_fails(
     }
     stop.store(true, Ordering::Relaxed);
     let [churn, long] = [churn, long].map(|load| load.join().expect("it does not panic").tally);
-    println!("churn: {} sessions; long: {} messages, {:?}", churn.total_answers, long.total_answers, long.sessions);
     assert_eq!((churn.failures.total(), long.failures.total()), (0, 0), "{:?} {:?}", churn.failures, long.failures);
     // Each long session had one clean end for each restart of its server, and no other.
     assert_eq!((long.sessions.ended, long.sessions.reset), (ended, 0), "{:?}", long.sessions);
