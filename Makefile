@@ -91,11 +91,12 @@ INTEROP_TOOLS := telnet ncat socat strace python3 nft ip nc busybox plink bash h
 	promtool chromium mandoc lexgrog zsh fish strip systemd-analyze
 # .ci/run installs these.
 INTEROP_PACKAGES := inetutils-telnet ncat socat strace python3 nftables iproute2 netcat-openbsd busybox putty-tools haproxy \
-	curl systemd jq prometheus chromium mandoc man-db zsh fish binutils
+	curl systemd jq prometheus chromium mandoc man-db zsh fish binutils python3-yaml
 
 interop-tools:
 	@missing=; PATH="$$PATH:/usr/sbin"; \
 	for tool in $(INTEROP_TOOLS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	python3 -c 'import yaml' 2>/dev/null || missing="$$missing python3-yaml"; \
 	if [ -n "$$missing" ]; then \
 		echo "test-interop needs:$$missing"; \
 		echo "on Debian or Ubuntu: apt-get install $(INTEROP_PACKAGES)"; \

@@ -3,7 +3,9 @@
 //! A connection never blocks: its event loop calls it when its socket is ready, when a request is due, and every tenth
 //! of a second for timeouts.
 
-use std::io::{self, ErrorKind, Read, Write};
+mod ending;
+
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::Instant;
 
@@ -13,7 +15,6 @@ use mio::{Interest, Token};
 
 use super::context::{BUFFER, Context};
 use super::load::{End, Mode};
-use super::payload::Position;
 use super::pipeline::Pipeline;
 use super::source;
 use super::tally::{Failure, record};
@@ -31,6 +32,8 @@ pub(crate) struct Connection {
     sessions: u64,
     /// The first message of this session.
     first: u64,
+    /// A write has failed, so that the end of the stream is that of a connection that was reset.
+    is_broken: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +62,7 @@ impl Connection {
             pipeline: Pipeline::new(slot, number),
             sessions: 0,
             first: 0,
+            is_broken: false,
         }
     }
 
@@ -120,6 +124,9 @@ impl Connection {
                     self.pipeline.begin(context);
                 }
                 self.write(context);
+                if self.state == State::Vacant {
+                    self.proceed(context);
+                }
             }
             _ => {}
         }
@@ -207,6 +214,7 @@ impl Connection {
                 self.first = self.pipeline.verified().message;
                 context.tally.sessions.reconnected += u64::from(self.sessions > 0 && context.load.reconnect);
                 self.sessions += 1;
+                self.is_broken = false;
                 self.set(State::Open, context);
             }
             // The connect is not complete yet.
@@ -230,6 +238,7 @@ impl Connection {
             }
         };
         // What arrived before a reset may give the reason, such as `busy`.
+        self.is_broken = true;
         self.receive(true, context);
         if self.state == State::Open {
             self.lose(&error, context);
@@ -259,70 +268,6 @@ impl Connection {
                 Err(error) => return self.lose(&error, context),
             }
         }
-    }
-
-    fn end_of_stream(&mut self, context: &mut Context<'_>) {
-        if self.state == State::Leaving && self.pipeline.is_empty() {
-            self.set(State::Vacant, context);
-            self.stream = None;
-        } else if self.may_resume(context) && (self.pipeline.is_between_answers() || context.load.expect_faults) {
-            self.resume(false, context);
-        } else {
-            let Position { message, offset } = self.pipeline.verified();
-            self.fail(Failure::Eof, context, || format!("the stream ended at message {message}, byte {offset}"));
-        }
-    }
-
-    /// The connection is broken.
-    fn lose(&mut self, error: &io::Error, context: &mut Context<'_>) {
-        let is_reset = Failure::from(error) == Failure::Reset;
-        if is_reset && context.load.expect_faults && self.may_resume(context) {
-            self.resume(true, context);
-        } else if is_reset && context.load.expect_faults && self.state == State::Leaving {
-            self.set(State::Vacant, context);
-            self.stream = None;
-        } else {
-            self.fail_with(error, context);
-        }
-    }
-
-    fn may_resume(&self, context: &Context<'_>) -> bool {
-        context.load.reconnect && self.state == State::Open
-    }
-
-    /// Goes on in a new session after the server has ended this one.
-    fn resume(&mut self, is_reset: bool, context: &mut Context<'_>) {
-        if !self.pipeline.is_between_answers() {
-            self.give_up_oldest(context);
-        }
-        if self.state == State::Failed {
-            return;
-        }
-        let answered = self.pipeline.verified().message - self.first;
-        let resent = self.pipeline.rewind();
-        context.tally.sessions.count(is_reset, answered, resent);
-        self.stream = None;
-        self.set(if answered == 0 { State::Pausing } else { State::Vacant }, context);
-    }
-
-    /// Counts what is missing of the oldest answer, and begins to wait for the next.
-    fn give_up_oldest(&mut self, context: &mut Context<'_>) {
-        match self.pipeline.give_up_oldest(context) {
-            Ok(()) => self.pipeline.restart_oldest(context.now),
-            Err((failure, problem)) => self.fail(failure, context, || problem),
-        }
-    }
-
-    fn fail_with(&mut self, error: &io::Error, context: &mut Context<'_>) {
-        self.fail(Failure::from(error), context, || error.to_string());
-    }
-
-    /// Counts a failure and closes the connection.
-    fn fail(&mut self, failure: Failure, context: &mut Context<'_>, what: impl FnOnce() -> String) {
-        context.tally.failures.add(failure, what);
-        self.set(State::Failed, context);
-        self.stream = None;
-        self.pipeline.clear();
     }
 
     fn set(&mut self, state: State, context: &mut Context<'_>) {

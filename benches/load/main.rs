@@ -29,7 +29,7 @@ pub(crate) mod problem;
 mod figures;
 mod markdown;
 pub(crate) mod json;
-mod report;
+pub(crate) mod report;
 mod plot;
 mod progress;
 pub(crate) mod process;

@@ -12,6 +12,7 @@ mod admin;
 mod cases;
 mod chat;
 mod connect;
+mod deploy;
 mod greet;
 mod haproxy;
 mod install;

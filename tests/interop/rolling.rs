@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 use crate::harness::load::{Adversaries, End, Load, Mode};
 use crate::harness::run;
@@ -170,7 +171,6 @@ fn each_of_two_servers_is_restarted_three_times_under_load_and_no_session_fails(
     }
     stop.store(true, Ordering::Relaxed);
     let [churn, long] = [churn, long].map(|load| load.join().expect("it does not panic").tally);
-    println!("churn: {} sessions; long: {} messages, {:?}", churn.total_answers, long.total_answers, long.sessions);
     assert_eq!((churn.failures.total(), long.failures.total()), (0, 0), "{:?} {:?}", churn.failures, long.failures);
     // Each long session had one clean end for each restart of its server, and no other.
     assert_eq!((long.sessions.ended, long.sessions.reset), (ended, 0), "{:?}", long.sessions);
@@ -178,6 +178,30 @@ fn each_of_two_servers_is_restarted_three_times_under_load_and_no_session_fails(
     // After a restart all of them are on the other server.
     assert!(ended >= 5 * LONG as u64, "{ended}");
     assert!(churn.total_answers > 1000, "{}", churn.total_answers);
+}
+
+#[test]
+fn whoami_shows_both_servers_and_names_the_client_and_the_proxy() {
+    let haproxy = HaProxy::start(7);
+    let _servers = [0, 1].map(|number| {
+        let label = format!("server={number}");
+        haproxy.serve(number, &["--service", "whoami", "--label", &label])
+    });
+    for number in [0, 1] {
+        haproxy.wait_until(number, "UP");
+    }
+    let mut seen = [false; 2];
+    for _ in 0..10 {
+        let client = connect_from([127, 0, 0, 7], haproxy.frontend);
+        let answer: Value = serde_json::from_slice(&send_and_finish(&client, b"who?\n")).expect("one line of JSON");
+        assert_eq!(answer["peer"], client.local_addr().expect("a socket").to_string());
+        let proxy: SocketAddr = answer["proxied_by"].as_str().expect("a proxy").parse().expect("an address");
+        assert_eq!((proxy.ip().to_string(), &answer["message"]), ("127.0.0.1".to_owned(), &json!("who?")));
+        let server: usize = answer["labels"]["server"].as_str().expect("a label").parse().expect("a number");
+        assert_eq!(answer["listener"], format!("{}:{}", haproxy.hosts[server], haproxy.port));
+        seen[server] = true;
+    }
+    assert_eq!(seen, [true, true]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use socket2::SockRef;
 
 use crate::harness::alignment::{Finding, judge};
 use crate::harness::load::{Load, Mode};
+use crate::harness::report;
 use crate::harness::tally::Failure;
 use crate::support::{Random, address, config, listen, start};
 use crate::{load, run};
@@ -109,8 +110,14 @@ fn missing_bytes_are_counted_to_the_byte() {
 fn corrupted_and_missing_bytes_are_told_apart() {
     let (server, damage) = unreliable(Some(300), Some(1000));
     let load = Load { timeout: QUIET, duration: Duration::from_millis(500), ..faulty_load(&server) };
-    let tally = run(&load).tally;
+    let outcome = run(&load);
+    let tally = &outcome.tally;
     assert_eq!(tally.failures.total(), 0, "{:?}", tally.failures);
+    let table = report::table(&load, &outcome);
+    let count =
+        |name: &str| table.lines().find_map(|line| line.trim_start().strip_prefix(name)?.split_whitespace().next());
+    assert_eq!(count("corrupted"), Some(&tally.faults.corrupted_bytes.to_string()[..]), "{table}");
+    assert_eq!(count("missing"), Some(&tally.faults.missing_bytes.to_string()[..]), "{table}");
     let (altered, omitted) = (damage.altered.load(Ordering::Relaxed), damage.omitted.load(Ordering::Relaxed));
     let is_close = |found: u64, real: u64| found.abs_diff(real) <= 2 + real / 20;
     assert!(is_close(tally.faults.corrupted_bytes, altered), "{:?} {altered}", tally.faults);
