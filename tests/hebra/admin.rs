@@ -192,7 +192,18 @@ fn sessions_are_listed_with_what_they_did() {
         let keys: Vec<&String> = session.as_object().expect("an object").keys().collect();
         assert_eq!(
             keys,
-            ["client", "peer", "proxied_by", "listener", "age_s", "silence_s", "messages", "bytes_in", "bytes_out"]
+            [
+                "client",
+                "peer",
+                "proxied_by",
+                "listener",
+                "age_s",
+                "silence_s",
+                "messages",
+                "bytes_in",
+                "bytes_out",
+                "faults"
+            ]
         );
         assert_eq!(session["client"], position + 1);
         assert_eq!(text(&session["peer"]), client.local_addr().expect("a socket").to_string());
