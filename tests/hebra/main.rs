@@ -35,6 +35,7 @@ mod chat;
 mod connect;
 mod connect_terminal;
 mod probe;
+mod man;
 mod terminal;
 mod udp;
 mod usage;
