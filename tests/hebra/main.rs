@@ -37,6 +37,7 @@ mod chat;
 mod connect;
 mod connect_terminal;
 mod probe;
+mod man;
 mod terminal;
 mod udp;
 mod udp_service;

@@ -181,7 +181,7 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
 #[test]
 fn an_unknown_word_is_named_with_the_one_that_was_meant() {
     for (arguments, problem, helpful) in [
-        (&[][..], "a command is missing: serve, connect, udp", "hebra"),
+        (&[][..], "a command is missing: serve, connect, probe, udp, man, completions", "hebra"),
         (&["udp"], "a command is missing: serve, send", "hebra udp"),
         (&["sing"], "unknown command \"sing\"", "hebra"),
         (&["serv"], "unknown command \"serv\"; did you mean serve?", "hebra"),
