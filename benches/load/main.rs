@@ -26,7 +26,7 @@ mod server_side;
 pub(crate) mod run;
 pub(crate) mod output;
 pub(crate) mod problem;
-mod figures;
+pub(crate) mod figures;
 mod markdown;
 pub(crate) mod json;
 pub(crate) mod report;

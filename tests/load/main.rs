@@ -12,6 +12,7 @@ mod catches;
 mod counted;
 mod counts;
 mod neutral;
+mod on_purpose;
 mod baselines;
 mod peers;
 mod usage;
