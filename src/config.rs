@@ -145,7 +145,7 @@ impl Default for ServerConfig {
 /// Defines a chainable method for each field of a configuration. A method of an `Option<Duration>` takes a
 /// `Duration` or `None`.
 macro_rules! setters {
-    ($config:ident { $($field:ident: $type:ty,)* }) => {
+    ($config:ident { listen, $($field:ident: $type:ty,)* }) => {
         impl $config {
             /// Sets the addresses to listen on.
             #[must_use]
@@ -153,6 +153,11 @@ macro_rules! setters {
                 self.listen = addresses.into_iter().map(Into::into).collect();
                 self
             }
+        }
+        setters!($config { $($field: $type,)* });
+    };
+    ($config:ident { $($field:ident: $type:ty,)* }) => {
+        impl $config {
             $(
                 #[doc = concat!("Sets [`", stringify!($field), "`](#structfield.", stringify!($field), ").")]
                 #[must_use]
@@ -167,6 +172,7 @@ macro_rules! setters {
 pub(crate) use setters;
 
 setters!(ServerConfig {
+    listen,
     unix_mode: u32,
     workers: usize,
     max_pending: usize,
@@ -227,7 +233,7 @@ const MIN_STACK: usize = 32 * 1024;
 const MAX_STACK: usize = 1 << 30;
 
 /// The longest time limit: it fits the kernel's socket timeouts on every platform.
-const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The longest busy-polling: after that long, the wake-up from a sleep no longer matters.
 const MAX_BUSY_POLL: Duration = Duration::from_millis(1);

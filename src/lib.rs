@@ -43,9 +43,16 @@
 //! own messages asks the session for a [`ClientHandle`], which any thread may clone and push to. A push never blocks,
 //! and a client that does not read is disconnected. `examples/key_value.rs` shows all of it.
 //!
+//! A service for datagrams is a closure: [`UdpServer::answer_with`].
+//!
 //! A running server can be observed and controlled: [`RunningServer::subscribe`] returns each [`Event`],
 //! [`stats`](RunningServer::stats) the totals, [`clients`](RunningServer::clients) who is connected, and
 //! [`disconnect`](RunningServer::disconnect) ends one session.
+//!
+//! # Faults on purpose
+//!
+//! [`Faults`] makes a service late, slow, wrong or incomplete, and ends its sessions, so that clients can be tested: it wraps
+//! any handler, and the same seed gives the same faults. `examples/faulty.rs` is a service of one's own with faults.
 //!
 //! # Threads
 //!
@@ -73,10 +80,10 @@
 //!
 //! | level | what |
 //! | --- | --- |
-//! | error | accepting or receiving fails; a handler panicked |
+//! | error | accepting or receiving fails; a handler or a service for datagrams panicked |
 //! | warn | an address is not listened on; a limit is too low; accepting or receiving works again; a handler failed; events were lost; sessions were cut off |
 //! | info | clients connected, messages, datagrams, clients disconnected or refused, totals, the stop |
-//! | debug | connections that sent nothing and left at once, as health probes do; probes of a proxy |
+//! | debug | connections that sent nothing and left at once, as health probes do; probes of a proxy; answers to datagrams that would be too long |
 //!
 //! A session never blocks on the log. Messages are logged only if [`log_messages`](ServerConfig::log_messages) asks for
 //! it, and only as many as it allows; [`Stats`] are exact whatever the log leaves out. What a client sent is shortened
@@ -93,6 +100,7 @@
 
 mod server;
 mod udp;
+mod faults;
 mod session;
 mod net;
 mod service;
@@ -111,11 +119,12 @@ pub use client::{Client, ListenAddress, Peer};
 pub use config::{LogMessages, ServerConfig, WhenFull};
 pub use error::Error;
 pub use events::{CloseReason, Event, Excerpt, QueueWait, RefuseReason, Stats, Subscription};
+pub use faults::{Faults, Faulty};
 pub use net::proxy;
 pub use net::resolve::resolve;
 pub use network::{Network, NetworkError};
 pub use protocol::Framing;
 pub use server::{Monitor, RunningServer, Server, SessionInfo, ShutdownReport, StopHandle};
 pub use service::{Echo, Handler, Next};
-pub use session::{ClientHandle, ClientThread, PushError, Session};
-pub use udp::{Payload, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};
+pub use session::{ClientHandle, ClientThread, PushError, Session, SessionEnded, Waiter};
+pub use udp::{Datagram, Payload, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};

@@ -1,4 +1,4 @@
-//! A message causes no allocation in a running server, and a session gives back large buffers when its client becomes
+//! A message or a datagram causes no allocation in a running server, and a session gives back large buffers when its client becomes
 //! silent.
 //!
 //! This is a binary of its own whose tests run one at a time, because the allocator counts for the whole process.
@@ -6,12 +6,13 @@
 mod support;
 
 use std::io::{Read, Write};
+use std::net::UdpSocket;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use dhat::{Alloc, HeapStats, Profiler};
-use hebra::{Framing, LogMessages};
+use hebra::{Datagram, Framing, LogMessages, UdpConfig, UdpServer};
 
 use support::{FUSE, address, config, connect, exchange, start};
 
@@ -45,6 +46,38 @@ fn a_message_is_echoed_without_allocating() {
         // starting. One round without an allocation shows that a message needs none.
         let free = (0..ROUNDS).any(|_| blocks_allocated() == 0);
         assert!(free, "{framing:?}: each of {ROUNDS} rounds allocated");
+    }
+}
+
+#[test]
+fn a_datagram_is_answered_without_allocating() {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _profiler = Profiler::builder().testing().build();
+    let bind = || {
+        let config = UdpConfig::default().listen(["127.0.0.1:0"]).echo(true).rate(None);
+        UdpServer::bind(config).expect("it binds")
+    };
+    let service = |datagram: &Datagram<'_>, answer: &mut Vec<u8>| {
+        answer.extend(datagram.payload);
+        true
+    };
+    for server in [bind(), bind().answer_with(service)] {
+        let server = server.start().expect("it starts");
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        client.connect(server.local_addrs()[0]).expect("a server");
+        client.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+        let (message, mut answer) = ([b'x'; 64], [0; 64]);
+        let mut blocks_allocated = || {
+            let before = HeapStats::get().total_blocks;
+            for _ in 0..MESSAGES {
+                client.send(&message).expect("it is sent");
+                client.recv(&mut answer).expect("it is answered");
+            }
+            HeapStats::get().total_blocks - before
+        };
+        // As for messages.
+        let free = (0..ROUNDS).any(|_| blocks_allocated() == 0);
+        assert!(free, "{server:?}: each of {ROUNDS} rounds allocated");
     }
 }
 

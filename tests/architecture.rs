@@ -17,6 +17,7 @@ const LIBRARY: &[&[&str]] = &[
     &["service"],
     &["net"],
     &["session"],
+    &["faults"],
     &["server", "udp"],
     &["testing"],
     &["lib"],
@@ -24,11 +25,11 @@ const LIBRARY: &[&[&str]] = &[
 
 /// The program in `src/cli`, from the bottom up. `mod` is `src/cli/mod.rs`.
 const PROGRAM: &[&[&str]] = &[
-    &["stdio"],
+    &["json", "pieces", "stdio"],
     &["process"],
-    &["arguments", "terminal"],
-    &["admin", "chat", "greet", "udp"],
-    &["connect", "serve"],
+    &["arguments", "dial", "terminal"],
+    &["admin", "chat", "greet", "prefix", "udp", "whoami"],
+    &["completions", "connect", "man", "probe", "serve"],
     &["mod"],
 ];
 

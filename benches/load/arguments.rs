@@ -77,6 +77,14 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
+    /// Connect again when the server ends a session between two answers, and send again what it has not answered
+    #[arg(long)]
+    reconnect: bool,
+
+    /// Count corrupted and missing bytes, resets and ended sessions, and go on; implies --reconnect
+    #[arg(long)]
+    expect_faults: bool,
+
     /// Additional clients that connect and stay silent
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=10_000))]
     idle: u16,
@@ -169,6 +177,9 @@ impl Arguments {
             threads: usize::from(self.threads.min(self.connections)),
             timeout: self.timeout,
             seed: self.seed,
+            reconnect: self.reconnect || self.expect_faults,
+            expect_faults: self.expect_faults,
+            stop: None,
             adversaries: Adversaries {
                 idle: self.idle.into(),
                 slow_writers: self.slow_writers.into(),
@@ -186,6 +197,10 @@ impl Arguments {
 /// Returns the problem, for people to read.
 pub(crate) fn check(load: &Load) -> Result<(), String> {
     let Load { connections, depth, duration, warmup, .. } = load;
+    if load.reconnect && load.mode == Mode::Churn {
+        let flag = if load.expect_faults { "--expect-faults" } else { "--reconnect" };
+        return Err(format!("{flag}: not with --mode churn, in which each message has a session of its own"));
+    }
     if connections * depth > MAX_IN_FLIGHT {
         return Err(format!(
             "--depth {depth}: with {connections} connections, at most {}",

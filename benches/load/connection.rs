@@ -3,7 +3,9 @@
 //! A connection never blocks: its event loop calls it when its socket is ready, when a request is due, and every tenth
 //! of a second for timeouts.
 
-use std::io::{self, ErrorKind, Read, Write};
+mod ending;
+
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::Instant;
 
@@ -13,7 +15,6 @@ use mio::{Interest, Token};
 
 use super::context::{BUFFER, Context};
 use super::load::{End, Mode};
-use super::payload::Position;
 use super::pipeline::Pipeline;
 use super::source;
 use super::tally::{Failure, record};
@@ -27,12 +28,21 @@ pub(crate) struct Connection {
     /// When it came into this state.
     since: Instant,
     pipeline: Pipeline,
+    /// Number of sessions that it has had.
+    sessions: u64,
+    /// The first message of this session.
+    first: u64,
+    /// A write has failed, so that the end of the stream is that of a connection that was reset.
+    is_broken: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Without a socket: at first, between two sessions of a churn, or at the end.
+    /// Without a socket: at first, between two sessions, or at the end.
     Vacant,
+    /// Its session ended without an answer. It connects again at the next check of timeouts, and not at once, so that
+    /// it does not ask a server without a service a million times.
+    Pausing,
     Connecting,
     Open,
     /// It has closed its sending side or said `bye`, and waits for the end of the stream.
@@ -50,6 +60,9 @@ impl Connection {
             state: State::Vacant,
             since: Instant::now(),
             pipeline: Pipeline::new(slot, number),
+            sessions: 0,
+            first: 0,
+            is_broken: false,
         }
     }
 
@@ -101,11 +114,19 @@ impl Connection {
                 self.pipeline.begin(context);
                 self.connect(context);
             }
+            State::Vacant
+                if context.load.reconnect && (!self.pipeline.is_empty() || self.pipeline.may_begin(context)) =>
+            {
+                self.connect(context);
+            }
             State::Open => {
                 while !churns && self.pipeline.depth() < context.load.depth && self.pipeline.may_begin(context) {
                     self.pipeline.begin(context);
                 }
                 self.write(context);
+                if self.state == State::Vacant {
+                    self.proceed(context);
+                }
             }
             _ => {}
         }
@@ -115,9 +136,9 @@ impl Connection {
     /// begins its next one here and not at once, so that it does not try a dead server a million times.
     pub(crate) fn check_timeout(&mut self, context: &mut Context<'_>) {
         let oldest = match self.state {
-            State::Vacant | State::Failed => None,
+            State::Failed => None,
             State::Connecting | State::Leaving => Some(self.since),
-            State::Open => self.pipeline.oldest().map(|request| request.begun),
+            State::Vacant | State::Pausing | State::Open => self.pipeline.oldest().map(|request| request.begun),
         };
         if oldest.is_some_and(|since| context.now.saturating_duration_since(since) > context.load.timeout) {
             let doing = match self.state {
@@ -125,10 +146,15 @@ impl Connection {
                 State::Leaving => "waiting for the end of the stream",
                 _ => "waiting for an answer",
             };
-            let missing = self.pipeline.verified();
-            self.fail(Failure::TimedOut, context, || format!("{doing}, message {}", missing.message));
+            if self.state == State::Open && context.load.expect_faults {
+                self.give_up_oldest(context);
+            } else {
+                let missing = self.pipeline.verified();
+                self.fail(Failure::TimedOut, context, || format!("{doing}, message {}", missing.message));
+            }
         }
-        if self.state == State::Failed && context.load.mode == Mode::Churn {
+        let is_failed_churn = self.state == State::Failed && context.load.mode == Mode::Churn;
+        if is_failed_churn || self.state == State::Pausing {
             self.set(State::Vacant, context);
         }
         self.proceed(context);
@@ -159,6 +185,11 @@ impl Connection {
         self.state == State::Leaving
     }
 
+    /// Returns `true` if its connection was lost.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state == State::Failed
+    }
+
     /// Returns its messages.
     pub(crate) fn pipeline(&self) -> &Pipeline {
         &self.pipeline
@@ -176,8 +207,14 @@ impl Connection {
                 if intended.is_none_or(|intended| context.window.contains(intended)) {
                     record(&mut context.tally.connect, context.now - self.since);
                 }
-                // The message of a churning client is sent only now.
-                self.pipeline.restart_oldest(context.now);
+                if context.load.mode == Mode::Churn {
+                    // Its message is sent only now. One that is sent again has waited since it was sent first.
+                    self.pipeline.restart_oldest(context.now);
+                }
+                self.first = self.pipeline.verified().message;
+                context.tally.sessions.reconnected += u64::from(self.sessions > 0 && context.load.reconnect);
+                self.sessions += 1;
+                self.is_broken = false;
                 self.set(State::Open, context);
             }
             // The connect is not complete yet.
@@ -201,9 +238,10 @@ impl Connection {
             }
         };
         // What arrived before a reset may give the reason, such as `busy`.
+        self.is_broken = true;
         self.receive(true, context);
         if self.state == State::Open {
-            self.fail_with(&error, context);
+            self.lose(&error, context);
         }
     }
 
@@ -227,31 +265,9 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return self.fail_with(&error, context),
+                Err(error) => return self.lose(&error, context),
             }
         }
-    }
-
-    fn end_of_stream(&mut self, context: &mut Context<'_>) {
-        if self.state == State::Leaving && self.pipeline.is_empty() {
-            self.set(State::Vacant, context);
-            self.stream = None;
-        } else {
-            let Position { message, offset } = self.pipeline.verified();
-            self.fail(Failure::Eof, context, || format!("the stream ended at message {message}, byte {offset}"));
-        }
-    }
-
-    fn fail_with(&mut self, error: &io::Error, context: &mut Context<'_>) {
-        self.fail(Failure::from(error), context, || error.to_string());
-    }
-
-    /// Counts a failure and closes the connection.
-    fn fail(&mut self, failure: Failure, context: &mut Context<'_>, what: impl FnOnce() -> String) {
-        context.tally.failures.add(failure, what);
-        self.set(State::Failed, context);
-        self.stream = None;
-        self.pipeline.clear();
     }
 
     fn set(&mut self, state: State, context: &mut Context<'_>) {

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
@@ -188,6 +189,9 @@ impl<'a> Engine<'a> {
 
     fn do_housekeeping(&mut self) {
         self.next_housekeeping = self.context.now + HOUSEKEEPING;
+        if self.context.load.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            self.context.window.to = self.context.window.to.min(self.context.now);
+        }
         for connection in &mut self.connections {
             connection.check_timeout(&mut self.context);
         }
@@ -252,7 +256,10 @@ impl<'a> Engine<'a> {
 
     /// Returns `true` while there are connections to measure. Churning clients always connect again.
     fn is_alive(&self) -> bool {
-        self.context.load.mode == Mode::Churn || self.context.open > 0
+        let Load { mode, reconnect, .. } = self.context.load;
+        *mode == Mode::Churn
+            || self.context.open > 0
+            || (*reconnect && !self.connections.iter().all(Connection::has_failed))
     }
 
     fn report(&self, notice: Notice) {

@@ -1,6 +1,8 @@
 //! The description of one run. The command line, the suite and the tests make it.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -33,6 +35,12 @@ pub(crate) struct Load {
     pub(crate) timeout: Duration,
     /// Seed of the payload.
     pub(crate) seed: u64,
+    /// Connect again when the server ends a session between two answers, and send again what it has not answered.
+    pub(crate) reconnect: bool,
+    /// Count corrupted and missing bytes and resets, and go on. They are errors otherwise.
+    pub(crate) expect_faults: bool,
+    /// Ends the window early when it becomes `true`.
+    pub(crate) stop: Option<Arc<AtomicBool>>,
     /// Misbehaving clients, which are not measured.
     pub(crate) adversaries: Adversaries,
 }

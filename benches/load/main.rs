@@ -11,8 +11,10 @@
 
 pub(crate) mod load;
 pub(crate) mod payload;
+pub(crate) mod alignment;
 pub(crate) mod schedule;
 mod source;
+pub(crate) mod faults;
 pub(crate) mod tally;
 mod sample;
 mod context;
@@ -24,10 +26,10 @@ mod server_side;
 pub(crate) mod run;
 pub(crate) mod output;
 pub(crate) mod problem;
-mod figures;
+pub(crate) mod figures;
 mod markdown;
 pub(crate) mod json;
-mod report;
+pub(crate) mod report;
 mod plot;
 mod progress;
 pub(crate) mod process;

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::alignment::{Finding, LOOKAHEAD, judge};
 use super::context::{BUFFER, Context, Request};
 use super::payload::{Payloads, Position};
 use super::tally::Failure;
@@ -27,6 +28,10 @@ pub(crate) struct Pipeline {
     written: Position,
     verified: Position,
     in_flight: VecDeque<Request>,
+    /// Received bytes of which it is not clear yet what they stand for. Only if faults are expected.
+    unclear: Vec<u8>,
+    /// Whether a byte of the answer that is being received was corrupted or is missing.
+    is_damaged: bool,
 }
 
 impl Pipeline {
@@ -39,6 +44,8 @@ impl Pipeline {
             written: Position::default(),
             verified: Position::default(),
             in_flight: VecDeque::new(),
+            unclear: Vec::new(),
+            is_damaged: false,
         }
     }
 
@@ -122,6 +129,10 @@ impl Pipeline {
     ///
     /// Returns what is wrong, in words, if a byte differs or was never sent.
     pub(crate) fn verify(&mut self, count: usize, context: &mut Context<'_>) -> Result<(), (Failure, String)> {
+        if context.load.expect_faults {
+            self.unclear.extend_from_slice(&context.incoming[..count]);
+            return self.align(false, context);
+        }
         let mut taken = 0;
         while taken < count {
             let received = &context.incoming[taken..count];
@@ -148,6 +159,104 @@ impl Pipeline {
             }
         }
         Ok(())
+    }
+
+    /// Finds out what the received bytes stand for, and counts those that are corrupted or missing.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is wrong, in words, if more was received than was sent, or if the server refuses.
+    fn align(&mut self, is_final: bool, context: &mut Context<'_>) -> Result<(), (Failure, String)> {
+        let size = context.payloads.size();
+        let mut taken = 0;
+        while taken < self.unclear.len() {
+            let received = &self.unclear[taken..];
+            if self.verified.message >= self.begun {
+                return Err(self.unexpected(received, "received more than was sent"));
+            }
+            let equal = match context.payloads.verify(self.number, self.verified, received) {
+                Ok(equal) => equal,
+                Err(mismatch) => mismatch.position.offset - self.verified.offset,
+            };
+            if equal > 0 {
+                taken += equal;
+                context.tally.verified_bytes += equal as u64;
+                self.advance_verified(equal, false, context);
+                continue;
+            }
+            if self.verified.offset == 0 && received.starts_with(b"busy") {
+                return Err(self.unexpected(received, "refused"));
+            }
+            context.outgoing.clear();
+            let mut next = self.verified;
+            while next.message < self.begun && context.outgoing.len() < LOOKAHEAD {
+                next = context.payloads.append(self.number, next, &mut context.outgoing, LOOKAHEAD);
+            }
+            let outstanding = (self.begun - self.verified.message) as usize * size - self.verified.offset;
+            match judge(&context.outgoing, received, outstanding, is_final) {
+                Finding::Altered => {
+                    taken += 1;
+                    context.tally.faults.corrupted_bytes += 1;
+                    self.advance_verified(1, true, context);
+                }
+                Finding::Missing(count) => {
+                    context.tally.faults.missing_bytes += count as u64;
+                    self.advance_verified(count, true, context);
+                }
+                Finding::Unclear => break,
+            }
+        }
+        self.unclear.drain(..taken);
+        Ok(())
+    }
+
+    /// Goes `count` bytes on, and counts each answer that is complete.
+    fn advance_verified(&mut self, mut count: usize, is_faulty: bool, context: &mut Context<'_>) {
+        let size = context.payloads.size();
+        while count > 0 {
+            let step = count.min(size - self.verified.offset);
+            count -= step;
+            self.is_damaged |= is_faulty;
+            self.verified.advance(step, size);
+            if self.verified.offset == 0 {
+                context.tally.faults.damaged_messages += u64::from(std::mem::take(&mut self.is_damaged));
+                if let Some(request) = self.in_flight.pop_front() {
+                    context.count_answer(request);
+                }
+            }
+        }
+    }
+
+    /// Counts the bytes of the oldest answer that have not arrived as missing. Does nothing if faults are not expected.
+    ///
+    /// # Errors
+    ///
+    /// Those of `verify`.
+    pub(crate) fn give_up_oldest(&mut self, context: &mut Context<'_>) -> Result<(), (Failure, String)> {
+        let before = self.verified.message;
+        self.align(true, context)?;
+        if self.verified.message == before && self.in_flight.pop_front().is_some() {
+            let missing = context.payloads.size() - self.verified.offset;
+            let faults = &mut context.tally.faults;
+            faults.missing_bytes += missing as u64;
+            faults.damaged_messages += 1;
+            faults.unfinished_messages += 1;
+            self.is_damaged = false;
+            self.verified.advance(missing, context.payloads.size());
+        }
+        Ok(())
+    }
+
+    /// Returns `true` between two answers.
+    pub(crate) fn is_between_answers(&self) -> bool {
+        self.verified.offset == 0 && self.unclear.is_empty()
+    }
+
+    /// Makes what has not been answered be sent again, in a new session. Returns the number of these messages.
+    pub(crate) fn rewind(&mut self) -> u64 {
+        self.verified.offset = 0;
+        self.written = self.verified;
+        self.begun - self.verified.message
     }
 
     /// Describes bytes that are not the expected echo. A text that begins with `busy` where a message should begin is

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
+use super::faults::{Faults, Sessions};
 use super::figures::{self, MIB, PERCENTILES, microseconds, throughput};
 use super::load::{Load, Mode};
 use super::run::Outcome;
 use super::server_side::ServerSide;
-use super::tally::Failure;
+
+use super::tally::{Failure, Tally};
 
 /// Returns the result as a table.
 pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
@@ -67,12 +69,40 @@ fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::R
     if let Some(first) = &tally.failures.first {
         writeln!(text, "  first error {first}")?;
     }
+    if load.reconnect {
+        write_sessions(text, &tally.sessions)?;
+    }
+    if load.expect_faults {
+        write_faults(text, tally)?;
+    }
     if let Some(server) = &outcome.server {
         write_server(text, server)?;
     }
     let busy = outcome.client_busy();
     let verdict = if busy > 0.9 { ": the client is the limit" } else { "" };
     writeln!(text, "  client      {:.0} % of {} core(s){verdict}", busy * 100.0, load.threads)
+}
+
+fn write_sessions(text: &mut String, sessions: &Sessions) -> std::fmt::Result {
+    let Sessions { ended, reset, reconnected, resent, least_messages, most_messages } = sessions;
+    write!(
+        text,
+        "  sessions     ended {ended} reset {reset} reconnected {reconnected}, {resent} messages sent again"
+    )?;
+    if sessions.lost() > 0 {
+        write!(text, ", {least_messages} to {most_messages} answers in each")?;
+    }
+    writeln!(text)
+}
+
+fn write_faults(text: &mut String, tally: &Tally) -> std::fmt::Result {
+    let Faults { corrupted_bytes, missing_bytes, damaged_messages, unfinished_messages } = tally.faults;
+    let bytes = tally.verified_bytes + corrupted_bytes + missing_bytes;
+    let share = |count: u64| count as f64 / bytes.max(1) as f64;
+    writeln!(text, "  corrupted   {corrupted_bytes:12} bytes of {bytes} ({:.6})", share(corrupted_bytes))?;
+    writeln!(text, "  missing     {missing_bytes:12} bytes of {bytes} ({:.6})", share(missing_bytes))?;
+    let messages = tally.total_answers + unfinished_messages;
+    writeln!(text, "  damaged     {damaged_messages:12} messages of {messages}, {unfinished_messages} unfinished")
 }
 
 fn write_server(text: &mut String, server: &ServerSide) -> std::fmt::Result {

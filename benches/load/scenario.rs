@@ -108,6 +108,9 @@ impl Scenario {
             threads: 1,
             timeout: Duration::from_secs(2),
             seed: 1,
+            reconnect: false,
+            expect_faults: false,
+            stop: None,
             adversaries: Adversaries::default(),
         }
     }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::faults::{Faults, Sessions};
+
 /// The longest latency that a histogram records; longer ones count as this.
 const LONGEST: Duration = Duration::from_secs(120);
 
@@ -135,6 +137,10 @@ pub(crate) struct Tally {
     pub(crate) connect: Histogram<u64>,
     /// The failures of measured connections.
     pub(crate) failures: Failures,
+    /// Sessions that the server ended, if clients connect again.
+    pub(crate) sessions: Sessions,
+    /// Wrong bytes that are not failures because they were expected.
+    pub(crate) faults: Faults,
     /// Processor time of the event loops, and the time that they ran.
     pub(crate) busy: (Duration, Duration),
 }
@@ -154,6 +160,8 @@ impl Tally {
             response: histogram(3),
             connect: histogram(3),
             failures: Failures::default(),
+            sessions: Sessions::default(),
+            faults: Faults::default(),
             busy: (Duration::ZERO, Duration::ZERO),
         }
     }
@@ -177,6 +185,8 @@ impl Tally {
             histogram.add(more).expect("all have the same bounds");
         }
         self.failures.merge(other.failures);
+        self.sessions.merge(other.sessions);
+        self.faults.merge(other.faults);
         self.busy = (self.busy.0 + other.busy.0, self.busy.1 + other.busy.1);
     }
 }

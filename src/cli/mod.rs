@@ -4,13 +4,21 @@
 
 mod serve;
 mod greet;
+mod whoami;
+mod prefix;
 mod chat;
 mod connect;
+mod probe;
 mod udp;
 mod admin;
+mod man;
+mod completions;
+mod dial;
 mod arguments;
 mod terminal;
 mod process;
+mod json;
+mod pieces;
 mod stdio;
 
 use std::env;
@@ -26,8 +34,11 @@ pub(crate) fn run() -> ExitCode {
     let code = match arguments::parse(env::args_os()) {
         Ok(Command::Serve(arguments)) => serve::run(&arguments),
         Ok(Command::Connect(arguments)) => connect::run(&arguments),
+        Ok(Command::Probe(arguments)) => probe::run(&arguments),
         Ok(Command::Udp(UdpCommand::Serve(arguments))) => udp::serve::run(&arguments),
         Ok(Command::Udp(UdpCommand::Send(arguments))) => udp::send::run(&arguments),
+        Ok(Command::Man(arguments)) => man::run(&arguments),
+        Ok(Command::Completions(arguments)) => completions::run(&arguments),
         Err(Rejected::Shown(help)) => {
             // A closed standard output is the reader's choice.
             let _ = help.print();

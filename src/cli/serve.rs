@@ -5,26 +5,28 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hebra::{Echo, Error, Handler, Monitor, RunningUdpServer, Server, ServerConfig, Session, UdpServer};
+use hebra::{Echo, Error, Faults, Handler, Monitor, RunningUdpServer, Server, ServerConfig, Session, UdpServer};
 use log::LevelFilter;
 
 use super::admin::{self, BoundAdmin};
 use super::arguments::{ServeArguments, Service};
 use super::chat::{Operator, Room, Seats};
 use super::greet::Greet;
+use super::prefix::PrefixedEcho;
 use super::process::passed::{self, Passed, Served};
-use super::process::report::Line;
+use super::process::report::{self, Line};
 use super::process::service_manager::{self, ServiceManager, Subject};
 use super::process::signals::{self, Signals};
 use super::process::{CUT_OFF, DRAINED, address_space, logging, server};
 use super::terminal;
+use super::whoami::{Identity, Whoami};
 
 /// Serves until a signal. Returns the exit code.
 pub(super) fn run(arguments: &ServeArguments) -> u8 {
     let level = match arguments.service {
         // The operator's screen shows the same.
         Service::Chat => LevelFilter::Warn,
-        Service::Echo | Service::Greet => LevelFilter::Info,
+        Service::Echo | Service::Whoami | Service::Greet => LevelFilter::Info,
     };
     logging::init(level, arguments.log.log_format);
     server::exit_code(serve(arguments))
@@ -45,18 +47,27 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     let admin_descriptors = arguments.admin.as_deref().map_or(0, |address| admin::config(address).descriptors());
     let _ = rlimit::increase_nofile_limit(config.descriptors() + admin_descriptors);
     let workers = config.workers;
+    let faults = arguments.faults.faults();
+    let identity = Arc::new(Identity::new(&arguments.label));
     let Sockets { listeners, listener_positions, datagrams, datagram_positions } = sockets;
     let (bound, chat) = match arguments.service {
-        Service::Echo => (bind(config, listeners, |_| Echo)?, None),
+        Service::Echo => match arguments.prefix().map(PrefixedEcho::text) {
+            Some(prefix) => (bind(config, listeners, &faults, move |_| PrefixedEcho::new(&prefix))?, None),
+            None => (bind(config, listeners, &faults, |_| Echo)?, None),
+        },
+        Service::Whoami => {
+            let identity = Arc::clone(&identity);
+            (bind(config, listeners, &faults, move |session| Whoami::new(&identity, session))?, None)
+        }
         Service::Greet => {
             let greeting = arguments.greeting.as_str().into();
-            (bind(config, listeners, move |_| Greet::new(&greeting))?, None)
+            (bind(config, listeners, &faults, move |_| Greet::new(&greeting))?, None)
         }
         Service::Chat => {
             let seats = if arguments.room { Seats::Many } else { Seats::One };
             let (room, notices) = Room::new(seats, &config);
             let entrance = Arc::clone(&room);
-            (bind(config, listeners, move |session| entrance.enter(session))?, Some((room, notices)))
+            (bind(config, listeners, &faults, move |session| entrance.enter(session))?, Some((room, notices)))
         }
     };
     let bound_admin = match &arguments.admin {
@@ -68,10 +79,19 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
         None if datagram_positions.is_empty() => None,
         None => Some(UdpServer::bind(arguments.udp_config())?),
     };
+    let udp = match arguments.service {
+        Service::Whoami => {
+            udp.map(|udp| udp.answer_with(move |datagram, answer| identity.answer(datagram, answer)))
+        }
+        _ => udp,
+    };
     let streams = bound.addresses().iter().map(|(name, address)| (listener_positions[*name], address.to_string()));
     let udp_addresses = udp.iter().flat_map(UdpServer::addresses);
     let udp_addresses =
         udp_addresses.map(|(name, address)| (datagram_positions[*name], format!("udp://{address}")));
+    if faults.are_any() {
+        report::warn_of_faults(&faults);
+    }
     server::announce(streams.chain(udp_addresses).collect());
     server::announce_admin(bound_admin.iter().flat_map(BoundAdmin::addresses));
     let running = bound.start()?;
@@ -112,7 +132,7 @@ struct Sockets {
 
 impl Sockets {
     fn of(arguments: &ServeArguments) -> Result<Self, Error> {
-        let served = Served { listeners: true, datagrams: arguments.service == Service::Echo };
+        let served = Served { listeners: true, datagrams: arguments.serves_datagrams() };
         let Some(Passed { listeners, datagrams }) = passed::take(served)? else {
             let positions = |is_udp| arguments.named(is_udp).map(|(position, _)| position).collect::<Vec<_>>();
             // A server for datagrams alone has no listener.
@@ -132,8 +152,22 @@ impl Sockets {
     }
 }
 
-/// Binds a server to what was passed in, or to the names of `config`.
+/// Binds a server to what was passed in, or to the names of `config`. Without faults its handlers run bare.
 fn bind<H: Handler + 'static>(
+    config: ServerConfig,
+    listeners: Option<Vec<OwnedFd>>,
+    faults: &Faults,
+    factory: impl Fn(&Session) -> H + Send + Sync + 'static,
+) -> Result<Server, Error> {
+    if faults.are_any() {
+        let faults = faults.clone();
+        let faulty = move |session: &Session| faults.wrap(session, factory(session));
+        return bind_handlers(config, listeners, faulty);
+    }
+    bind_handlers(config, listeners, factory)
+}
+
+fn bind_handlers<H: Handler + 'static>(
     config: ServerConfig,
     listeners: Option<Vec<OwnedFd>>,
     factory: impl Fn(&Session) -> H + Send + Sync + 'static,

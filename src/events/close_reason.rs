@@ -39,6 +39,10 @@ pub enum CloseReason {
     ServiceFailed(io::ErrorKind),
     /// The handler panicked.
     Panicked,
+    /// The session was closed on purpose: [`Next::FaultClose`](crate::Next::FaultClose).
+    FaultClose,
+    /// The connection was reset on purpose: [`Next::FaultReset`](crate::Next::FaultReset).
+    FaultReset,
 }
 
 /// How the connection of an ended session is closed.
@@ -50,6 +54,8 @@ pub(crate) enum Closing {
     Lingering,
     /// With a reset: the client takes nothing, and the kernel would keep its replies for minutes.
     Reset,
+    /// With a reset that was asked for, so nothing that it destroys counts as missing.
+    ResetOnPurpose,
 }
 
 /// How long a client that is pushed to may take for what is still queued when its session ends.
@@ -67,7 +73,7 @@ impl CloseReason {
     /// The table: the line that the client reads, how long it may take for what is queued, and how its connection is
     /// closed.
     const fn implies(self) -> (Option<&'static str>, Patience, Closing) {
-        use Closing::{AtOnce, Lingering, Reset};
+        use Closing::{AtOnce, Lingering, Reset, ResetOnPurpose};
         use Patience::{None as NoPatience, Short, WriteTimeout};
         match self {
             Self::Bye | Self::ServiceClosed | Self::Shutdown => (None, WriteTimeout, Lingering),
@@ -81,6 +87,8 @@ impl CloseReason {
             Self::EndOfStream => (None, WriteTimeout, AtOnce),
             Self::CutOff | Self::Failed(_) => (None, NoPatience, AtOnce),
             Self::WriteTimeout | Self::TooSlow => (None, NoPatience, Reset),
+            Self::FaultClose => (None, WriteTimeout, Lingering),
+            Self::FaultReset => (None, WriteTimeout, ResetOnPurpose),
         }
     }
 
@@ -120,11 +128,13 @@ const LABELS: [&str; CloseReason::COUNT] = [
     "connection_failed",
     "service_failed",
     "panicked",
+    "fault_close",
+    "fault_reset",
 ];
 
 impl CloseReason {
     /// How many reasons there are, whatever errors they carry.
-    pub(crate) const COUNT: usize = 15;
+    pub(crate) const COUNT: usize = 17;
 
     /// The names of numbers by reason among the fields of [`Stats`](crate::Stats).
     pub(crate) const FIELDS: [&str; Self::COUNT] = [
@@ -143,6 +153,8 @@ impl CloseReason {
         "finished_connection_failed",
         "finished_service_failed",
         "finished_panicked",
+        "finished_fault_close",
+        "finished_fault_reset",
     ];
 
     /// Returns its name in numbers by reason, in snake case.
@@ -173,6 +185,8 @@ impl CloseReason {
             Self::Failed(_) => 12,
             Self::ServiceFailed(_) => 13,
             Self::Panicked => 14,
+            Self::FaultClose => 15,
+            Self::FaultReset => 16,
         }
     }
 }
@@ -195,6 +209,8 @@ impl fmt::Display for CloseReason {
             Self::Failed(kind) => write!(f, "{kind}"),
             Self::ServiceFailed(kind) => write!(f, "the service failed: {kind}"),
             Self::Panicked => f.write_str("the handler panicked"),
+            Self::FaultClose => f.write_str("closed on purpose"),
+            Self::FaultReset => f.write_str("reset on purpose"),
         }
     }
 }
@@ -222,6 +238,8 @@ mod tests {
             (CloseReason::Failed(io::ErrorKind::ConnectionReset), "connection_failed"),
             (CloseReason::ServiceFailed(io::ErrorKind::Other), "service_failed"),
             (CloseReason::Panicked, "panicked"),
+            (CloseReason::FaultClose, "fault_close"),
+            (CloseReason::FaultReset, "fault_reset"),
         ];
         assert_eq!(ended.map(|(reason, _)| reason.index()).to_vec(), (0..CloseReason::COUNT).collect::<Vec<_>>());
         assert_eq!(ended.map(|(reason, _)| reason.label()), ended.map(|(_, label)| label));

@@ -45,6 +45,8 @@ pub enum Event {
         bytes_out: u64,
         /// From the start of the session on a worker to its end.
         duration: Duration,
+        /// Faults on purpose: the sum of those that [`Stats::faults_by_kind`] counts.
+        faults: u64,
     },
     /// A client was refused: it got no session.
     Refused {
@@ -217,7 +219,8 @@ impl Loggable for Event {
     }
 
     fn is_silent_departure(&self) -> bool {
-        matches!(self, Self::Disconnected { bytes_in: 0, .. })
+        // A session that was ended on purpose is no probe.
+        matches!(self, Self::Disconnected { bytes_in: 0, faults: 0, .. })
     }
 
     fn messages(totals: &Stats) -> u64 {
@@ -246,11 +249,14 @@ impl fmt::Display for Event {
             }
             Self::Connected { client, .. } => write!(f, "{client} connected"),
             Self::Message { client, excerpt } => write!(f, "{client} says {excerpt}"),
-            Self::Disconnected { client, reason, messages, bytes_in, bytes_out, duration } => write!(
-                f,
-                "{client} disconnected: {reason}; messages={messages} bytes_in={bytes_in} \
-                 bytes_out={bytes_out} duration={duration:.1?}"
-            ),
+            Self::Disconnected { client, reason, messages, bytes_in, bytes_out, duration, faults } => {
+                write!(
+                    f,
+                    "{client} disconnected: {reason}; messages={messages} bytes_in={bytes_in} \
+                     bytes_out={bytes_out} duration={duration:.1?}"
+                )?;
+                if *faults > 0 { write!(f, " faults={faults}") } else { Ok(()) }
+            }
             Self::Refused { client, reason } => write!(f, "{client} refused: {reason}"),
             Self::HandlerFailed { client, error } => {
                 write!(f, "{client}: the service failed: {}", Escaped(error.as_bytes()))

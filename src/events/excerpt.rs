@@ -1,5 +1,6 @@
 //! The beginning of what a client sent, safe to print.
 
+use std::any::Any;
 use std::fmt;
 
 use crate::text::{incomplete, quote};
@@ -37,6 +38,13 @@ impl Excerpt {
         let count = message.len().min(KEPT_BYTES);
         kept[..count].copy_from_slice(&message[..count]);
         Self(Text { kept, length: message.len() })
+    }
+
+    /// The excerpt of what a panic says.
+    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let literal = panic.downcast_ref::<&str>().copied();
+        let text = literal.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        Self::new(text.unwrap_or("not a text").as_bytes())
     }
 
     /// Returns the length of the message in bytes, which may be more than is kept.

@@ -38,7 +38,7 @@ fn seconds(duration: Duration) -> f64 {
 }
 
 /// The key-values are `event`, which names what happened in snake case, and what [`Display`](fmt::Display) shows of it:
-/// `client`, `peer`, `reason`, `messages`, `bytes_in`, `bytes_out`, `duration_s`, `waited_s`, and `text` for what has no
+/// `client`, `peer`, `reason`, `messages`, `bytes_in`, `bytes_out`, `duration_s`, `faults`, `waited_s`, and `text` for what has no
 /// field of its own.
 impl Source for Event {
     fn visit<'kvs>(&'kvs self, visitor: &mut dyn VisitSource<'kvs>) -> Result<(), Error> {
@@ -57,7 +57,7 @@ impl Source for Event {
                 fields.add("bytes", excerpt.message_len() as u64)?;
                 fields.show("text", excerpt.text())
             }
-            Self::Disconnected { client, reason, messages, bytes_in, bytes_out, duration } => {
+            Self::Disconnected { client, reason, messages, bytes_in, bytes_out, duration, faults } => {
                 fields.client(client)?;
                 fields.add("reason", reason.label())?;
                 if let CloseReason::Failed(kind) | CloseReason::ServiceFailed(kind) = reason {
@@ -66,7 +66,8 @@ impl Source for Event {
                 fields.add("messages", *messages)?;
                 fields.add("bytes_in", *bytes_in)?;
                 fields.add("bytes_out", *bytes_out)?;
-                fields.add("duration_s", seconds(*duration))
+                fields.add("duration_s", seconds(*duration))?;
+                if *faults > 0 { fields.add("faults", *faults) } else { Ok(()) }
             }
             Self::Refused { client, reason } => {
                 fields.client(client)?;
@@ -103,7 +104,7 @@ mod tests {
     use std::io::ErrorKind;
 
     use super::*;
-    use crate::events::{Excerpt, RefuseReason};
+    use crate::events::{Excerpt, FaultKind, RefuseReason};
 
     /// Returns the fields as a text: `name=value ...`.
     fn fields(source: &impl Source) -> String {
@@ -141,9 +142,10 @@ mod tests {
                     bytes_in: 2,
                     bytes_out: 3,
                     duration: waited,
+                    faults: 4,
                 },
                 "event=disconnected client=7 peer=127.0.0.1:5 reason=connection_failed cause=connection reset \
-                 messages=1 bytes_in=2 bytes_out=3 duration_s=1.5",
+                 messages=1 bytes_in=2 bytes_out=3 duration_s=1.5 faults=4",
             ),
             (Event::Draining { sessions: 3 }, "event=draining sessions=3 text=stopping; sessions to end: 3"),
         ] {
@@ -167,5 +169,7 @@ mod tests {
         assert!(refused.eq(RefuseReason::FIELDS));
         let finished = stats.finished_by_reason().map(|(label, _)| format!("finished_{label}"));
         assert!(finished.eq(CloseReason::FIELDS));
+        let faults = stats.faults_by_kind().map(|(label, _)| format!("faults_{label}"));
+        assert!(faults.eq(FaultKind::FIELDS));
     }
 }

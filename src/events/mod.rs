@@ -12,6 +12,7 @@ mod sink;
 mod log;
 mod subscribers;
 mod stats;
+mod fault_counters;
 
 pub use close_reason::CloseReason;
 pub use event::{Event, RefuseReason};
@@ -20,6 +21,7 @@ pub use stats::{QueueWait, Stats};
 pub use subscribers::Subscription;
 
 pub(crate) use close_reason::{Closing, Patience};
+pub(crate) use fault_counters::{FaultCounters, FaultKind};
 pub(crate) use fields::Fields;
 pub(crate) use log::{EventLog, Loggable};
 pub(crate) use sink::{EventSink, LogCounts};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::time::Duration;
 
-use super::{CloseReason, RefuseReason};
+use super::{CloseReason, FaultKind, RefuseReason};
 
 /// The counters of one session. Each has one thread that writes it: the worker, or for sent bytes the writer if there
 /// is one. So an increment is a load and a store and not a locked instruction. Any thread may read.
@@ -79,6 +79,7 @@ pub struct Stats {
     pub queue_wait: QueueWait,
     pub(crate) refused_by: [u64; RefuseReason::COUNT],
     pub(crate) finished_by: [u64; CloseReason::COUNT],
+    pub(crate) faults_by: [u64; FaultKind::COUNT],
 }
 
 impl Stats {
@@ -92,6 +93,12 @@ impl Stats {
     /// [`finished`](Self::finished).
     pub fn finished_by_reason(&self) -> impl Iterator<Item = (&'static str, u64)> {
         CloseReason::labels().iter().copied().zip(self.finished_by)
+    }
+
+    /// Returns how many faults there were on purpose ([`Faults`](crate::Faults)), of each kind: `delayed` and `paced`
+    /// count answers, `corrupted` and `dropped` bytes, `closed` and `reset` sessions.
+    pub fn faults_by_kind(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        FaultKind::LABELS.into_iter().zip(self.faults_by)
     }
 }
 
@@ -118,10 +125,11 @@ impl QueueWait {
 }
 
 impl Stats {
-    /// Returns the names and numbers of the line of totals. Those by reason are left out where they are 0.
+    /// Returns the names and numbers of the line of totals. Those by reason and kind are left out where they are 0.
     pub(super) fn totals(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let refused = RefuseReason::FIELDS.into_iter().zip(self.refused_by);
         let finished = CloseReason::FIELDS.into_iter().zip(self.finished_by);
+        let faults = FaultKind::FIELDS.into_iter().zip(self.faults_by);
         [
             ("accepted", self.accepted),
             ("refused", self.refused),
@@ -136,7 +144,7 @@ impl Stats {
             ("events_dropped", self.events_dropped),
         ]
         .into_iter()
-        .chain(refused.chain(finished).filter(|(_, count)| *count > 0))
+        .chain(refused.chain(finished).chain(faults).filter(|(_, count)| *count > 0))
     }
 }
 

@@ -231,8 +231,8 @@ impl RunningServer {
         self.threads.as_ref().map(|threads| threads.core.registry.clients()).unwrap_or_default()
     }
 
-    /// Ends the session of client `id`: after its current message, or at once if the client is idle. Returns whether
-    /// the client is being served.
+    /// Ends the session of client `id`: after its current message, or at once if the client is idle or its handler waits
+    /// ([`Waiter`](crate::Waiter)). Returns whether the client is being served.
     pub fn disconnect(&self, id: u64) -> bool {
         self.threads.as_ref().is_some_and(|threads| threads.core.registry.disconnect(id))
     }

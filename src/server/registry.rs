@@ -153,6 +153,7 @@ impl Registry {
                 messages: totals.messages,
                 bytes_in: totals.bytes_in,
                 bytes_out: totals.bytes_out,
+                faults: session.faults(),
             }
         };
         live.into_iter().map(info).collect()
@@ -210,7 +211,7 @@ impl Registry {
             live: sessions.live.len(),
             ..sessions.ended
         };
-        sessions.live.values().for_each(|session| session.counters.add_to(&mut stats));
+        sessions.live.values().for_each(|session| session.add_to(&mut stats));
         stats
     }
 
@@ -238,6 +239,8 @@ pub struct SessionInfo {
     pub bytes_in: u64,
     /// Bytes sent.
     pub bytes_out: u64,
+    /// Faults on purpose: the sum of those that [`Stats::faults_by_kind`] counts.
+    pub faults: u64,
 }
 
 /// A connection whose header is awaited, counted until the guard is dropped.
@@ -282,7 +285,7 @@ impl Drop for Registered<'_> {
         sessions.ended.finished += 1;
         sessions.ended.finished_by[self.reason.index()] += 1;
         sessions.ended.silent += u64::from(is_silent);
-        self.session.counters.add_to(&mut sessions.ended);
+        self.session.add_to(&mut sessions.ended);
     }
 }
 

@@ -191,7 +191,7 @@ impl Core {
     #[inline(never)]
     fn panicked(&self, session: &Session, panic: &(dyn Any + Send)) -> CloseReason {
         self.registry.count_panicked();
-        let message = Excerpt::new(panic_message(panic).as_bytes());
+        let message = Excerpt::of_panic(panic);
         self.sink.send(Event::Panicked { client: session.client(), message });
         CloseReason::Panicked
     }
@@ -238,6 +238,7 @@ impl Core {
             bytes_in: totals.bytes_in,
             bytes_out: totals.bytes_out,
             duration,
+            faults: session.faults(),
         });
         drop(places);
         self.linger.close(session, reason.closing());
@@ -254,13 +255,4 @@ pub(crate) fn stats(registry: &Registry, admission: &Admission<Arrival>, counts:
     // In the reverse order of a client's way, so that none counts twice: one that moves on meanwhile is only in `accepted`.
     let waiting = stats.waiting + admission.waiting();
     Stats { waiting, accepted: registry.accepted(), events_dropped: counts.dropped(), ..stats }
-}
-
-/// Returns the text of a panic, as far as it has one.
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("not a text")
 }

@@ -13,11 +13,18 @@ pub use echo::Echo;
 
 /// What happens after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Next {
     /// The session waits for the next message.
     Continue,
     /// What was written is sent, and the session ends.
     Close,
+    /// The same, as a fault on purpose: the log and the totals say so ([`CloseReason::FaultClose`]), and the client reads
+    /// no farewell line. [`Faults`](crate::Faults) ends sessions with this and the next.
+    FaultClose,
+    /// What was written is sent, and the connection is reset, as a fault on purpose ([`CloseReason::FaultReset`]). The
+    /// reset destroys what has not arrived yet. A Unix socket cannot be reset: its client sees the end of the stream.
+    FaultReset,
 }
 
 /// One side of one client's conversation. Each session has a handler of its own, so its fields are the state of
@@ -54,7 +61,7 @@ pub enum Next {
 ///
 /// - The session calls the handler, and not the other way round. A handler that read from the socket would have to
 ///   know about limits, timeouts and the stop; this way it cannot forget one, and it may block only as long as its
-///   own work takes.
+///   own work takes. One that has to wait does so with a [`Waiter`](crate::Waiter).
 /// - A message is borrowed from the read buffer and an answer is written through a reference, so an echo copies and
 ///   allocates nothing. `reply` is a `dyn Write`, because a handler is the same whether its replies go straight to a
 ///   socket, are gathered, or are collected by a test.

@@ -78,6 +78,7 @@ impl<S: Read + Write, H: Handler> ClientThread<S, H> {
             if step == Err(CloseReason::Shutdown)
                 && let Some(rest) = decoder.finish()
             {
+                session.state.resume();
                 step = replies.handle(rest, &mut handler).and(step);
             }
             if let Err(reason) = replies.send_gathered().and(step) {

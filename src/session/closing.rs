@@ -67,6 +67,7 @@ impl Linger {
                 reset(&session);
                 self.lock().undelivered += usize::from(is_draining && session.is_first_cut());
             }
+            Closing::ResetOnPurpose => reset(&session),
             Closing::AtOnce | Closing::Lingering => self.linger(session, false, is_draining),
         }
     }

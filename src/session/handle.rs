@@ -77,6 +77,7 @@ impl ClientHandle {
         if let Some(session) = self.session.upgrade() {
             // The writer wakes the worker when it has sent what was pushed.
             session.state.give_reason(CloseReason::ServiceClosed);
+            session.waits.wake();
         }
         self.outbox.close();
     }

@@ -9,13 +9,14 @@ mod state;
 mod transport;
 mod busy_poll;
 mod handle;
+mod waiter;
 mod outbox;
 mod writer;
 mod closing;
 mod leaving;
 mod slots;
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::mem::{self, MaybeUninit};
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 use socket2::SockRef;
 
 use crate::client::{Client, ListenAddress};
-use crate::events::{CloseReason, SessionCounters};
+use crate::events::{CloseReason, FaultCounters, SessionCounters, Stats};
 use crate::net::outgoing::Outgoing;
 
 pub(crate) use busy_poll::{BusyPoll, PolledStream};
@@ -38,6 +39,8 @@ pub(crate) use slots::Slots;
 use state::State;
 pub(crate) use state::nanos;
 pub(crate) use transport::SocketStream;
+use waiter::Waits;
+pub use waiter::{SessionEnded, Waiter};
 pub(crate) use writer::{run_with_writer, spare_threads};
 
 /// The send buffer of a session that is being ended or pushed to, in bytes.
@@ -71,6 +74,12 @@ pub struct Session {
     is_read_shut: AtomicBool,
     /// Whether it was counted as a session whose client may not have received everything.
     is_cut: AtomicBool,
+    /// Whether it ends without what it still owes its client.
+    is_broken_off: AtomicBool,
+    /// What its handler may wait with.
+    waits: Waits,
+    /// Faults on purpose, if its handler makes any.
+    faults: OnceLock<Arc<FaultCounters>>,
     this: Weak<Session>,
 }
 
@@ -110,6 +119,9 @@ impl Session {
             unsent: Mutex::default(),
             is_read_shut: AtomicBool::new(false),
             is_cut: AtomicBool::new(false),
+            is_broken_off: AtomicBool::new(false),
+            waits: Waits::default(),
+            faults: OnceLock::new(),
             this: Weak::clone(this),
         })
     }
@@ -140,6 +152,30 @@ impl Session {
             Arc::new(Outbox::new(self.max_outgoing))
         });
         ClientHandle::new(self.client, Arc::clone(outbox), Weak::clone(&self.this))
+    }
+
+    /// Returns what the handler can wait with.
+    #[must_use]
+    pub fn waiter(&self) -> Waiter {
+        Waiter::new(&self.this)
+    }
+
+    /// Returns the counters of faults on purpose, which the session has from now on.
+    pub(crate) fn fault_counters(&self) -> Arc<FaultCounters> {
+        Arc::clone(self.faults.get_or_init(Arc::default))
+    }
+
+    /// Returns how many faults on purpose there were.
+    pub(crate) fn faults(&self) -> u64 {
+        self.faults.get().map_or(0, |faults| faults.sum())
+    }
+
+    /// Adds its counters to the totals.
+    pub(crate) fn add_to(&self, stats: &mut Stats) {
+        self.counters.add_to(stats);
+        if let Some(faults) = self.faults.get() {
+            faults.add_to(stats);
+        }
     }
 
     /// Returns the outgoing queue, if the client can be pushed to.
@@ -193,17 +229,31 @@ impl Session {
         self.state.is_ended()
     }
 
-    /// Asks the session to end: after its current message, or now if its worker waits for the client.
+    /// Asks the session to end: after its current message, or now if its worker waits for the client or in a handler's
+    /// [`Waiter`].
     pub(crate) fn end(&self, reason: CloseReason) {
         if self.state.end(reason) {
             self.shut(Shutdown::Read);
         }
+        self.waits.wake();
+    }
+
+    /// Returns whether its handler must not wait any more. At a stop it still may: a line that was begun is answered.
+    fn must_end(&self) -> bool {
+        self.is_broken_off.load(Relaxed)
+            || self.state.reason().is_some_and(|reason| reason != CloseReason::Shutdown)
+    }
+
+    /// Returns the error of the connection, if the client has reset it or the system has given the client up.
+    fn take_failure(&self) -> Option<ErrorKind> {
+        self.socket()?.take_error().ok()?.map(|error| error.kind())
     }
 
     /// Ends the session at once: neither its worker nor its writer waits for the client any more.
     pub(crate) fn break_off(&self, reason: CloseReason) {
         self.state.give_reason(reason);
         self.shut(Shutdown::Both);
+        self.waits.wake();
     }
 
     /// Ends the session of a stopping server whose drain is over. Returns whether its client may not have received
@@ -213,6 +263,8 @@ impl Session {
             || self.outbox().is_some_and(|outbox| !outbox.is_sent())
             || !self.is_delivered(outgoing);
         self.shut(if owes { Shutdown::Both } else { Shutdown::Read });
+        self.is_broken_off.store(true, Relaxed);
+        self.waits.wake();
         owes && self.is_first_cut()
     }
 

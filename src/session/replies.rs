@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 use std::{fmt, mem, thread};
 
-use super::Session;
+use super::{Session, SessionEnded};
 use crate::events::{CloseReason, Event, EventSink, Excerpt, Patience};
 use crate::protocol::{Decoded, Framing};
 use crate::service::{Handler, Next};
@@ -24,7 +24,7 @@ pub(crate) struct Replies<'a, S: Write> {
     /// The length of the gathered replies to whole messages: what must be sent if the handler panics.
     answered: usize,
     write_timeout: Option<Duration>,
-    /// When the message arrived. The time for its reply begins here.
+    /// When the message arrived. The time for its reply begins here, or when the handler last stopped waiting.
     pub(crate) message_time: u64,
     pub(crate) session: &'a Session,
     sink: &'a EventSink<Event>,
@@ -95,17 +95,32 @@ impl<'a, S: Write> Replies<'a, S> {
             (Some(reason), _) => Err(reason),
             (None, Ok(Next::Continue)) => Ok(()),
             (None, Ok(Next::Close)) => Err(CloseReason::ServiceClosed),
+            (None, Ok(Next::FaultClose)) => Err(CloseReason::FaultClose),
+            (None, Ok(Next::FaultReset)) => Err(CloseReason::FaultReset),
             (None, Err(error)) => Err(self.handler_failed(&error)),
         }
     }
 
-    /// Reports an error of the handler.
+    /// Translates an error of the handler, and reports it unless the session knows the reason.
     #[cold]
     fn handler_failed(&self, error: &io::Error) -> CloseReason {
+        if let Some(ended) = SessionEnded::of(error)
+            && let Some(reason) = self.reason_to_end(ended)
+        {
+            return reason;
+        }
         let mut text = error.to_string();
         text.truncate(text.floor_char_boundary(MAX_ERROR));
         self.sink.send(Event::HandlerFailed { client: self.session.client(), error: text });
         CloseReason::ServiceFailed(error.kind())
+    }
+
+    /// Returns why the session ends, whose handler was told so while it waited.
+    fn reason_to_end(&self, ended: SessionEnded) -> Option<CloseReason> {
+        if self.token.is_cutting() {
+            return Some(CloseReason::CutOff);
+        }
+        self.session.state.reason().or(ended.failure().map(CloseReason::Failed))
     }
 
     /// Sends all of `bytes`.
@@ -114,7 +129,9 @@ impl<'a, S: Write> Replies<'a, S> {
             return Err(reason);
         }
         let Self { stream, write_timeout, message_time, session, .. } = self;
-        let is_late = || write_timeout.is_some_and(|limit| session.state.since(*message_time) >= limit);
+        // The time in which the handler waited on purpose is not the client's.
+        let since = || (*message_time).max(session.waits.ended());
+        let is_late = || write_timeout.is_some_and(|limit| session.state.since(since()) >= limit);
         write_whole(stream, bytes, is_late).map_err(|error| self.fail(&error))
     }
 

@@ -79,6 +79,11 @@ impl State {
         }
     }
 
+    /// The worker answers what a client had begun when its session was ended, so it owes its client something again.
+    pub(crate) fn resume(&self) {
+        self.idle_since.store(BUSY, Release);
+    }
+
     /// Ends the session if its worker waits for the client and so owes it nothing. Returns whether it did.
     pub(crate) fn end_if_idle(&self, reason: CloseReason) -> bool {
         let ended = self.mark_ended();

@@ -1,22 +1,54 @@
-//! Which senders may be answered: what keeps an echo server from looping and from being used against others.
+//! Which senders may be answered, and how much: what keeps a UDP server from looping and from being used against
+//! others.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 /// The lowest port that is answered. Below it are services, some of which answer whatever they get: echo
 /// itself (7), chargen (19), DNS (53).
 const LOWEST_PORT: u16 = 1024;
+
+/// Higher ports of services that answer datagrams of strangers, some of them whatever they get, and that are used to
+/// attack others: SQL Server Browser, SSDP, WS-Discovery, mDNS, CoAP, memcached. No system chooses them for a client,
+/// but for the lowest two on some that begin at 1024.
+const SERVICES: [u16; 6] = [1434, 1900, 3702, 5353, 5683, 11211];
+
+/// The largest payloads of a datagram, over IPv4 and IPv6.
+const LARGEST_V4: usize = 65_507;
+const LARGEST_V6: usize = 65_527;
+
+/// Bytes of the headers of IP and UDP.
+const HEADERS_V4: usize = 20 + 8;
+const HEADERS_V6: usize = 40 + 8;
 
 /// Returns whether a datagram from `peer`, in canonical form, may be answered by a server on `own` addresses.
 ///
 /// The sender's address can be forged. Its port must not be a service's, nor one of the server's own: an answer there
 /// would come back to the server itself, or reach another one like it. Its address must be a single host's. An echo
 /// server on another high port cannot be recognised, because what it sends back looks like a client's question: the
-/// rate limit bounds that.
+/// rate limit bounds that. The broadcast address of a network is known to the system alone, which sends nothing there.
 pub(super) fn may_answer(peer: SocketAddr, own: &[SocketAddr]) -> bool {
-    let is_broadcast = peer.ip() == IpAddr::from(Ipv4Addr::BROADCAST);
     peer.port() >= LOWEST_PORT
+        && !SERVICES.contains(&peer.port())
         && !own.iter().any(|own| own.port() == peer.port())
-        && !(peer.ip().is_unspecified() || peer.ip().is_multicast() || is_broadcast)
+        && is_host(peer.ip())
+}
+
+/// Returns whether a datagram can come from there: the address is not unspecified, of a group, or reserved.
+fn is_host(address: IpAddr) -> bool {
+    match address {
+        // 0.0.0.0/8 means "this network" (RFC 1122, section 3.2.1.3), 224.0.0.0/4 are groups, and 240.0.0.0/4 is
+        // reserved (RFC 1112, section 4); the last of it is the broadcast address.
+        IpAddr::V4(address) => (1..224).contains(&address.octets()[0]),
+        IpAddr::V6(address) => !address.is_unspecified() && !address.is_multicast(),
+    }
+}
+
+/// Returns the longest answer to a question of `question` bytes from `peer`, in canonical form, in bytes: its packet
+/// has at most `amplification` times the bytes of the question's packet, and it fits a datagram.
+pub(super) fn longest_answer(question: usize, peer: SocketAddr, amplification: usize) -> usize {
+    let (headers, largest) = if peer.is_ipv4() { (HEADERS_V4, LARGEST_V4) } else { (HEADERS_V6, LARGEST_V6) };
+    let packet = amplification.saturating_mul(headers + question);
+    (packet - headers).min(largest)
 }
 
 #[cfg(test)]
@@ -36,7 +68,11 @@ mod tests {
             ("127.0.0.1:1234", false),
             ("192.0.2.1:1234", false),
             ("[::1]:4321", false),
+            ("192.0.2.1:11211", false),
+            ("[2001:db8::1]:5353", false),
             ("0.0.0.0:5000", false),
+            ("0.1.2.3:5000", false),
+            ("240.0.0.1:5000", false),
             ("[::]:5000", false),
             ("255.255.255.255:5000", false),
             ("224.0.0.1:5000", false),
@@ -45,6 +81,22 @@ mod tests {
             let peer: SocketAddr = peer.parse().expect("an address");
             let own = [1234, 4321].map(|port| ([127, 0, 0, 1], port).into());
             assert_eq!(may_answer(peer, &own), expected, "{peer}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_bounded_by_its_packet_and_by_the_largest_datagram() {
+        for (question, peer, amplification, longest) in [
+            (0, "192.0.2.1:5000", 10, 252),
+            (1, "192.0.2.1:5000", 10, 262),
+            (1, "[2001:db8::1]:5000", 10, 442),
+            (100, "192.0.2.1:5000", 1, 100),
+            (65_507, "192.0.2.1:5000", 1, 65_507),
+            (65_527, "[2001:db8::1]:5000", 2, 65_527),
+            (1, "192.0.2.1:5000", usize::MAX, 65_507),
+        ] {
+            let peer: SocketAddr = peer.parse().expect("an address");
+            assert_eq!(longest_answer(question, peer, amplification), longest, "{question} {peer} {amplification}");
         }
     }
 }

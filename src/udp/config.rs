@@ -15,8 +15,13 @@ pub struct UdpConfig {
     /// The addresses to listen on, each `HOST:PORT`. Every address that a name resolves to is used. Port 0 takes a free
     /// port. Broadcast and multicast addresses are refused. Default: `localhost:1234`.
     pub listen: Vec<String>,
-    /// Whether each datagram is sent back (RFC 862). Default: no.
+    /// Whether each datagram is sent back (RFC 862). A service of your own
+    /// ([`UdpServer::answer_with`](crate::UdpServer::answer_with)) takes its place. Default: no.
     pub echo: bool,
+    /// How many times as long as its question an answer may be, counted in bytes of IP packets: the payload and 28
+    /// bytes of headers over IPv4, or 48 over IPv6. Longer answers are not sent, because a forged sender could use
+    /// them against others. An echo is as long as its question. Default: 10.
+    pub amplification: usize,
     /// Answers a second for one sender, and as many at once. A sender is one IPv4 address, or one IPv6 network of 64 bits.
     /// A loop with another echo server continues if it is slower than this; without a limit (`None`) any loop does.
     /// Default: 1,000.
@@ -37,6 +42,7 @@ impl Default for UdpConfig {
         Self {
             listen: vec!["localhost:1234".to_owned()],
             echo: false,
+            amplification: 10,
             rate: Some(1000),
             allow: Vec::new(),
             deny: Vec::new(),
@@ -47,7 +53,9 @@ impl Default for UdpConfig {
 }
 
 setters!(UdpConfig {
+    listen,
     echo: bool,
+    amplification: usize,
     rate: Option<usize>,
     allow: Vec<Network>,
     deny: Vec<Network>,
@@ -75,6 +83,7 @@ impl UdpConfig {
     pub(crate) fn validate_all_but_addresses(&self) -> Result<(), Error> {
         require(self.rate != Some(0), "rate", "must be at least 1, or off")?;
         require(self.rate.is_none_or(|rate| rate <= 1_000_000_000), "rate", "must be at most 10^9, or off")?;
+        require(self.amplification > 0, "amplification", "must be at least 1")?;
         require_limit("stats_interval", self.stats_interval)
     }
 }
@@ -90,6 +99,7 @@ mod tests {
             ("listen needs", UdpConfig::default().listen([""; 0])),
             ("rate must be at least", UdpConfig::default().rate(Some(0))),
             ("rate must be at most", UdpConfig::default().rate(Some(usize::MAX))),
+            ("amplification must be at least", UdpConfig::default().amplification(0)),
             ("stats_interval must be at least", UdpConfig::default().stats_interval(Duration::ZERO)),
         ];
         for (problem, config) in cases {

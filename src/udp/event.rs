@@ -7,7 +7,7 @@ use log::Level;
 use log::kv::{Error, Source, VisitSource};
 
 use super::{Payload, UdpStats};
-use crate::events::{Fields, Loggable};
+use crate::events::{Excerpt, Fields, Loggable};
 
 /// Something that happened in a running UDP server.
 ///
@@ -44,6 +44,26 @@ pub enum UdpEvent {
         /// How many attempts had failed.
         failures: u64,
     },
+    /// An answer was not sent, because it would have been longer than
+    /// [`amplification`](crate::UdpConfig::amplification) allows, or than a datagram. Reported for each socket at
+    /// most once a second; [`UdpStats::too_long`] counts all.
+    AnswerTooLong {
+        /// The sender, in canonical form.
+        peer: SocketAddr,
+        /// The bytes that the datagram carried.
+        question: usize,
+        /// The bytes of the answer.
+        answer: usize,
+        /// The bytes that it may have had.
+        longest: usize,
+    },
+    /// The service panicked. The datagram is not answered.
+    Panicked {
+        /// The sender, in canonical form.
+        peer: SocketAddr,
+        /// How the panic's message begins.
+        message: Excerpt,
+    },
     /// Datagrams were not reported as [`UdpEvent::Datagram`] since this was last reported.
     DatagramsNotLogged {
         /// How many.
@@ -70,6 +90,8 @@ impl UdpEvent {
             Self::AddressSkipped { .. } => "address_skipped",
             Self::ReceiveFailing { .. } => "receive_failing",
             Self::ReceiveRecovered { .. } => "receive_recovered",
+            Self::AnswerTooLong { .. } => "answer_too_long",
+            Self::Panicked { .. } => "panicked",
             Self::DatagramsNotLogged { .. } => "messages_not_logged",
             Self::EventsDropped { .. } => "events_dropped",
             Self::Totals { .. } => "udp_totals",
@@ -92,6 +114,10 @@ impl Source for UdpEvent {
                 fields.add("bytes", payload.as_bytes().len() as u64)?;
                 fields.show("text", payload.text())
             }
+            Self::AnswerTooLong { peer, .. } | Self::Panicked { peer, .. } => {
+                fields.show("peer", peer)?;
+                fields.show("text", self)
+            }
             _ => fields.show("text", self),
         }
     }
@@ -104,7 +130,8 @@ impl Loggable for UdpEvent {
         match self {
             Self::Datagram { .. } | Self::DatagramsNotLogged { .. } | Self::Totals { .. } => Level::Info,
             Self::AddressSkipped { .. } | Self::ReceiveRecovered { .. } | Self::EventsDropped { .. } => Level::Warn,
-            Self::ReceiveFailing { .. } => Level::Error,
+            Self::ReceiveFailing { .. } | Self::Panicked { .. } => Level::Error,
+            Self::AnswerTooLong { .. } => Level::Debug,
         }
     }
 
@@ -141,6 +168,12 @@ impl fmt::Display for UdpEvent {
             Self::ReceiveRecovered { address, failures } => {
                 write!(f, "receiving on {address} again; failed attempts: {failures}")
             }
+            Self::AnswerTooLong { peer, question, answer, longest } => write!(
+                f,
+                "no answer to {peer}: it has {answer} bytes, and {longest} are allowed for a datagram of {question} \
+                 bytes"
+            ),
+            Self::Panicked { peer, message } => write!(f, "datagram from {peer}: the service panicked: {message}"),
             Self::DatagramsNotLogged { datagrams } => write!(f, "messages not logged: {datagrams}"),
             Self::EventsDropped { events } => write!(f, "events lost because the log is too slow: {events}"),
             Self::Totals { stats } => write!(f, "totals: {stats}"),

@@ -1,4 +1,4 @@
-//! UDP: [`UdpServer`] reports each datagram and, if asked to, echoes it (RFC 862).
+//! UDP: [`UdpServer`] reports each datagram and, if asked to, echoes it (RFC 862) or lets a service answer it.
 //!
 //! It is built like [`Server`](crate::Server) and of the same parts: shutdown token, logging thread, back-off, and
 //! resolution of names. It adds one thread for each socket, `hebra-udp`. Only this module starts and ends its threads.
@@ -7,6 +7,7 @@ mod config;
 mod receiver;
 mod answers;
 mod senders;
+mod service;
 mod socket;
 mod event;
 mod payload;
@@ -22,6 +23,8 @@ pub use self::event::UdpEvent;
 pub use self::payload::Payload;
 use self::receiver::Shared;
 use self::senders::SenderRates;
+pub use self::service::Datagram;
+use self::service::Service;
 pub use self::stats::UdpStats;
 use crate::error::Error;
 use crate::events::{EventLog, Subscribers, Subscription};
@@ -54,6 +57,7 @@ pub struct UdpServer {
     sockets: Vec<Sockets<UdpSocket>>,
     /// With their positions among the names to listen on.
     addresses: Vec<(usize, SocketAddr)>,
+    service: Option<Service>,
 }
 
 impl UdpServer {
@@ -75,7 +79,7 @@ impl UdpServer {
             sockets.bound.iter().map(move |(address, _)| (name, *address)).collect::<Vec<_>>()
         };
         let addresses = sockets.iter().enumerate().flat_map(of).collect();
-        Self { config, sockets, addresses }
+        Self { config, sockets, addresses, service: None }
     }
 
     /// Serves sockets that the caller has bound, for example those that a service manager passed to the process. It ignores
@@ -93,6 +97,42 @@ impl UdpServer {
         let adopt = |socket: OwnedFd| Ok(Sockets { bound: vec![socket::adopt(socket)?], skipped: Vec::new() });
         let sockets = sockets.into_iter().map(|socket| adopt(socket.into()).map_err(failed));
         Ok(Self::with(config, sockets.collect::<Result<_, _>>()?))
+    }
+
+    /// Lets a service of your own answer, in place of the echo.
+    ///
+    /// It is called for each datagram that may be answered at all, on the thread of its socket, and writes the answer
+    /// into an empty buffer, which is used again. It returns whether the answer is sent. The limits of an echo hold:
+    /// the sender must look like a client, and [`rate`](UdpConfig::rate) counts first. Besides,
+    /// [`amplification`](UdpConfig::amplification) bounds the length of the answer; [`Datagram::longest_answer`] says
+    /// what is left. A longer answer is not sent, but counted ([`UdpStats::too_long`]). A panic costs one answer
+    /// ([`UdpStats::panicked`]).
+    ///
+    /// ```
+    /// use std::net::UdpSocket;
+    ///
+    /// use hebra::{UdpConfig, UdpServer};
+    ///
+    /// let server = UdpServer::bind(UdpConfig::default().listen(["127.0.0.1:0"]))?
+    ///     .answer_with(|datagram, answer| {
+    ///         answer.extend(datagram.payload.iter().rev());
+    ///         !answer.is_empty()
+    ///     })
+    ///     .start()?;
+    ///
+    /// let client = UdpSocket::bind("127.0.0.1:0")?;
+    /// client.send_to(b"Hola", server.local_addrs()[0])?;
+    /// let mut answer = [0; 16];
+    /// let (length, _) = client.recv_from(&mut answer)?;
+    /// assert_eq!(&answer[..length], b"aloH");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn answer_with(
+        self,
+        service: impl Fn(&Datagram<'_>, &mut Vec<u8>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { service: Some(Service::new(service)), ..self }
     }
 
     /// Returns the addresses listened on, with the ports that they really have.
@@ -115,7 +155,7 @@ impl UdpServer {
     /// [`Error::Thread`] if a thread cannot be started.
     pub fn start(self) -> Result<RunningUdpServer, Error> {
         let addresses = self.local_addrs();
-        let Self { config, sockets, .. } = self;
+        let Self { config, sockets, service, .. } = self;
         let (sink, log) = EventLog::new(config.log_messages);
         let shared = Arc::new(Shared {
             addresses: addresses.clone(),
@@ -124,6 +164,7 @@ impl UdpServer {
             counters: Arc::default(),
             sink,
             held: Arc::default(),
+            service,
             config,
         });
         let (bound, skipped): (Vec<_>, Vec<_>) = sockets.into_iter().map(|of| (of.bound, of.skipped)).unzip();

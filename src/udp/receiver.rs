@@ -1,29 +1,37 @@
-//! The receive loop: one thread for each socket. It counts each datagram, reports it and, if the server echoes,
-//! answers it.
+//! The receive loop: one thread for each socket. It counts each datagram, reports it and, if the server echoes or has a
+//! service, answers it.
 //!
 //! It waits for nothing but the next datagram, and nothing but the shutdown token ends it.
 
+use std::mem;
 use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::answers::may_answer;
+use super::answers::{longest_answer, may_answer};
 use super::payload::{MAX_HELD, Payload};
 use super::senders::SenderRates;
+use super::service::{Datagram, Service};
 use super::stats::UdpCounters;
 use super::{UdpConfig, UdpEvent, UdpStats};
-use crate::events::EventSink;
+use crate::events::{EventSink, Excerpt};
 use crate::net::backoff::{Backoff, concerns_one_peer};
 use crate::shutdown::ShutdownToken;
 
 /// No datagram is longer: its length has 16 bits.
 const LONGEST: usize = u16::MAX as usize;
 
+/// How often answers that were too long are reported, at most. Strangers can cause as many as they like.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What the receivers share.
 pub(super) struct Shared {
     pub(super) config: UdpConfig,
+    /// What answers in place of the echo.
+    pub(super) service: Option<Service>,
     /// Where the server listens.
     pub(super) addresses: Vec<SocketAddr>,
     /// `None` if senders have no limit.
@@ -39,6 +47,7 @@ pub(super) struct Shared {
 pub(super) fn run(socket: &UdpSocket, address: SocketAddr, shared: &Shared) {
     let mut backoff = Backoff::default();
     let mut buffer = vec![0; LONGEST];
+    let mut receiver = Receiver { socket, address, shared, answer: Vec::new(), last_too_long: None };
     loop {
         let received = socket.recv_from(&mut buffer);
         if shared.token.is_set() {
@@ -46,11 +55,12 @@ pub(super) fn run(socket: &UdpSocket, address: SocketAddr, shared: &Shared) {
         }
         let now = Instant::now();
         match received {
-            Ok((length, peer)) => {
+            Ok((length, sender)) => {
                 if let Some(failures) = backoff.succeed(now) {
                     shared.sink.send(UdpEvent::ReceiveRecovered { address, failures });
                 }
-                shared.receive(socket, peer, &buffer[..length], now);
+                let peer = SocketAddr::new(sender.ip().to_canonical(), sender.port());
+                receiver.receive(Sender { address: sender, peer }, &buffer[..length], now);
             }
             // Some systems report that an answer did not arrive.
             Err(error) if concerns_one_peer(&error) => {}
@@ -65,39 +75,108 @@ pub(super) fn run(socket: &UdpSocket, address: SocketAddr, shared: &Shared) {
     }
 }
 
+/// Where a datagram comes from.
+#[derive(Clone, Copy)]
+struct Sender {
+    /// As the socket says it: where answers go.
+    address: SocketAddr,
+    /// In canonical form.
+    peer: SocketAddr,
+}
+
+/// One socket and what its thread keeps from one datagram to the next.
+struct Receiver<'a> {
+    socket: &'a UdpSocket,
+    address: SocketAddr,
+    shared: &'a Shared,
+    /// What the service writes to.
+    answer: Vec<u8>,
+    /// When an answer that was too long was last reported.
+    last_too_long: Option<Instant>,
+}
+
+impl Receiver<'_> {
+    fn receive(&mut self, sender: Sender, datagram: &[u8], now: Instant) {
+        let Shared { config, service, counters, .. } = self.shared;
+        let is_let_in = config.lets_in(sender.peer.ip());
+        if is_let_in {
+            self.shared.report(sender.peer, datagram);
+        } else {
+            count(&counters.not_allowed, 1);
+        }
+        // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
+        counters.datagrams.fetch_add(1, Release);
+        count(&counters.bytes_in, datagram.len());
+        let answers = config.echo || service.is_some();
+        if !is_let_in || answers && !may_answer(sender.peer, &self.shared.addresses) {
+            count(&counters.withheld, 1);
+        } else if answers {
+            self.answer(sender, datagram, now);
+        }
+    }
+
+    /// Answers a datagram if the rate of its sender allows.
+    fn answer(&mut self, sender: Sender, datagram: &[u8], now: Instant) {
+        if !self.shared.is_within_rate(sender.peer, now) {
+            count(&self.shared.counters.rate_limited, 1);
+            return;
+        }
+        match &self.shared.service {
+            None => self.send(sender, datagram),
+            Some(service) => self.serve(service, sender, datagram, now),
+        }
+    }
+
+    /// Lets the service answer a datagram. A panic costs this answer only.
+    fn serve(&mut self, service: &Service, sender: Sender, payload: &[u8], now: Instant) {
+        let peer = sender.peer;
+        let longest = longest_answer(payload.len(), peer, self.shared.config.amplification);
+        let datagram = Datagram { payload, peer, listener: self.address, longest_answer: longest };
+        let mut answer = mem::take(&mut self.answer);
+        match catch_unwind(AssertUnwindSafe(|| service.answer(&datagram, &mut answer))) {
+            Ok(true) if answer.len() <= longest => self.send(sender, &answer),
+            Ok(true) => self.withhold(peer, (payload.len(), answer.len(), longest), now),
+            Ok(false) => {}
+            Err(panic) => {
+                count(&self.shared.counters.panicked, 1);
+                let message = Excerpt::of_panic(&*panic);
+                self.shared.sink.send(UdpEvent::Panicked { peer, message });
+                // What the panic carries may panic when it is dropped, and again when that is.
+                if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+                    mem::forget(again);
+                }
+            }
+        }
+        answer.clear();
+        answer.shrink_to(LONGEST);
+        self.answer = answer;
+    }
+
+    /// Counts an answer that is too long, and reports it once in a while.
+    fn withhold(&mut self, peer: SocketAddr, (question, answer, longest): (usize, usize, usize), now: Instant) {
+        count(&self.shared.counters.withheld, 1);
+        count(&self.shared.counters.too_long, 1);
+        if self.last_too_long.is_none_or(|last| now - last >= REPORT_INTERVAL) {
+            self.last_too_long = Some(now);
+            self.shared.sink.send(UdpEvent::AnswerTooLong { peer, question, answer, longest });
+        }
+    }
+
+    /// Sends an answer. Every answer goes this way.
+    fn send(&self, sender: Sender, answer: &[u8]) {
+        let counters = &self.shared.counters;
+        if self.socket.send_to(answer, sender.address).is_ok() {
+            count(&counters.answers, 1);
+            count(&counters.bytes_out, answer.len());
+        } else {
+            count(&counters.unsent, 1);
+        }
+    }
+}
+
 impl Shared {
     pub(super) fn stats(&self) -> UdpStats {
         self.counters.totals(self.sink.counts().dropped(), &self.addresses)
-    }
-
-    fn receive(&self, socket: &UdpSocket, sender: SocketAddr, datagram: &[u8], now: Instant) {
-        let peer = SocketAddr::new(sender.ip().to_canonical(), sender.port());
-        let is_let_in = self.config.lets_in(peer.ip());
-        if is_let_in {
-            self.report(peer, datagram);
-        } else {
-            count(&self.counters.not_allowed, 1);
-        }
-        // Only now, so that the logging thread, when it sees the count, finds the event in the channel or never will.
-        self.counters.datagrams.fetch_add(1, Release);
-        count(&self.counters.bytes_in, datagram.len());
-        if !is_let_in || self.config.echo && !may_answer(peer, &self.addresses) {
-            count(&self.counters.withheld, 1);
-        } else if self.config.echo {
-            self.answer(socket, (sender, peer), datagram, now);
-        }
-    }
-
-    /// Answers a datagram of `sender`, whose canonical form is `peer`, if the rate allows.
-    fn answer(&self, socket: &UdpSocket, (sender, peer): (SocketAddr, SocketAddr), datagram: &[u8], now: Instant) {
-        if !self.is_within_rate(peer, now) {
-            count(&self.counters.rate_limited, 1);
-        } else if socket.send_to(datagram, sender).is_ok() {
-            count(&self.counters.answers, 1);
-            count(&self.counters.bytes_out, datagram.len());
-        } else {
-            count(&self.counters.unsent, 1);
-        }
     }
 
     /// Reports a datagram if the budget and the memory for them allow.
@@ -134,6 +213,7 @@ mod tests {
         sink.counts().renew_budget();
         let shared = Shared {
             config: UdpConfig::default(),
+            service: None,
             addresses: Vec::new(),
             rates: None,
             token: ShutdownToken::default(),

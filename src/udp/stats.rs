@@ -18,6 +18,8 @@ pub(crate) struct UdpCounters {
     pub(crate) bytes_out: AtomicU64,
     pub(crate) withheld: AtomicU64,
     pub(crate) not_allowed: AtomicU64,
+    pub(crate) too_long: AtomicU64,
+    pub(crate) panicked: AtomicU64,
     pub(crate) rate_limited: AtomicU64,
     pub(crate) unsent: AtomicU64,
 }
@@ -32,6 +34,8 @@ impl UdpCounters {
             bytes_out: self.bytes_out.load(Relaxed),
             withheld: self.withheld.load(Relaxed),
             not_allowed: self.not_allowed.load(Relaxed),
+            too_long: self.too_long.load(Relaxed),
+            panicked: self.panicked.load(Relaxed),
             rate_limited: self.rate_limited.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
             events_dropped,
@@ -52,11 +56,17 @@ pub struct UdpStats {
     pub answers: u64,
     /// Bytes they carried.
     pub bytes_out: u64,
-    /// Datagrams not answered because of the address or port that they came from.
+    /// Datagrams not answered because of the address or port that they came from, or because the answer would have been
+    /// too long.
     pub withheld: u64,
     /// Datagrams among [`withheld`](Self::withheld) that [`allow`](crate::UdpConfig::allow) or
     /// [`deny`](crate::UdpConfig::deny) kept out. They are not logged.
     pub not_allowed: u64,
+    /// Datagrams among [`withheld`](Self::withheld) whose answer would have been longer than
+    /// [`amplification`](crate::UdpConfig::amplification) allows, or than a datagram.
+    pub too_long: u64,
+    /// Datagrams not answered because the service panicked.
+    pub panicked: u64,
     /// Datagrams not answered because their sender had used up its rate.
     pub rate_limited: u64,
     /// Answers that the system did not take. They are not sent again.
@@ -82,7 +92,15 @@ impl UdpStats {
             ("kernel_drops", self.kernel_drops),
         ]
         .into_iter()
-        .chain((self.not_allowed > 0).then_some(("withheld_not_allowed", self.not_allowed)))
+        .chain(
+            [
+                ("withheld_not_allowed", self.not_allowed),
+                ("withheld_too_long", self.too_long),
+                ("panicked", self.panicked),
+            ]
+            .into_iter()
+            .filter(|(_, total)| *total > 0),
+        )
     }
 }
 

@@ -22,7 +22,7 @@ const CUT_OFF: Option<i32> = Some(3);
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// Starts `hebra serve` with an admin server. Returns the address of the latter too.
-fn serve(flags: &[&str]) -> (Program, SocketAddr) {
+pub(super) fn serve(flags: &[&str]) -> (Program, SocketAddr) {
     let program = Program::serve(&[&["--admin", "127.0.0.1:0"], flags].concat());
     let line = program.next_shown();
     let address = line.strip_prefix("admin on http://").and_then(|rest| rest.strip_suffix('/'));
@@ -43,21 +43,21 @@ fn split(answer: &str) -> (String, String, String) {
 }
 
 /// Returns the status and the body of a page.
-fn get(admin: SocketAddr, path: &str) -> (String, String) {
+pub(super) fn get(admin: SocketAddr, path: &str) -> (String, String) {
     let (status, _, body) = ask(admin, &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
     let code = status.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).expect("a status");
     (code.to_owned(), body)
 }
 
 /// Returns the sessions as `/sessions` lists them.
-fn sessions(admin: SocketAddr) -> Vec<Value> {
+pub(super) fn sessions(admin: SocketAddr) -> Vec<Value> {
     let (code, body) = get(admin, "/sessions");
     assert_eq!(code, "200");
     serde_json::from_str::<Value>(&body).expect("JSON").as_array().expect("an array").clone()
 }
 
 /// Returns a number of the metrics, by its name and labels.
-fn metric(metrics: &str, series: &str) -> u64 {
+pub(super) fn metric(metrics: &str, series: &str) -> u64 {
     let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     value.unwrap_or_else(|| panic!("no {series} in {metrics}")).parse().expect("a number")
 }
@@ -192,7 +192,18 @@ fn sessions_are_listed_with_what_they_did() {
         let keys: Vec<&String> = session.as_object().expect("an object").keys().collect();
         assert_eq!(
             keys,
-            ["client", "peer", "proxied_by", "listener", "age_s", "silence_s", "messages", "bytes_in", "bytes_out"]
+            [
+                "client",
+                "peer",
+                "proxied_by",
+                "listener",
+                "age_s",
+                "silence_s",
+                "messages",
+                "bytes_in",
+                "bytes_out",
+                "faults"
+            ]
         );
         assert_eq!(session["client"], position + 1);
         assert_eq!(text(&session["peer"]), client.local_addr().expect("a socket").to_string());

@@ -70,6 +70,31 @@ fn tcp_and_udp_sockets_are_served_in_place_of_the_default_address() {
 }
 
 #[test]
+fn a_udp_socket_is_served_by_whoami_and_not_by_an_echo_with_a_prefix() {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback exists");
+    let address = socket.local_addr().expect("it is bound");
+    let mut whoami = Program::command();
+    whoami.args(["--service", "whoami"]);
+    let passed = socket.try_clone().expect("a descriptor is free");
+    let (server, listening) = start(with_sockets(&whoami, passed, None), 1);
+    assert_eq!(listening, [format!("udp://{address}")]);
+    let client = UdpSocket::bind("127.0.0.1:0").expect("loopback exists");
+    client.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+    client.send_to(b"who?", address).expect("it is sent");
+    let mut answer = [0; 512];
+    let length = client.recv(&mut answer).expect("it answers");
+    let answer: serde_json::Value = serde_json::from_slice(&answer[..length]).expect("it is JSON");
+    assert_eq!((answer["listener"].as_str(), answer["message"].as_str()), (Some(&*listening[0]), Some("who?")));
+    stop(server);
+    let mut prefixed = Program::command();
+    prefixed.args(["--prefix", "one"]);
+    let Output { status, stderr, .. } = with_sockets(&prefixed, socket, None).output().expect("there is a shell");
+    let line = String::from_utf8_lossy(&stderr);
+    assert!(line.starts_with("hebra: cannot listen on descriptor 3: it is no "), "{line}");
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
 fn a_unix_socket_is_served_and_its_file_is_left_to_its_owner() {
     let path = env::temp_dir().join(format!("hebra-{}-passed.sock", process::id()));
     let listener = UnixListener::bind(&path).expect("a temporary directory");

@@ -72,7 +72,28 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
             "--listen: \"http://localhost:80\" has an unknown scheme; \
              use HOST:PORT, udp://HOST:PORT, unix:/path or unix:@name",
         ),
-        (&["--listen", "udp://localhost:0", "--service", "chat"], "--listen takes udp:// only with --service echo"),
+        (
+            &["--listen", "udp://localhost:0", "--service", "chat"],
+            "--listen takes udp:// only with --service echo or whoami",
+        ),
+        (
+            &["--listen", "udp://localhost:0", "--service", "greet"],
+            "--listen takes udp:// only with --service echo or whoami",
+        ),
+        (&["--service", "whoami", "--framing", "message"], "--framing must be line with --service whoami"),
+        (&["--service", "whoami", "--framing", "raw"], "--framing must be line with --service whoami"),
+        (&["--label", "zone"], "--label: \"zone\" lacks its =; a label looks like zone=eu-1"),
+        (&["--label", "a=1,=2"], "--label: \"=2\" lacks its key; a label looks like zone=eu-1"),
+        (&["--label", "a=\n"], "--label: \"a=\\n\" contains a control character, \\n"),
+        (&["--service", "whoami", "--label", "a=1", "--label", "a=2"], "--label must not have a key twice"),
+        (&["--service", "whoami", "--label", "a=1,a=1"], "--label must not have a key twice"),
+        (
+            &["--service", "whoami", "--label", &format!("a={}", "x".repeat(4096))],
+            "--label must have at most 4096 bytes, all labels together",
+        ),
+        (&["--prefix", ""], "--prefix: \"\" is empty; leave it out for no prefix"),
+        (&["--prefix", "a\rb"], "--prefix: \"a\\rb\" contains a control character, \\r"),
+        (&["--listen", "udp://localhost:0", "--prefix", "one"], "--prefix cannot be used with udp:// listeners"),
         (
             &["--listen", "unix:/tmp/x", "--unix-mode", "rw"],
             "--unix-mode: \"rw\" is not a file mode; it has octal digits, at most 0777",
@@ -118,6 +139,40 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
         (&["--greeting", "-x"], "--greeting: \"-x\" begins with -; write --greeting=\"-x\""),
         (&["--room=yes"], "--room takes no value, but was given \"yes\""),
         (&["--workers", "4", "--workers", "5"], "--workers is given twice"),
+        (
+            &["--fault-corrupt", "1.5"],
+            "--fault-corrupt: \"1.5\" is not a probability; a probability is a number from 0 to 1, such as 0.01",
+        ),
+        (
+            &["--fault-drop", "NaN"],
+            "--fault-drop: \"NaN\" is not a probability; a probability is a number from 0 to 1, such as 0.01",
+        ),
+        (
+            &["--fault-drop", "-0.1"],
+            "--fault-drop: \"-0.1\" is not a probability; a probability is a number from 0 to 1, such as 0.01",
+        ),
+        (
+            &["--fault-delay", "80ms..50ms"],
+            "--fault-delay: \"80ms..50ms\" ends before it begins; a range looks like 50ms..80ms",
+        ),
+        (
+            &["--fault-delay", "50"],
+            "--fault-delay: \"50\" lacks its unit; a time looks like 250ms, 10s or 5m, and a range like 50ms..80ms",
+        ),
+        (&["--fault-rate", "0"], "--fault-rate must be at least 1 byte a second"),
+        (&["--fault-close-after", "-1"], "--fault-close-after: \"-1\" is negative; a number is at least 0"),
+        (
+            &["--fault-close-after", "1", "--fault-reset-after", "2"],
+            "--fault-reset-after cannot be combined with --fault-close-after",
+        ),
+        (
+            &["--fault-delay", "50ms", "--fault-seed", "1"],
+            "--fault-seed has no effect without --fault-corrupt, --fault-drop or a range of --fault-delay",
+        ),
+        (
+            &["--listen", "udp://127.0.0.1:0", "--fault-rate", "1KiB"],
+            "--fault-rate has no effect without a TCP or Unix listener",
+        ),
     ] {
         assert_wrong(flags, problem);
     }
@@ -126,7 +181,7 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
 #[test]
 fn an_unknown_word_is_named_with_the_one_that_was_meant() {
     for (arguments, problem, helpful) in [
-        (&[][..], "a command is missing: serve, connect, udp", "hebra"),
+        (&[][..], "a command is missing: serve, connect, probe, udp, man, completions", "hebra"),
         (&["udp"], "a command is missing: serve, send", "hebra udp"),
         (&["sing"], "unknown command \"sing\"", "hebra"),
         (&["serv"], "unknown command \"serv\"; did you mean serve?", "hebra"),
@@ -160,6 +215,8 @@ fn a_wrong_variable_is_named() {
         ("HEBRA_WORKERS", "4\r", "HEBRA_WORKERS: \"4\\r\" is not a whole number"),
         ("HEBRA_WORKERS", "0", "HEBRA_WORKERS must be at least 1"),
         ("HEBRA_FRAMING", "json", "HEBRA_FRAMING: \"json\" is none of message, line, raw"),
+        ("HEBRA_LABEL", "zone=eu-1,", "HEBRA_LABEL: \"\" lacks its =; a label looks like zone=eu-1"),
+        ("HEBRA_PREFIX", "one\n", "HEBRA_PREFIX: \"one\\n\" contains a control character, \\n"),
         ("HEBRA_ROOM", "maybe", "HEBRA_ROOM: \"maybe\" is neither true nor false"),
         (
             "HEBRA_ALLOW",
@@ -219,6 +276,9 @@ fn an_empty_variable_counts_as_unset() {
 fn a_flag_without_effect_is_wrong_and_a_variable_without_effect_is_ignored() {
     for (flags, problem) in [
         (&["--greeting", "hi"][..], "--greeting has no effect without --service greet"),
+        (&["--label", "a=b"], "--label has no effect without --service whoami"),
+        (&["--prefix", "one", "--service", "whoami"], "--prefix has no effect without --service echo"),
+        (&["--prefix", "one", "--framing", "raw"], "--prefix has no effect with --framing raw"),
         (&["--room"], "--room has no effect without --service chat"),
         (&["--max-outgoing", "1MiB"], "--max-outgoing has no effect without --service chat"),
         (&["--max-line", "1KiB"], "--max-line has no effect without --framing line"),
@@ -245,6 +305,7 @@ fn a_flag_without_effect_is_wrong_and_a_variable_without_effect_is_ignored() {
     command.args(["--listen", "127.0.0.1:0"]);
     for (variable, value) in [
         ("HEBRA_GREETING", "hi"),
+        ("HEBRA_LABEL", "a=1,a=2"),
         ("HEBRA_ROOM", "true"),
         ("HEBRA_MAX_OUTGOING", "1MiB"),
         ("HEBRA_MAX_LINE", "1KiB"),

@@ -4,23 +4,31 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[allow(dead_code, reason = "only the load under which servers are restarted")]
+#[path = "../../benches/load/main.rs"]
+mod harness;
+
 mod admin;
 mod cases;
 mod chat;
 mod connect;
+mod deploy;
 mod greet;
 mod haproxy;
+mod install;
 mod make;
 mod namespace;
 mod ncat;
 mod network;
 mod python;
+mod rolling;
 mod service_manager;
 mod socat;
 mod strace;
 mod telnet;
 mod udp;
 mod vanishing;
+mod whoami;
 
 use std::env;
 use std::net::SocketAddr;

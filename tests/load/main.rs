@@ -9,8 +9,10 @@ mod harness;
 
 mod faulty;
 mod catches;
+mod counted;
 mod counts;
 mod neutral;
+mod on_purpose;
 mod baselines;
 mod peers;
 mod usage;
@@ -36,6 +38,9 @@ fn load(address: SocketAddr) -> Load {
         threads: 1,
         timeout: support::FUSE,
         seed: 1,
+        reconnect: false,
+        expect_faults: false,
+        stop: None,
         adversaries: Adversaries::default(),
     }
 }

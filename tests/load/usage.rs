@@ -35,6 +35,8 @@ fn the_defaults_are_those_of_the_mode() {
     };
     let echo = load("load");
     assert_eq!((echo.size, echo.depth, echo.rate, echo.duration), (512, 1, None, Duration::from_secs(10)));
+    assert!(!echo.reconnect && !echo.expect_faults);
+    assert!(load("load --reconnect").reconnect && load("load --expect-faults").reconnect);
     assert_eq!((load("load --mode stream").size, load("load --mode stream").depth), (64 * 1024, 16));
 }
 
@@ -86,6 +88,8 @@ fn what_is_wrong_with_a_command_line_is_reported_before_the_run() {
         ("--baseline never-saved", "--baseline never-saved: no such baseline"),
         ("--pid 4194305", "--pid 4194305: No such file or directory"),
         ("--rate 0.5 --duration 500ms", "--rate 0.5: no message is due within 500ms after 1s of warm-up"),
+        ("--mode churn --reconnect", "--reconnect: not with --mode churn"),
+        ("--mode churn --expect-faults", "--expect-faults: not with --mode churn"),
         ("--connections 10000 --depth 100000", "--depth 100000: with 10000 connections, at most 1000"),
     ] {
         let line = format!("load --addr 127.0.0.1:1 {flags}");
@@ -129,6 +133,12 @@ fn the_json_has_what_scripts_read() {
         for name in ["p50", "p90", "p99", "p999", "p9999", "max"] {
             assert!(json[times][name].as_f64().is_some_and(|time| time > 0.0), "{times} {name}");
         }
+    }
+    for (object, counts) in [
+        ("sessions", &["ended", "reset", "reconnected", "resent", "least_messages", "most_messages"][..]),
+        ("faults", &["corrupted_bytes", "missing_bytes", "damaged_messages", "unfinished_messages"]),
+    ] {
+        assert!(counts.iter().all(|count| json[object][count] == 0), "{}", json[object]);
     }
     for name in ["version", "arguments", "seed", "kernel", "cores"] {
         assert!(!json[name].is_null(), "{name}");

@@ -47,9 +47,11 @@ impl Collector for Totals {
         counter("hebra_events_dropped", "Events lost because the log was too slow.", stats.events_dropped)?;
         counter("hebra_handler_panics", "Sessions that ended because their handler panicked.", stats.panicked)?;
         let refused = stats.refused_by_reason();
-        by_reason(&mut encoder, "hebra_connections_refused", "Connections refused, by reason.", refused)?;
+        family(&mut encoder, "hebra_connections_refused", "Connections refused, by reason.", "reason", refused)?;
         let finished = stats.finished_by_reason();
-        by_reason(&mut encoder, "hebra_sessions_finished", "Sessions that ended, by reason.", finished)?;
+        family(&mut encoder, "hebra_sessions_finished", "Sessions that ended, by reason.", "reason", finished)?;
+        let faults = stats.faults_by_kind();
+        family(&mut encoder, "hebra_faults", "Faults made on purpose, by kind.", "kind", faults)?;
         let mut gauge = |name, help, value| gauge(&mut encoder, name, help, value);
         gauge("hebra_sessions_live", "Sessions on a worker.", stats.live)?;
         gauge("hebra_sessions_waiting", "Clients that wait for a worker.", stats.waiting)?;
@@ -70,17 +72,18 @@ fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: usi
     encoder.encode_descriptor(name, help, None, MetricType::Gauge)?.encode_gauge(&value)
 }
 
-/// A counter for each reason. Those that never occurred are there too, because a series that appears at its first event
+/// A counter for each reason or kind, which is the value of `label`. Those that never occurred are there too, because a series that appears at its first event
 /// hides that event from a rate.
-fn by_reason(
+fn family(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
+    label: &str,
     counts: impl Iterator<Item = (&'static str, u64)>,
 ) -> fmt::Result {
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-    for (reason, count) in counts {
-        metric.encode_family(&[("reason", reason)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+    for (value, count) in counts {
+        metric.encode_family(&[(label, value)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
     }
     Ok(())
 }

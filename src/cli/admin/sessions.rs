@@ -22,14 +22,14 @@ pub(super) fn json(service: Option<&Monitor>) -> String {
 }
 
 fn write(out: &mut String, session: &SessionInfo) {
-    let SessionInfo { client, listener, age, silence, messages, bytes_in, bytes_out, .. } = session;
+    let SessionInfo { client, listener, age, silence, messages, bytes_in, bytes_out, faults, .. } = session;
     let text = |value: &dyn ToString| Value::from(value.to_string());
     let proxied_by = client.proxied_by.map_or(Value::Null, |proxy| text(&proxy));
     // Writing to a string cannot fail.
     let _ = write!(
         out,
         "{{\"client\":{},\"peer\":{},\"proxied_by\":{proxied_by},\"listener\":{},\"age_s\":{:.3},\"silence_s\":{:.3},\
-         \"messages\":{messages},\"bytes_in\":{bytes_in},\"bytes_out\":{bytes_out}}}",
+         \"messages\":{messages},\"bytes_in\":{bytes_in},\"bytes_out\":{bytes_out},\"faults\":{faults}}}",
         client.id,
         text(&client.peer),
         text(listener),

@@ -1,17 +1,25 @@
 //! What was typed: the flags, their environment variables and their defaults.
 
 mod serve;
+mod faults;
+mod probe;
 mod udp;
 mod address;
 mod units;
+mod label;
 mod parse;
 mod problem;
 
+use std::path::PathBuf;
+
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use hebra::text::Escaped;
 use hebra::{LogMessages, Network};
 
+pub(super) use label::Label;
 pub(super) use parse::{Rejected, parse};
+pub(super) use probe::{ProbeArguments, Wanted};
 pub(super) use serve::{ServeArguments, Service};
 pub(super) use udp::{SendArguments, UdpCommand, UdpServeArguments};
 use units::Limit;
@@ -28,7 +36,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serves each client on a thread of its own: an echo, a greeting or a chat
+    /// Serves each client on a thread of its own: echo, whoami, greeting or chat
     #[command(allow_negative_numbers = true)]
     Serve(Box<ServeArguments>),
 
@@ -36,9 +44,31 @@ pub(crate) enum Command {
     #[command(allow_negative_numbers = true)]
     Connect(ConnectArguments),
 
+    /// Sends one line to a server, and says whether the answer is right
+    #[command(allow_negative_numbers = true)]
+    Probe(ProbeArguments),
+
     /// Receives datagrams and can echo them, or sends one
     #[command(subcommand)]
     Udp(UdpCommand),
+
+    /// Prints a manual page, or writes all of them
+    Man(ManArguments),
+
+    /// Prints completions for a shell
+    Completions(CompletionsArguments),
+}
+
+/// Returns the command `hebra` with everything below it.
+pub(super) fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// Returns the same as [`command`], with the names that its manual pages show.
+pub(super) fn documented() -> clap::Command {
+    let mut command = command().disable_help_subcommand(true);
+    command.build();
+    command
 }
 
 /// Who may connect to a server.
@@ -98,10 +128,56 @@ pub(crate) struct ConnectArguments {
     pub(crate) crlf: bool,
 }
 
+/// The arguments of `hebra man`.
+#[derive(Debug, Args)]
+#[command(after_help = "--dir has an environment variable, HEBRA_DIR.")]
+pub(crate) struct ManArguments {
+    /// Command whose page it is, such as udp serve [default: hebra]
+    #[arg(value_name = "COMMAND")]
+    command: Vec<String>,
+
+    /// Write the page, and those of the commands below, to a directory
+    #[arg(long, env = "HEBRA_DIR", value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+impl ManArguments {
+    /// Returns the command that is meant.
+    pub(crate) fn selected(&self) -> clap::Command {
+        self.find().unwrap_or_else(|_| documented())
+    }
+
+    /// Checks that there is such a command.
+    fn validate(&self) -> Result<(), String> {
+        self.find().map(drop)
+    }
+
+    fn find(&self) -> Result<clap::Command, String> {
+        self.command.iter().try_fold(documented(), |command, word| {
+            let below = command.find_subcommand(word).cloned();
+            below.ok_or_else(|| format!("COMMAND: \"{}\" is no command", Escaped(word.as_bytes())))
+        })
+    }
+}
+
+/// The argument of `hebra completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "For the shell that runs: source <(hebra completions bash)")]
+pub(crate) struct CompletionsArguments {
+    /// Shell to complete in: bash, zsh or fish
+    #[arg(value_name = "SHELL", hide_possible_values = true)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     /// Asserts it for the flags of a command and of its subcommands. Returns how many flags there are.

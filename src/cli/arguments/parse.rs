@@ -104,7 +104,9 @@ fn check(parsed: &Command, command: &clap::Command, matches: &ArgMatches) -> Res
     let (dependent, validated) = match parsed {
         Command::Serve(arguments) => (arguments.dependent(), arguments.validate()),
         Command::Udp(UdpCommand::Serve(arguments)) => (arguments.dependent(), arguments.validate()),
-        Command::Connect(_) | Command::Udp(UdpCommand::Send(_)) => return Ok(()),
+        Command::Probe(arguments) => (arguments.dependent(), arguments.validate()),
+        Command::Man(arguments) => return arguments.validate(),
+        Command::Connect(_) | Command::Udp(UdpCommand::Send(_)) | Command::Completions(_) => return Ok(()),
     };
     let source = |id: &str| matches.try_contains_id(id).ok().and_then(|_| matches.value_source(id));
     // The flag or the variable that a value came from.

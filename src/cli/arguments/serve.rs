@@ -9,6 +9,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use hebra::{Error, Framing, LogMessages, Network, ServerConfig, UdpConfig, WhenFull};
 
+use super::faults::FaultArguments;
+use super::label::{self, Label};
 use super::units::{self, Limit};
 use super::{GateArguments, LogArguments, address};
 
@@ -23,20 +25,28 @@ A CIDR is a network (10.0.0.0/8, 2001:db8::/32) or one address; repeat the flag 
 Each flag has an environment variable: --max-line is HEBRA_MAX_LINE. A flag that can have
 no effect is an error; such a variable is ignored.
 
---listen takes HOST:PORT, udp://HOST:PORT (echo only), unix:/path and unix:@name. Sockets
-that a service manager passes in (LISTEN_FDS) are served in its place.
+--listen takes HOST:PORT, udp://HOST:PORT (echo and whoami), unix:/path and unix:@name.
+Sockets that a service manager passes in (LISTEN_FDS) are served in its place.
 
 SIGTERM, SIGINT or SIGHUP stops the server; a second one, later, cuts sessions off. SIGUSR1
 logs the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
 line, 3 sessions were cut off.")]
 pub(crate) struct ServeArguments {
-    /// What answers: echo, greet or chat
+    /// What answers: echo, whoami, greet or chat
     #[arg(long, env = "HEBRA_SERVICE", value_name = "NAME", default_value = "echo", hide_possible_values = true)]
     pub(crate) service: Service,
 
     /// The answer of --service greet
     #[arg(long, env = "HEBRA_GREETING", value_name = "TEXT", default_value = "Un saludo crack!")]
     pub(crate) greeting: String,
+
+    /// A label in the answers of --service whoami; repeatable
+    #[arg(long, env = "HEBRA_LABEL", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label::label)]
+    pub(crate) label: Vec<Label>,
+
+    /// What each line of --service echo begins with, before a space
+    #[arg(long, env = "HEBRA_PREFIX", value_name = "TEXT", value_parser = label::prefix)]
+    prefix: Option<String>,
 
     /// Several clients in --service chat, who hear each other
     #[arg(long, env = "HEBRA_ROOM", value_parser = units::switch)]
@@ -137,7 +147,7 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_ADMIN", value_name = "ADDR", value_parser = address::address)]
     pub(crate) admin: Option<String>,
 
-    /// Message, line or raw [default: message; line for --room]
+    /// Message, line or raw [default: message; line for --room and whoami]
     #[arg(
         long,
         env = "HEBRA_FRAMING",
@@ -197,6 +207,9 @@ pub(crate) struct ServeArguments {
         default_value = "all"
     )]
     log_sessions: LogMessages,
+
+    #[command(flatten)]
+    pub(crate) faults: FaultArguments,
 }
 
 impl ServeArguments {
@@ -231,11 +244,11 @@ impl ServeArguments {
             .stats_interval(self.log.stats_interval.0)
     }
 
-    /// Returns what the flags mean for the service on UDP, which only the echo is.
+    /// Returns what the flags mean for the service on UDP.
     pub(crate) fn udp_config(&self) -> UdpConfig {
         UdpConfig::default()
             .listen(self.named(true).map(|(_, name)| name))
-            .echo(true)
+            .echo(self.service == Service::Echo)
             .allow(self.gate.allow.clone())
             .deny(self.gate.deny.clone())
             .log_messages(self.log.log_messages)
@@ -248,8 +261,21 @@ impl ServeArguments {
         names.filter(move |(_, name)| name.starts_with("udp://") == is_udp)
     }
 
+    /// Returns whether the service answers datagrams.
+    pub(crate) fn serves_datagrams(&self) -> bool {
+        matches!(self.service, Service::Echo | Service::Whoami) && self.prefix().is_none()
+    }
+
+    /// Returns what each line of an echo begins with, if the service is one that has lines.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        let has_lines = self.service == Service::Echo && self.framing() != Framing::Raw;
+        self.prefix.as_deref().filter(|_| has_lines)
+    }
+
     fn framing(&self) -> Framing {
         match (self.service, self.framing) {
+            // It answers lines, and anything else is wrong.
+            (Service::Whoami, None) => Framing::Line,
             // In a room the lines of many clients must not mix.
             (Service::Chat, None) if self.room => Framing::Line,
             // People read it, so telnet commands are no part of it.
@@ -270,11 +296,24 @@ impl ServeArguments {
         // A server can be for datagrams alone.
         let is_for_datagrams = config.listen.is_empty();
         if is_for_datagrams { config.listen(["localhost:0"]).validate() } else { config.validate() }?;
-        if self.service != Service::Echo && self.named(true).next().is_some() {
-            return Err(Error::Config { field: "listen", problem: "takes udp:// only with --service echo" });
+        self.faults.validate()?;
+        let wrong = |field, problem| Err(Error::Config { field, problem });
+        let has_datagrams = self.named(true).next().is_some();
+        // The answer would be longer than the question.
+        if self.prefix().is_some() && has_datagrams {
+            return wrong("prefix", "cannot be used with udp:// listeners");
+        }
+        if !self.serves_datagrams() && has_datagrams {
+            return wrong("listen", "takes udp:// only with --service echo or whoami");
+        }
+        if self.service == Service::Whoami {
+            label::check(&self.label)?;
+            if self.framing() != Framing::Line {
+                return wrong("framing", "must be line with --service whoami");
+            }
         }
         if self.service == Service::Chat && self.max_outgoing < MIN_OUTGOING {
-            return Err(Error::Config { field: "max_outgoing", problem: "must be at least 8 KiB in a chat" });
+            return wrong("max_outgoing", "must be at least 8 KiB in a chat");
         }
         Ok(())
     }
@@ -288,7 +327,7 @@ impl ServeArguments {
         let has_file = |(_, name): (usize, &str)| name.starts_with("unix:") && !name.starts_with("unix:@");
         let has_tcp = self.named(false).any(|(_, name)| !name.starts_with("unix:"));
         let has_addresses = has_tcp || self.named(true).next().is_some();
-        vec![
+        let mut dependent = vec![
             // A Unix socket has permissions of its own, and its clients have no addresses.
             ("allow", has_addresses, "with Unix sockets alone"),
             ("deny", has_addresses, "with Unix sockets alone"),
@@ -296,6 +335,9 @@ impl ServeArguments {
             ("proxy_protocol", has_tcp, "without a TCP listener"),
             ("unix_mode", self.named(false).any(has_file), "without --listen unix:/path"),
             ("greeting", self.service == Service::Greet, "without --service greet"),
+            ("label", self.service == Service::Whoami, "without --service whoami"),
+            ("prefix", self.service == Service::Echo, "without --service echo"),
+            ("prefix", self.framing() != Framing::Raw, "with --framing raw"),
             ("room", is_chat, "without --service chat"),
             ("max_outgoing", is_chat, "without --service chat"),
             // Sessions that are pushed to do not poll.
@@ -303,13 +345,16 @@ impl ServeArguments {
             ("max_line", self.framing() == Framing::Line, "without --framing line"),
             ("queue_timeout", is_queued, "with --max-pending 0"),
             ("yield_after", is_queued || waits, "with --max-pending 0 and --when-full busy"),
-        ]
+        ];
+        dependent.extend(self.faults.dependent(self.named(false).next().is_some()));
+        dependent
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Service {
     Echo,
+    Whoami,
     Greet,
     Chat,
 }

@@ -3,6 +3,7 @@
 //! The errors say what is wrong with the value and what would be right. They continue a line that names the flag and the
 //! value: `--workers: "many" is not a whole number`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -58,12 +59,7 @@ pub(crate) fn switch(text: &str) -> Result<bool, String> {
 
 /// A whole number.
 pub(crate) fn number(text: &str) -> Result<usize, String> {
-    if is_negative(text) {
-        return Err("is negative; a number is at least 0".to_owned());
-    }
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("is not a whole number".to_owned());
-    }
+    require_digits(text)?;
     // Only a number that is too large for any type is left.
     let number = text.parse().ok().filter(|number| *number <= MAX_NUMBER);
     number.ok_or_else(|| format!("is too large; the largest number is {MAX_NUMBER}"))
@@ -72,6 +68,43 @@ pub(crate) fn number(text: &str) -> Result<usize, String> {
 /// A whole number for a field of 32 bits.
 pub(crate) fn small_number(text: &str) -> Result<u32, String> {
     number(text)?.try_into().map_err(|_| format!("is too large; the largest number is {MAX_NUMBER}"))
+}
+
+/// A whole number of 64 bits.
+pub(crate) fn large_number(text: &str) -> Result<u64, String> {
+    require_digits(text)?;
+    text.parse().map_err(|_| format!("is too large; the largest number is {}", u64::MAX))
+}
+
+fn require_digits(text: &str) -> Result<(), String> {
+    if is_negative(text) {
+        return Err("is negative; a number is at least 0".to_owned());
+    }
+    let are_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if are_digits { Ok(()) } else { Err("is not a whole number".to_owned()) }
+}
+
+/// A probability such as `0.01`.
+pub(crate) fn probability(text: &str) -> Result<f64, String> {
+    // `inf` and `NaN` are numbers to the parser, and no probability.
+    let probability = text.parse().ok().filter(|probability| (0.0..=1.0).contains(probability));
+    probability
+        .ok_or_else(|| "is not a probability; a probability is a number from 0 to 1, such as 0.01".to_owned())
+}
+
+/// A time such as `50ms`, which is always the same, or a range such as `50ms..80ms`.
+pub(crate) fn delay(text: &str) -> Result<RangeInclusive<Duration>, String> {
+    let part = |text| duration(text).map_err(|problem| format!("{problem}, and a range like 50ms..80ms"));
+    let Some((start, end)) = text.split_once("..") else {
+        let time = part(text)?;
+        return Ok(time..=time);
+    };
+    let (start, end) = (part(start)?, part(end)?);
+    if start <= end {
+        Ok(start..=end)
+    } else {
+        Err("ends before it begins; a range looks like 50ms..80ms".to_owned())
+    }
 }
 
 /// The permissions of a file, in octal digits.
@@ -203,6 +236,42 @@ mod tests {
             assert!(message.starts_with(problem), "{wrong} {message}");
         }
         assert_eq!(small_number("2147483647"), Ok(2_147_483_647));
+    }
+
+    #[test]
+    fn a_delay_is_a_time_or_a_range_of_times() {
+        let millis = Duration::from_millis;
+        assert_eq!(delay("50ms"), Ok(millis(50)..=millis(50)));
+        assert_eq!(delay("50ms..1s"), Ok(millis(50)..=millis(1000)));
+        for (wrong, problem) in [
+            ("80ms..50ms", "ends before it begins"),
+            ("50", "lacks its unit"),
+            ("50ms..", "is not a time"),
+            ("50ms...80ms", "is not a time"),
+            ("-1s..2s", "is negative"),
+        ] {
+            let message = delay(wrong).expect_err(wrong);
+            assert!(message.starts_with(problem), "{wrong} {message}");
+        }
+    }
+
+    #[test]
+    fn a_probability_is_from_0_to_1() {
+        assert_eq!((probability("0"), probability("1"), probability("1e-6")), (Ok(0.0), Ok(1.0), Ok(1e-6)));
+        for wrong in ["", "1.01", "-0.1", "NaN", "inf", "1%", "often"] {
+            assert!(probability(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_large_number_has_64_bits() {
+        assert_eq!((large_number("0"), large_number("18446744073709551615")), (Ok(0), Ok(u64::MAX)));
+        for (wrong, problem) in
+            [("18446744073709551616", "is too large"), ("+1", "is not a whole number"), ("-1", "is negative")]
+        {
+            let message = large_number(wrong).expect_err(wrong);
+            assert!(message.starts_with(problem), "{wrong} {message}");
+        }
     }
 
     #[test]

@@ -4,10 +4,8 @@
 //! program wherever it is, because nothing can interrupt a read of standard input. In a pipe every byte passes unchanged.
 //! On a terminal lines are edited, and what comes is escaped, because a server must not control it.
 
-mod address_race;
 mod output;
 mod sender;
-mod unix;
 
 use std::io::{self, ErrorKind, IsTerminal};
 use std::net::{Shutdown, TcpStream};
@@ -15,12 +13,12 @@ use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel as channel;
-use hebra::text::Escaped;
 
 use super::arguments::ConnectArguments;
+use super::dial::dial;
 use super::process::deadline::Deadline;
 use super::process::failure::{self, Failure, RESET, TIMED_OUT};
-use super::process::{FAILED, complain, resolve};
+use super::process::{FAILED, complain};
 use super::terminal::{self, GiveBack};
 use output::Output;
 use sender::{IDLE_TIMEOUT, STUCK_TIMEOUT, Sender, TYPED_IDLE_TIMEOUT};
@@ -43,14 +41,7 @@ enum Broken {
 fn talk(arguments: &ConnectArguments) -> Result<(), Failure> {
     terminal::guard(&[]).map_err(|cause| Failure::no_thread("hebra-terminal", &cause))?;
     let deadline = Deadline::after(arguments.timeout.0);
-    let (stream, server) = match arguments.address.strip_prefix("unix:") {
-        Some(name) => (unix::connect(name, deadline)?, Escaped(arguments.address.as_bytes()).to_string()),
-        None => {
-            let addresses = resolve::within(&arguments.address, deadline)?;
-            let (stream, server) = address_race::connect(&addresses, deadline)?;
-            (stream, server.to_string())
-        }
-    };
+    let (stream, server) = dial(&arguments.address, deadline)?;
     let _given_back = GiveBack;
     converse(arguments, Arc::new(stream), &server)
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
-use hebra::{SessionInfo, Stats, UdpStats};
+use hebra::{Faults, SessionInfo, Stats, UdpStats};
 use log::kv::{Error, Source, Value, VisitSource};
 use log::{Level, Record};
 
@@ -29,11 +29,14 @@ impl fmt::Display for Line {
             Self::Totals(stats) => write!(f, "totals: {stats}"),
             Self::UdpTotals(stats) => write!(f, "totals: {stats}"),
             Self::Delayed(delay) => write!(f, "a stop was asked for; clients are accepted for {delay:?} more"),
-            Self::Session(SessionInfo { client, age, silence, messages, bytes_in, bytes_out, .. }) => write!(
-                f,
-                "{client} is connected; age={age:.1?} silence={silence:.1?} messages={messages} \
-                 bytes_in={bytes_in} bytes_out={bytes_out}"
-            ),
+            Self::Session(SessionInfo { client, age, silence, messages, bytes_in, bytes_out, faults, .. }) => {
+                write!(
+                    f,
+                    "{client} is connected; age={age:.1?} silence={silence:.1?} messages={messages} \
+                     bytes_in={bytes_in} bytes_out={bytes_out}"
+                )?;
+                if *faults > 0 { write!(f, " faults={faults}") } else { Ok(()) }
+            }
         }
     }
 }
@@ -63,9 +66,16 @@ impl Source for Line {
             ("bytes_in", session.bytes_in.into()),
             ("bytes_out", session.bytes_out.into()),
         ];
-        let mut fields = fields.into_iter().chain(proxy).chain(numbers);
+        let faults = (session.faults > 0).then(|| ("faults", session.faults.into()));
+        let mut fields = fields.into_iter().chain(proxy).chain(numbers).chain(faults);
         fields.try_for_each(|(key, value)| visitor.visit_pair(key.into(), value))
     }
+}
+
+/// Warns, before the first client comes, that the server makes faults on purpose, so that nobody takes it for a broken one.
+pub(in crate::cli) fn warn_of_faults(faults: &Faults) {
+    log::warn!(event = "faults_on_purpose"; "faults on purpose: {faults}");
+    log::logger().flush();
 }
 
 /// Returns a duration in seconds, to the microsecond, as the library's events have it.

@@ -12,7 +12,7 @@ use crate::cli::process::{FAILED, USAGE, complain, resolve};
 use crate::cli::stdio;
 
 /// Bytes that a datagram holds at most over IPv4: 65,535 less the headers of IP (20) and UDP (8).
-const LONGEST: usize = 65_507;
+pub(in crate::cli) const LONGEST: usize = 65_507;
 
 /// Sends the datagram. Returns the exit code.
 pub(in crate::cli) fn run(arguments: &SendArguments) -> u8 {
@@ -24,21 +24,25 @@ pub(in crate::cli) fn run(arguments: &SendArguments) -> u8 {
     let answer = arguments.wait.map(|wait| Deadline::after(Some(wait)));
     let sent = resolve::within(&arguments.address, answer.unwrap_or(Deadline::after(None)))
         .and_then(|targets| send(&targets, text.as_bytes(), answer))
-        .and_then(|answer| print(answer).or_else(|cause| failure::not_printed(&cause)));
+        .and_then(|(_, answer)| print(answer).or_else(|cause| failure::not_printed(&cause)));
     failure::exit_code(sent)
 }
 
-/// Sends to the first of `targets` that is not known to fail. Returns the answer, if one is waited for.
+/// Sends to the first of `targets` that is not known to fail. Returns it, and the answer if one is waited for.
 ///
 /// # Errors
 ///
 /// One failure for all targets, as [`Failure::or_later`] chooses it.
-fn send(targets: &[SocketAddr], text: &[u8], wait: Option<Deadline>) -> Result<Option<Vec<u8>>, Failure> {
+pub(in crate::cli) fn send(
+    targets: &[SocketAddr],
+    text: &[u8],
+    wait: Option<Deadline>,
+) -> Result<(SocketAddr, Option<Vec<u8>>), Failure> {
     let mut failed = Failure { code: FAILED, message: "there is no address to send to".to_owned() };
     for target in targets {
         match exchange(*target, text, wait) {
             Err(failure) if failure.code != TIMED_OUT => failed = failed.or_later(failure),
-            result => return result,
+            result => return result.map(|answer| (*target, answer)),
         }
     }
     Err(failed)
