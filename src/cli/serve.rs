@@ -85,13 +85,14 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
         }
         _ => udp,
     };
+    let datagram_faults = arguments.faults.datagram_faults();
+    let udp = udp.map(|udp| udp.with_faults(datagram_faults.clone()));
     let streams = bound.addresses().iter().map(|(name, address)| (listener_positions[*name], address.to_string()));
     let udp_addresses = udp.iter().flat_map(UdpServer::addresses);
     let udp_addresses =
         udp_addresses.map(|(name, address)| (datagram_positions[*name], format!("udp://{address}")));
-    if faults.are_any() {
-        report::warn_of_faults(&faults);
-    }
+    let has_streams = !bound.addresses().is_empty();
+    report::warn_of_faults(has_streams.then_some(&faults), udp.as_ref().map(|_| &datagram_faults));
     server::announce(streams.chain(udp_addresses).collect());
     server::announce_admin(bound_admin.iter().flat_map(BoundAdmin::addresses));
     let running = bound.start()?;

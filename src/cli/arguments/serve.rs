@@ -13,6 +13,7 @@ use super::faults::FaultArguments;
 use super::service::{Service, ServiceArguments};
 use super::units::{self, Limit};
 use super::{GateArguments, LogArguments, address};
+use crate::cli::process::passed;
 
 /// The least that may wait for a client of a chat: the longest line of another, escaped, fits.
 const MIN_OUTGOING: usize = 8 * 1024;
@@ -274,7 +275,10 @@ impl ServeArguments {
             ("yield_after", is_queued || waits, "with --max-pending 0 and --when-full busy"),
         ];
         dependent.extend(self.service.dependent());
-        dependent.extend(self.faults.dependent(self.named(false).next().is_some()));
+        // What is passed in is known later, and can be of both kinds.
+        let has = |is_udp| self.named(is_udp).next().is_some() || passed::are_passed();
+        let has_datagrams = has(true) && self.service.serves_datagrams();
+        dependent.extend(self.faults.dependent(has(false), has_datagrams));
         dependent
     }
 }
