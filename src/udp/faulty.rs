@@ -44,24 +44,23 @@ impl FaultyAnswers {
         let answer = if corrupted.is_some() { &self.changed } else { answer };
         let is_duplicated = is_duplicated && may_copy();
         let copies = if is_duplicated { 2 } else { 1 };
-        let is_kept = match &self.late {
-            None => {
-                transmit(socket, counters, to, answer, copies);
-                true
-            }
-            Some(late) => {
-                let due = Instant::now() + delay.unwrap_or_default();
-                late.add(Late { due, is_held: is_reordered, copies, to, answer: answer.into() })
-            }
+        let count = || {
+            counters.add_faults(FaultKind::Delayed, delay.is_some().into());
+            counters.add_faults(FaultKind::Corrupted, corrupted.unwrap_or_default());
+            counters.add_faults(FaultKind::Duplicated, is_duplicated.into());
+            counters.add_faults(FaultKind::Reordered, is_reordered.into());
         };
-        if !is_kept {
-            counters.overflowed.fetch_add(1, Relaxed);
+        let Some(late) = &self.late else {
+            count();
+            transmit(socket, counters, to, answer, copies);
             return;
+        };
+        let due = Instant::now() + delay.unwrap_or_default();
+        if late.add(Late { due, is_held: is_reordered, copies, to, answer: answer.into() }) {
+            count();
+        } else {
+            counters.overflowed.fetch_add(1, Relaxed);
         }
-        counters.add_faults(FaultKind::Delayed, delay.is_some().into());
-        counters.add_faults(FaultKind::Corrupted, corrupted.unwrap_or_default());
-        counters.add_faults(FaultKind::Duplicated, is_duplicated.into());
-        counters.add_faults(FaultKind::Reordered, is_reordered.into());
     }
 }
 

@@ -39,5 +39,6 @@ mod connect_terminal;
 mod probe;
 mod terminal;
 mod udp;
+mod udp_on_purpose;
 mod udp_service;
 mod usage;
