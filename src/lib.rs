@@ -52,7 +52,8 @@
 //! # Faults on purpose
 //!
 //! [`Faults`] makes a service late, slow, wrong or incomplete, and ends its sessions, so that clients can be tested: it wraps
-//! any handler, and the same seed gives the same faults. [`DatagramFaults`] does it for a [`UdpServer`]. `examples/faulty.rs` is a service of one's own with faults.
+//! any handler, and the same seed gives the same faults. `examples/faulty.rs` is a service of one's own with faults.
+//! [`DatagramFaults`] are those of a [`UdpServer`].
 //!
 //! # Threads
 //!

@@ -28,6 +28,7 @@ no effect is an error; such a variable is ignored.
 
 --listen takes HOST:PORT, udp://HOST:PORT (echo and whoami), unix:/path and unix:@name.
 Sockets that a service manager passes in (LISTEN_FDS) are served in its place.
+With udp:// and other listeners, each fault applies to those for which it has a meaning.
 
 SIGTERM, SIGINT or SIGHUP stops the server; a second one, later, cuts sessions off. SIGUSR1
 logs the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
