@@ -15,35 +15,46 @@ DESTDIR ?=
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: run install uninstall static test bench growth bench-protocol load lint fmt doc check test-interop interop-tools descriptors fuzz fuzz-tools mutants mutants-tools deny deny-tools stress help
+.PHONY: run prefix install uninstall static test bench growth bench-protocol load lint fmt doc check test-interop interop-tools descriptors fuzz fuzz-tools mutants mutants-tools deny deny-tools stress help
 
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
 
 BIN := $(DESTDIR)$(PREFIX)/bin
 SHARE := $(DESTDIR)$(PREFIX)/share
+MAN := $(SHARE)/man/man1
+BASH := $(SHARE)/bash-completion/completions
+ZSH := $(SHARE)/zsh/site-functions
+FISH := $(SHARE)/fish/vendor_completions.d
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
-COMPLETIONS := $(SHARE)/bash-completion/completions/hebra $(SHARE)/zsh/site-functions/_hebra \
-	$(SHARE)/fish/vendor_completions.d/hebra.fish
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
+# The units name the program below PREFIX.
+prefix: export PREFIX := $(PREFIX)
+prefix:
+	@case "$$PREFIX" in \
+	*[!A-Za-z0-9/._+-]*) echo "PREFIX: $$PREFIX has a character other than letters, digits and /._+-"; exit 1 ;; \
+	/*) ;; \
+	*) echo "PREFIX: \"$$PREFIX\" is not an absolute path, such as /usr/local"; exit 1 ;; \
+	esac
+
 # The release profile has line tables for profilers and backtraces. They are most of its size, and are not installed.
-install: ## Install the program, man pages, completions and systemd units (PREFIX=/usr/local DESTDIR=)
+install: prefix ## Install the program, man pages, completions and systemd units (PREFIX=/usr/local DESTDIR=)
 	$(CARGO) build --release --locked --bin hebra
-	install -d "$(BIN)" "$(SHARE)/man/man1" "$(UNITS)" $(foreach file,$(COMPLETIONS),"$(dir $(file))")
-	install -s -m 755 $(TARGET)/release/hebra "$(BIN)/hebra"
-	"$(BIN)/hebra" man --dir "$(SHARE)/man/man1"
-	"$(BIN)/hebra" completions bash >"$(word 1,$(COMPLETIONS))"
-	"$(BIN)/hebra" completions zsh >"$(word 2,$(COMPLETIONS))"
-	"$(BIN)/hebra" completions fish >"$(word 3,$(COMPLETIONS))"
+	install -d "$(BIN)" "$(MAN)" "$(BASH)" "$(ZSH)" "$(FISH)" "$(UNITS)"
+	install -s -m 755 "$(TARGET)/release/hebra" "$(BIN)/hebra"
+	"$(BIN)/hebra" man --dir "$(MAN)"
+	"$(BIN)/hebra" completions bash >"$(BASH)/hebra"
+	"$(BIN)/hebra" completions zsh >"$(ZSH)/_hebra"
+	"$(BIN)/hebra" completions fish >"$(FISH)/hebra.fish"
 	for unit in hebra.service hebra.socket; do \
 		sed 's|/usr/local/bin/hebra|$(PREFIX)/bin/hebra|g' examples/deploy/$$unit >"$(UNITS)/$$unit" || exit 1; \
 	done
-	chmod 644 "$(SHARE)"/man/man1/hebra*.1 $(foreach file,$(COMPLETIONS),"$(file)") "$(UNITS)"/hebra.*
+	chmod 644 "$(MAN)"/hebra*.1 "$(BASH)/hebra" "$(ZSH)/_hebra" "$(FISH)/hebra.fish" "$(UNITS)"/hebra.*
 
-uninstall: ## Remove what install installed (with the same PREFIX and DESTDIR)
-	rm -f "$(BIN)/hebra" "$(SHARE)"/man/man1/hebra.1 "$(SHARE)"/man/man1/hebra-*.1 \
-		$(foreach file,$(COMPLETIONS),"$(file)") "$(UNITS)/hebra.service" "$(UNITS)/hebra.socket"
+uninstall: prefix ## Remove what install installed (with the same PREFIX and DESTDIR)
+	rm -f "$(BIN)/hebra" "$(MAN)"/hebra.1 "$(MAN)"/hebra-*.1 "$(BASH)/hebra" "$(ZSH)/_hebra" "$(FISH)/hebra.fish" \
+		"$(UNITS)/hebra.service" "$(UNITS)/hebra.socket"
 
 # With an explicit target the flags do not concern build scripts and macros, which cannot be static. Optimized as a
 # whole, the program is a seventh smaller, and the build takes less processor time.

@@ -53,6 +53,7 @@
 //!
 //! [`Faults`] makes a service late, slow, wrong or incomplete, and ends its sessions, so that clients can be tested: it wraps
 //! any handler, and the same seed gives the same faults. `examples/faulty.rs` is a service of one's own with faults.
+//! [`DatagramFaults`] are those of a [`UdpServer`].
 //!
 //! # Threads
 //!
@@ -65,7 +66,8 @@
 //! | `hebra-linger` | one | the last connection is closed |
 //! | `hebra-log` | one | the last event is logged |
 //!
-//! A [`UdpServer`] has a thread `hebra-udp` for each socket, and a `hebra-log` of its own.
+//! A [`UdpServer`] has a thread `hebra-udp` for each socket, and a `hebra-log` of its own. With faults for which answers
+//! wait, each socket has a `hebra-udp-delay` as well.
 //!
 //! # Stopping
 //!
@@ -119,7 +121,7 @@ pub use client::{Client, ListenAddress, Peer};
 pub use config::{LogMessages, ServerConfig, WhenFull};
 pub use error::Error;
 pub use events::{CloseReason, Event, Excerpt, QueueWait, RefuseReason, Stats, Subscription};
-pub use faults::{Faults, Faulty};
+pub use faults::{DatagramFaults, Faults, Faulty};
 pub use net::proxy;
 pub use net::resolve::resolve;
 pub use network::{Network, NetworkError};

@@ -35,7 +35,8 @@ const PROGRAM: &[&[&str]] = &[
 
 /// The load harness below `benches/load`, likewise. `main` only declares the units and calls the three kinds of run.
 const HARNESS: &[&[&str]] = &[
-    &["load", "output", "payload", "problem", "schedule", "server_side", "source", "tally"],
+    &["faults", "load", "output", "payload", "problem", "schedule", "server_side", "source"],
+    &["alignment", "tally"],
     &["adversary", "process", "sample"],
     &["context", "peers"],
     &["pipeline", "scenario"],

@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::time::Instant;
 
-use hebra::{UdpConfig, UdpServer};
+use hebra::{DatagramFaults, UdpConfig, UdpServer};
 
 use support::{FUSE, address, config, connect, connect_served, say_bye, start};
 
@@ -22,7 +22,9 @@ fn two_hundred_servers_leave_no_thread_and_no_descriptor() {
     let (threads, descriptors) = (count("task"), count("fd"));
     for round in 0..200 {
         let datagrams = UdpConfig::default().listen(["127.0.0.1:0"]);
-        let datagrams = UdpServer::bind(datagrams).expect("it binds").start().expect("it starts");
+        let faults = DatagramFaults::default().reorder(0.5);
+        let datagrams = UdpServer::bind(datagrams).expect("it binds").with_faults(faults);
+        let datagrams = datagrams.start().expect("it starts");
         let server = server();
         let address = address(&server);
         let mut leaver = connect_served(address);

@@ -20,6 +20,9 @@ use super::udp::send;
 /// Bytes that an answer may have beside the text that was sent: room for any prefix and for the JSON of whoami.
 const MAX_ANSWER: usize = 64 * 1024;
 
+/// What the line of a server begins with that cannot serve.
+const BUSY: &[u8] = b"busy: ";
+
 /// Bytes of a wrong answer that are shown.
 const SHOWN: usize = 200;
 
@@ -55,6 +58,7 @@ fn probe(arguments: &ProbeArguments) -> Result<String, Failure> {
             let begun = Instant::now();
             let (target, answer) = send::send(&targets, text.as_bytes(), Some(deadline))?;
             let (server, took) = (format!("udp://{target}"), begun.elapsed());
+            require_in_time(&server, deadline)?;
             judge(&server, answer.as_deref().unwrap_or_default(), text, wanted)?;
             Ok(report(&server, "answered", took))
         }
@@ -63,10 +67,20 @@ fn probe(arguments: &ProbeArguments) -> Result<String, Failure> {
             let begun = Instant::now();
             let answer = ask(&stream, text, deadline);
             let took = begun.elapsed();
+            let in_time = require_in_time(&server, deadline);
             leave(stream, deadline);
             judge_answer(&server, answer, text, wanted)?;
+            in_time?;
             Ok(report(&server, "answered", took))
         }
+    }
+}
+
+/// Fails if the answer came too late: a timeout of a socket may end some milliseconds after its time.
+fn require_in_time(server: &str, deadline: Deadline) -> Result<(), Failure> {
+    match left(deadline) {
+        Ok(_) => Ok(()),
+        Err(cause) => Err(Failure::new(format_args!("no answer from {server}"), &cause)),
     }
 }
 
@@ -206,7 +220,8 @@ fn judge(server: &str, line: &[u8], text: &str, wanted: Wanted) -> Result<(), Fa
     let (is_right, right) = match wanted {
         Wanted::Same => {
             let before = line.strip_suffix(text.as_bytes());
-            let is_same = before.is_some_and(|before| before.is_empty() || before.ends_with(b" "));
+            let is_prefix = |before: &[u8]| before.ends_with(b" ") && !before.starts_with(BUSY);
+            let is_same = before.is_some_and(|before| before.is_empty() || is_prefix(before));
             (is_same, shown(text.as_bytes()))
         }
         Wanted::Json => {
@@ -215,7 +230,7 @@ fn judge(server: &str, line: &[u8], text: &str, wanted: Wanted) -> Result<(), Fa
             });
             (message == Some(true), format!("JSON with the message {}", shown(text.as_bytes())))
         }
-        Wanted::Any => (!line.starts_with(b"busy: "), "an answer".to_owned()),
+        Wanted::Any => (!line.starts_with(BUSY), "an answer".to_owned()),
     };
     match is_right {
         true => Ok(()),

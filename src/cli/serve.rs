@@ -23,7 +23,7 @@ use super::whoami::{Identity, Whoami};
 
 /// Serves until a signal. Returns the exit code.
 pub(super) fn run(arguments: &ServeArguments) -> u8 {
-    let level = match arguments.service {
+    let level = match arguments.service.kind {
         // The operator's screen shows the same.
         Service::Chat => LevelFilter::Warn,
         Service::Echo | Service::Whoami | Service::Greet => LevelFilter::Info,
@@ -34,10 +34,10 @@ pub(super) fn run(arguments: &ServeArguments) -> u8 {
 
 fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     let config = arguments.config().heartbeat(service_manager::heartbeat());
-    address_space::check_server(&config, arguments.service == Service::Chat, arguments.admin.is_some())?;
+    address_space::check_server(&config, arguments.service.kind == Service::Chat, arguments.admin.is_some())?;
     // Before any thread is started, and so are the handlers of the terminal.
     let sockets = Sockets::of(arguments)?;
-    if arguments.service == Service::Chat {
+    if arguments.service.kind == Service::Chat {
         let failed = |cause| Error::Thread { name: "hebra-terminal".to_owned(), cause };
         terminal::guard(&signals::HANDLED).map_err(failed)?;
     }
@@ -48,10 +48,10 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     let _ = rlimit::increase_nofile_limit(config.descriptors() + admin_descriptors);
     let workers = config.workers;
     let faults = arguments.faults.faults();
-    let identity = Arc::new(Identity::new(&arguments.label));
+    let identity = Arc::new(Identity::new(&arguments.service.label));
     let Sockets { listeners, listener_positions, datagrams, datagram_positions } = sockets;
-    let (bound, chat) = match arguments.service {
-        Service::Echo => match arguments.prefix().map(PrefixedEcho::text) {
+    let (bound, chat) = match arguments.service.kind {
+        Service::Echo => match arguments.service.prefix().map(PrefixedEcho::text) {
             Some(prefix) => (bind(config, listeners, &faults, move |_| PrefixedEcho::new(&prefix))?, None),
             None => (bind(config, listeners, &faults, |_| Echo)?, None),
         },
@@ -60,11 +60,11 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
             (bind(config, listeners, &faults, move |session| Whoami::new(&identity, session))?, None)
         }
         Service::Greet => {
-            let greeting = arguments.greeting.as_str().into();
+            let greeting = arguments.service.greeting.as_str().into();
             (bind(config, listeners, &faults, move |_| Greet::new(&greeting))?, None)
         }
         Service::Chat => {
-            let seats = if arguments.room { Seats::Many } else { Seats::One };
+            let seats = if arguments.service.room { Seats::Many } else { Seats::One };
             let (room, notices) = Room::new(seats, &config);
             let entrance = Arc::clone(&room);
             (bind(config, listeners, &faults, move |session| entrance.enter(session))?, Some((room, notices)))
@@ -79,19 +79,20 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
         None if datagram_positions.is_empty() => None,
         None => Some(UdpServer::bind(arguments.udp_config())?),
     };
-    let udp = match arguments.service {
+    let udp = match arguments.service.kind {
         Service::Whoami => {
             udp.map(|udp| udp.answer_with(move |datagram, answer| identity.answer(datagram, answer)))
         }
         _ => udp,
     };
+    let datagram_faults = arguments.faults.datagram_faults();
+    let udp = udp.map(|udp| udp.with_faults(datagram_faults.clone()));
     let streams = bound.addresses().iter().map(|(name, address)| (listener_positions[*name], address.to_string()));
     let udp_addresses = udp.iter().flat_map(UdpServer::addresses);
     let udp_addresses =
         udp_addresses.map(|(name, address)| (datagram_positions[*name], format!("udp://{address}")));
-    if faults.are_any() {
-        report::warn_of_faults(&faults);
-    }
+    let has_streams = !bound.addresses().is_empty();
+    report::warn_of_faults(has_streams.then_some(&faults), udp.as_ref().map(|_| &datagram_faults));
     server::announce(streams.chain(udp_addresses).collect());
     server::announce_admin(bound_admin.iter().flat_map(BoundAdmin::addresses));
     let running = bound.start()?;
@@ -132,7 +133,7 @@ struct Sockets {
 
 impl Sockets {
     fn of(arguments: &ServeArguments) -> Result<Self, Error> {
-        let served = Served { listeners: true, datagrams: arguments.serves_datagrams() };
+        let served = Served { listeners: true, datagrams: arguments.service.serves_datagrams() };
         let Some(Passed { listeners, datagrams }) = passed::take(served)? else {
             let positions = |is_udp| arguments.named(is_udp).map(|(position, _)| position).collect::<Vec<_>>();
             // A server for datagrams alone has no listener.

@@ -1,13 +1,14 @@
 //! Faults on purpose: a wrapper of any handler that makes its answers late, slow, wrong or incomplete, and ends its
 //! sessions.
 //!
-//! [`Faults`] is what is asked for, and [`Faulty`] the wrapper. What is random, and when a byte is due, is decided by
-//! parts that know neither sessions nor sockets.
+//! [`Faults`] is what is asked for, and [`Faulty`] the wrapper. [`DatagramFaults`] is the same for datagrams, which the
+//! UDP server applies. What is random, and when a byte is due, is decided by parts that know neither sessions nor sockets.
 
 mod random;
 mod noise;
 mod pace;
 mod handler;
+mod datagrams;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -18,6 +19,8 @@ use crate::error::Error;
 use crate::service::Handler;
 use crate::session::Session;
 
+pub use datagrams::DatagramFaults;
+pub(crate) use datagrams::{AnswerChance, Fate};
 pub use handler::Faulty;
 
 /// Faults to make on purpose, for tests of clients. By default there are none.
@@ -107,8 +110,7 @@ impl Faults {
     /// Returns whether any of them depend on chance, and so on the seed.
     #[must_use]
     pub fn are_random(&self) -> bool {
-        let varies = self.delay.as_ref().is_some_and(|delay| delay.start() != delay.end());
-        varies || self.corrupt > 0.0 || self.drop > 0.0
+        varies(self.delay.as_ref()) || self.corrupt > 0.0 || self.drop > 0.0
     }
 
     /// Checks every field.
@@ -117,40 +119,57 @@ impl Faults {
     ///
     /// [`Error::Config`] with the first field that cannot work.
     pub fn validate(&self) -> Result<(), Error> {
-        if let Some(delay) = &self.delay {
-            require(delay.start() <= delay.end(), "delay", "must not end before it begins")?;
-            require(*delay.end() <= MAX_TIMEOUT, "delay", "must be at most a year")?;
-        }
+        check_delay(self.delay.as_ref())?;
         let ends_once = self.close_after.is_none() || self.reset_after.is_none();
         require(ends_once, "reset_after", "cannot be combined with close_after")?;
         require(self.rate != Some(0), "rate", "must be at least 1 byte a second")?;
-        for (field, probability) in [("corrupt", self.corrupt), ("drop", self.drop)] {
-            require((0.0..=1.0).contains(&probability), field, "must be from 0 to 1")?;
-        }
-        Ok(())
+        check_probabilities([("corrupt", self.corrupt), ("drop", self.drop)])
     }
 }
 
 /// The fields that are set: `delay=50ms..80ms corrupt=0.01 seed=7`.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let delay = self.delay.as_ref().map(|delay| match (delay.start(), delay.end()) {
-            (start, end) if start == end => format!("delay={start:?}"),
-            (start, end) => format!("delay={start:?}..{end:?}"),
-        });
         let count = |name, count: Option<u64>| count.map(|count| format!("{name}={count}"));
-        let chance = |name, chance: f64| (chance > 0.0).then(|| format!("{name}={chance}"));
         let fields = [
-            delay,
+            shown_delay(self.delay.as_ref()),
             count("close_after", self.close_after),
             count("reset_after", self.reset_after),
             count("rate", self.rate),
-            chance("corrupt", self.corrupt),
-            chance("drop", self.drop),
+            shown_chance("corrupt", self.corrupt),
+            shown_chance("drop", self.drop),
             self.are_random().then(|| format!("seed={}", self.seed)),
         ];
         f.write_str(&fields.into_iter().flatten().collect::<Vec<_>>().join(" "))
     }
+}
+
+/// Returns whether a delay depends on chance.
+fn varies(delay: Option<&RangeInclusive<Duration>>) -> bool {
+    delay.is_some_and(|delay| delay.start() != delay.end())
+}
+
+fn check_delay(delay: Option<&RangeInclusive<Duration>>) -> Result<(), Error> {
+    let Some(delay) = delay else { return Ok(()) };
+    require(delay.start() <= delay.end(), "delay", "must not end before it begins")?;
+    require(*delay.end() <= MAX_TIMEOUT, "delay", "must be at most a year")
+}
+
+fn check_probabilities(fields: impl IntoIterator<Item = (&'static str, f64)>) -> Result<(), Error> {
+    fields.into_iter().try_for_each(|(field, probability)| {
+        require((0.0..=1.0).contains(&probability), field, "must be from 0 to 1")
+    })
+}
+
+fn shown_delay(delay: Option<&RangeInclusive<Duration>>) -> Option<String> {
+    delay.map(|delay| match (delay.start(), delay.end()) {
+        (start, end) if start == end => format!("delay={start:?}"),
+        (start, end) => format!("delay={start:?}..{end:?}"),
+    })
+}
+
+fn shown_chance(name: &str, probability: f64) -> Option<String> {
+    (probability > 0.0).then(|| format!("{name}={probability}"))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ pub(crate) enum Sequence {
     Delay = 1,
     Corrupt = 2,
     Drop = 3,
+    Duplicate = 4,
+    Reorder = 5,
 }
 
 /// A sequence of numbers that look random: splitmix64 (Steele, Lea and Flood, 2014).
@@ -19,7 +21,7 @@ pub(crate) enum Sequence {
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The sequence of one client and one kind of decision.
+    /// The sequence of one client, or one socket for datagrams, and one kind of decision.
     pub(crate) fn new(seed: u64, client: u64, sequence: Sequence) -> Self {
         // Each step mixes, so that neighbours among seeds and clients have nothing in common.
         let mut start = Self(seed);
@@ -81,6 +83,9 @@ impl Chance {
 mod tests {
     use super::*;
 
+    const KINDS: [Sequence; 5] =
+        [Sequence::Delay, Sequence::Corrupt, Sequence::Drop, Sequence::Duplicate, Sequence::Reorder];
+
     #[test]
     fn the_numbers_are_those_of_every_version() {
         // The reference sequence of seed 0.
@@ -94,7 +99,7 @@ mod tests {
         let mut starts = Vec::new();
         for seed in 0..8 {
             for client in 0..8 {
-                for sequence in [Sequence::Delay, Sequence::Corrupt, Sequence::Drop] {
+                for sequence in KINDS {
                     starts.push(Random::new(seed, client, sequence).next());
                 }
             }

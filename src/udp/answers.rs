@@ -51,6 +51,13 @@ pub(super) fn longest_answer(question: usize, peer: SocketAddr, amplification: u
     (packet - headers).min(largest)
 }
 
+/// Returns whether an answer of `answer` bytes may be sent twice: both packets together have at most `amplification` times
+/// the bytes of the question's packet.
+pub(super) fn may_copy(question: usize, answer: usize, peer: SocketAddr, amplification: usize) -> bool {
+    let headers = if peer.is_ipv4() { HEADERS_V4 } else { HEADERS_V6 };
+    2 * (headers + answer) <= amplification.saturating_mul(headers + question)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +104,22 @@ mod tests {
         ] {
             let peer: SocketAddr = peer.parse().expect("an address");
             assert_eq!(longest_answer(question, peer, amplification), longest, "{question} {peer} {amplification}");
+        }
+    }
+
+    #[test]
+    fn an_answer_and_its_copy_keep_to_the_bound_together() {
+        for (question, answer, peer, amplification, expected) in [
+            (100, 100, "192.0.2.1:5000", 1, false),
+            (100, 100, "192.0.2.1:5000", 2, true),
+            (100, 101, "192.0.2.1:5000", 2, false),
+            (0, 112, "192.0.2.1:5000", 10, true),
+            (0, 113, "192.0.2.1:5000", 10, false),
+            (0, 192, "[2001:db8::1]:5000", 10, true),
+            (0, 65_507, "192.0.2.1:5000", usize::MAX, true),
+        ] {
+            let peer: SocketAddr = peer.parse().expect("an address");
+            assert_eq!(may_copy(question, answer, peer, amplification), expected, "{question} {answer} {peer}");
         }
     }
 }

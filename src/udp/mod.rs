@@ -1,12 +1,15 @@
 //! UDP: [`UdpServer`] reports each datagram and, if asked to, echoes it (RFC 862) or lets a service answer it.
 //!
 //! It is built like [`Server`](crate::Server) and of the same parts: shutdown token, logging thread, back-off, and
-//! resolution of names. It adds one thread for each socket, `hebra-udp`. Only this module starts and ends its threads.
+//! resolution of names. It adds one thread for each socket, `hebra-udp`, and a second one, `hebra-udp-delay`, if faults on purpose let
+//! answers wait. Only this module starts and ends its threads.
 
 mod config;
 mod receiver;
 mod answers;
 mod senders;
+mod faulty;
+mod late;
 mod service;
 mod socket;
 mod event;
@@ -16,10 +19,13 @@ mod stats;
 use std::fmt;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 
 pub use self::config::UdpConfig;
 pub use self::event::UdpEvent;
+use self::faulty::FaultyAnswers;
+use self::late::LateAnswers;
 pub use self::payload::Payload;
 use self::receiver::Shared;
 use self::senders::SenderRates;
@@ -28,6 +34,7 @@ use self::service::Service;
 pub use self::stats::UdpStats;
 use crate::error::Error;
 use crate::events::{EventLog, Subscribers, Subscription};
+use crate::faults::{AnswerChance, DatagramFaults};
 use crate::net::addresses::{self, Sockets};
 use crate::net::threads::LimitedThread;
 use crate::shutdown::ShutdownToken;
@@ -58,6 +65,7 @@ pub struct UdpServer {
     /// With their positions among the names to listen on.
     addresses: Vec<(usize, SocketAddr)>,
     service: Option<Service>,
+    faults: DatagramFaults,
 }
 
 impl UdpServer {
@@ -79,7 +87,7 @@ impl UdpServer {
             sockets.bound.iter().map(move |(address, _)| (name, *address)).collect::<Vec<_>>()
         };
         let addresses = sockets.iter().enumerate().flat_map(of).collect();
-        Self { config, sockets, addresses, service: None }
+        Self { config, sockets, addresses, service: None, faults: DatagramFaults::default() }
     }
 
     /// Serves sockets that the caller has bound, for example those that a service manager passed to the process. It ignores
@@ -135,6 +143,12 @@ impl UdpServer {
         Self { service: Some(Service::new(service)), ..self }
     }
 
+    /// Makes faults on purpose in the answers, those of the echo and those of a service of your own.
+    #[must_use]
+    pub fn with_faults(self, faults: DatagramFaults) -> Self {
+        Self { faults, ..self }
+    }
+
     /// Returns the addresses listened on, with the ports that they really have.
     #[must_use]
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
@@ -152,10 +166,11 @@ impl UdpServer {
     ///
     /// # Errors
     ///
-    /// [`Error::Thread`] if a thread cannot be started.
+    /// [`Error::Thread`] if a thread cannot be started, and [`Error::Config`] if a fault on purpose cannot work.
     pub fn start(self) -> Result<RunningUdpServer, Error> {
+        self.faults.validate()?;
         let addresses = self.local_addrs();
-        let Self { config, sockets, service, .. } = self;
+        let Self { config, sockets, service, faults, .. } = self;
         let (sink, log) = EventLog::new(config.log_messages);
         let shared = Arc::new(Shared {
             addresses: addresses.clone(),
@@ -182,10 +197,11 @@ impl UdpServer {
         };
         let mut threads = Threads {
             receivers: Vec::new(),
+            delays: Vec::new(),
             log: LimitedThread::start("hebra-log", move || log.run(stats_interval, totals))?,
             shared,
         };
-        match threads.receive_on(bound.into_iter().flatten()) {
+        match threads.receive_on(bound.into_iter().flatten(), &faults) {
             Ok(()) => Ok(RunningUdpServer { addresses, subscribers, threads: Some(threads) }),
             Err(error) => {
                 threads.stop();
@@ -223,7 +239,8 @@ impl RunningUdpServer {
         self.subscribers.subscribe()
     }
 
-    /// Stops at once, and returns the final totals. Datagrams that the kernel still holds are lost.
+    /// Stops at once, and returns the final totals. Datagrams that the kernel still holds are lost, and so are answers that
+    /// wait for faults on purpose.
     pub fn shutdown(mut self) -> UdpStats {
         self.stop()
     }
@@ -250,23 +267,47 @@ struct Threads {
     shared: Arc<Shared>,
     /// The sockets stay open until the kernel's drops are counted.
     receivers: Vec<(SocketAddr, Arc<UdpSocket>, LimitedThread)>,
+    /// Send the answers that wait for faults on purpose.
+    delays: Vec<(Arc<LateAnswers>, LimitedThread)>,
     log: LimitedThread,
 }
 
 impl Threads {
-    fn receive_on(&mut self, sockets: impl Iterator<Item = (SocketAddr, UdpSocket)>) -> Result<(), Error> {
-        for (address, socket) in sockets {
-            let (socket, shared) = (Arc::new(socket), Arc::clone(&self.shared));
-            let receiving = Arc::clone(&socket);
-            let thread = LimitedThread::start("hebra-udp", move || receiver::run(&receiving, address, &shared))?;
+    fn receive_on(
+        &mut self,
+        sockets: impl Iterator<Item = (SocketAddr, UdpSocket)>,
+        faults: &DatagramFaults,
+    ) -> Result<(), Error> {
+        for (number, (address, socket)) in (1..).zip(sockets) {
+            let socket = Arc::new(socket);
+            let faulty = match AnswerChance::new(faults, number) {
+                Some(chance) if chance.can_wait() => {
+                    Some(FaultyAnswers::new(chance, Some(self.delay_on(&socket)?)))
+                }
+                Some(chance) => Some(FaultyAnswers::new(chance, None)),
+                None => None,
+            };
+            let (receiving, shared) = (Arc::clone(&socket), Arc::clone(&self.shared));
+            let thread =
+                LimitedThread::start("hebra-udp", move || receiver::run(&receiving, address, &shared, faulty))?;
             self.receivers.push((address, socket, thread));
         }
         Ok(())
     }
 
-    /// The stop order: token, receivers, log.
+    /// Starts the thread that sends the late answers of a socket.
+    fn delay_on(&mut self, socket: &Arc<UdpSocket>) -> Result<Arc<LateAnswers>, Error> {
+        let late = Arc::new(LateAnswers::default());
+        let (sent, socket, counters) = (Arc::clone(&late), Arc::clone(socket), Arc::clone(&self.shared.counters));
+        let send =
+            move |late: &late::Late| faulty::transmit(&socket, &counters, late.to, &late.answer, late.copies);
+        self.delays.push((Arc::clone(&late), LimitedThread::start("hebra-udp-delay", move || sent.run(send))?));
+        Ok(late)
+    }
+
+    /// The stop order: token, receivers, late answers, log.
     fn stop(self) -> UdpStats {
-        let Self { shared, receivers, log } = self;
+        let Self { shared, receivers, delays, log } = self;
         shared.token.trigger();
         let mut sockets = Vec::new();
         for (address, socket, thread) in receivers {
@@ -274,6 +315,10 @@ impl Threads {
             thread.unpark();
             thread.end();
             sockets.push(socket);
+        }
+        for (late, thread) in delays {
+            shared.counters.discarded.fetch_add(late.close() as u64, Relaxed);
+            thread.end();
         }
         let stats = shared.stats();
         // The last sink, unless a receiver could not be woken.

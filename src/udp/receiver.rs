@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::answers::{longest_answer, may_answer};
+use super::answers::{longest_answer, may_answer, may_copy};
+use super::faulty::{FaultyAnswers, transmit};
 use super::payload::{MAX_HELD, Payload};
 use super::senders::SenderRates;
 use super::service::{Datagram, Service};
@@ -43,11 +44,11 @@ pub(super) struct Shared {
     pub(super) held: Arc<AtomicUsize>,
 }
 
-/// Receives until the token is set.
-pub(super) fn run(socket: &UdpSocket, address: SocketAddr, shared: &Shared) {
+/// Receives until the token is set. Without faults on purpose, `faulty` is `None`.
+pub(super) fn run(socket: &UdpSocket, address: SocketAddr, shared: &Shared, faulty: Option<FaultyAnswers>) {
     let mut backoff = Backoff::default();
     let mut buffer = vec![0; LONGEST];
-    let mut receiver = Receiver { socket, address, shared, answer: Vec::new(), last_too_long: None };
+    let mut receiver = Receiver { socket, address, shared, answer: Vec::new(), faulty, last_too_long: None };
     loop {
         let received = socket.recv_from(&mut buffer);
         if shared.token.is_set() {
@@ -91,6 +92,7 @@ struct Receiver<'a> {
     shared: &'a Shared,
     /// What the service writes to.
     answer: Vec<u8>,
+    faulty: Option<FaultyAnswers>,
     /// When an answer that was too long was last reported.
     last_too_long: Option<Instant>,
 }
@@ -122,7 +124,7 @@ impl Receiver<'_> {
             return;
         }
         match &self.shared.service {
-            None => self.send(sender, datagram),
+            None => self.send(sender, datagram.len(), datagram, now),
             Some(service) => self.serve(service, sender, datagram, now),
         }
     }
@@ -134,7 +136,7 @@ impl Receiver<'_> {
         let datagram = Datagram { payload, peer, listener: self.address, longest_answer: longest };
         let mut answer = mem::take(&mut self.answer);
         match catch_unwind(AssertUnwindSafe(|| service.answer(&datagram, &mut answer))) {
-            Ok(true) if answer.len() <= longest => self.send(sender, &answer),
+            Ok(true) if answer.len() <= longest => self.send(sender, payload.len(), &answer, now),
             Ok(true) => self.withhold(peer, (payload.len(), answer.len(), longest), now),
             Ok(false) => {}
             Err(panic) => {
@@ -162,15 +164,17 @@ impl Receiver<'_> {
         }
     }
 
-    /// Sends an answer. Every answer goes this way.
-    fn send(&self, sender: Sender, answer: &[u8]) {
-        let counters = &self.shared.counters;
-        if self.socket.send_to(answer, sender.address).is_ok() {
-            count(&counters.answers, 1);
-            count(&counters.bytes_out, answer.len());
-        } else {
-            count(&counters.unsent, 1);
-        }
+    /// Sends an answer to a datagram of `question` bytes. Every answer goes this way.
+    fn send(&mut self, sender: Sender, question: usize, answer: &[u8], now: Instant) {
+        let shared = self.shared;
+        let Some(faulty) = &mut self.faulty else {
+            transmit(self.socket, &shared.counters, sender.address, answer, 1);
+            return;
+        };
+        faulty.send(self.socket, &shared.counters, sender.address, answer, || {
+            may_copy(question, answer.len(), sender.peer, shared.config.amplification)
+                && shared.is_within_rate(sender.peer, now)
+        });
     }
 }
 

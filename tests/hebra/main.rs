@@ -40,5 +40,6 @@ mod probe;
 mod man;
 mod terminal;
 mod udp;
+mod udp_on_purpose;
 mod udp_service;
 mod usage;

@@ -201,6 +201,35 @@ fn a_prefix_and_other_line_ends_are_right() {
 }
 
 #[test]
+fn a_busy_server_is_a_failure_even_if_its_line_ends_with_the_text() {
+    let (name, server) = answering(b"busy: no hebra-probe\n");
+    assert_failure(&[&name], 1, &format!("{name} answered \"busy: no hebra-probe\", not \"hebra-probe\""));
+    server.join().expect("it left as usual");
+}
+
+#[test]
+fn an_answer_after_the_time_limit_is_none() {
+    const LATE: Duration = Duration::from_millis(2);
+    let (name, server) = behaving(|mut stream| {
+        take_question(&mut stream);
+        thread::sleep(LATE);
+        // The probe may have left.
+        let _ = stream.write_all(b"hebra-probe\n");
+    });
+    assert_eq!(probe(&[&name, "--timeout", "1ms"]).0, Some(6));
+    // Nobody waits for it: on a busy machine the time may be over before the probe connects.
+    drop(server);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port is free");
+    let name = format!("udp://{}", socket.local_addr().expect("it is bound"));
+    thread::spawn(move || {
+        let (_, probe) = socket.recv_from(&mut [0; 64]).expect("the probe sends a datagram");
+        thread::sleep(LATE);
+        let _ = socket.send_to(b"hebra-probe", probe);
+    });
+    assert_eq!(probe(&[&name, "--timeout", "1ms"]).0, Some(6));
+}
+
+#[test]
 fn a_busy_server_is_a_failure_that_says_so() {
     let server = start(config().workers(1).max_pending(0));
     let _client = connect_served(address(&server));

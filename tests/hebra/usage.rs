@@ -167,7 +167,28 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
         ),
         (
             &["--fault-delay", "50ms", "--fault-seed", "1"],
-            "--fault-seed has no effect without --fault-corrupt, --fault-drop or a range of --fault-delay",
+            "--fault-seed has no effect without a fault by chance, such as --fault-drop",
+        ),
+        (
+            &["--fault-duplicate", "0.5", "--listen", "localhost:0"],
+            "--fault-duplicate has no effect without a udp:// listener",
+        ),
+        (&["--fault-reorder", "0.5"], "--fault-reorder has no effect without a udp:// listener"),
+        (
+            &["--fault-reorder", "2"],
+            "--fault-reorder: \"2\" is not a probability; a probability is a number from 0 to 1, such as 0.01",
+        ),
+        (
+            &["--listen", "udp://127.0.0.1:0", "--fault-close-after", "1"],
+            "--fault-close-after has no effect without a TCP or Unix listener",
+        ),
+        (
+            &["--listen", "udp://127.0.0.1:0", "--fault-reset-after", "1"],
+            "--fault-reset-after has no effect without a TCP or Unix listener",
+        ),
+        (
+            &["--listen", "udp://127.0.0.1:0", "--fault-delay", "1s", "--fault-seed", "1"],
+            "--fault-seed has no effect without a fault by chance, such as --fault-drop",
         ),
         (
             &["--listen", "udp://127.0.0.1:0", "--fault-rate", "1KiB"],
@@ -292,8 +313,17 @@ fn a_flag_without_effect_is_wrong_and_a_variable_without_effect_is_ignored() {
     ] {
         assert_wrong(flags, problem);
     }
-    let mut command = hebra(&["udp", "serve", "--rate", "5"]);
-    assert_wrong_usage(&mut command, "--rate has no effect without --echo", "hebra udp serve");
+    for (flags, problem) in [
+        (&["--rate", "5"][..], "--rate has no effect without --echo"),
+        (&["--fault-delay", "1s"], "--fault-delay has no effect without --echo"),
+        (&["--fault-seed", "1"], "--fault-seed has no effect without --echo"),
+        (
+            &["--echo", "--fault-seed", "1"],
+            "--fault-seed has no effect without a fault by chance, such as --fault-drop",
+        ),
+    ] {
+        assert_wrong_usage(hebra(&["udp", "serve"]).args(flags), problem, "hebra udp serve");
+    }
     for flags in [
         &["--max-line", "1KiB", "--framing", "line"][..],
         &["--max-line", "1KiB", "--service", "chat", "--room"],

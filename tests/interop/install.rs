@@ -34,16 +34,20 @@ impl Drop for Folder {
     }
 }
 
-/// Runs make in the repository, as a person does.
+/// Runs make in the repository, as a person does, and expects success.
 fn make(arguments: &[&str]) {
+    let Output { status, stderr, .. } = make_output(arguments);
+    assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
+}
+
+fn make_output(arguments: &[&str]) -> Output {
     let mut command = Command::new(tool("make"));
     command.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
     for name in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CARGO_TARGET_DIR"] {
         command.env_remove(name);
     }
     // A build takes longer than the fuse of other programs.
-    let Output { status, stderr, .. } = command.output().expect("make runs");
-    assert!(status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&stderr));
+    command.output().expect("make runs")
 }
 
 /// Returns the files below a folder, as paths from there.
@@ -77,7 +81,8 @@ fn serve_and_probe(program: &Path) {
 
 #[test]
 fn a_package_has_the_program_its_pages_and_completions_and_all_of_them_work() {
-    let package = Folder::new("package");
+    // A space must not make two paths of one.
+    let package = Folder::new("a package");
     let destination = format!("DESTDIR={}", package.0.display());
     make(&["install", "PREFIX=/usr", &destination]);
     let installed = files(&package.0);
@@ -122,6 +127,15 @@ fn a_package_has_the_program_its_pages_and_completions_and_all_of_them_work() {
     assert_eq!(files(&package.0), Vec::<String>::new());
 }
 
+#[test]
+fn a_prefix_that_the_units_cannot_name_is_refused() {
+    for prefix in ["", "usr", "/a b", "/a&b", "/a|b", "/a\"b"] {
+        let output = make_output(&["install", &format!("PREFIX={prefix}"), "DESTDIR=/nowhere"]);
+        assert!(!output.status.success(), "{prefix}");
+        assert!(output.stdout.starts_with(b"PREFIX: "), "{prefix}: {}", output.stdout.escape_ascii());
+    }
+}
+
 /// Asserts that zsh can read the script, and completes a command and a value with it. It completes on terminals only.
 fn assert_completed_by_zsh(script: &Path) {
     assert_eq!(pipe(Command::new(tool("zsh")).arg("-n").arg(script), b""), b"");
@@ -155,16 +169,22 @@ fn assert_completed(shell: &str, script: &Path) {
                  printf '%s\\n' \"${COMPREPLY[@]}\"
              }
              complete_words hebra ser
-             complete_words hebra serve --service ''"
+             complete_words hebra serve --service ''
+             complete_words hebra completions ''"
         }
-        _ => "source $argv[1]; complete -C 'hebra ser'; complete -C 'hebra serve --service '",
+        _ => {
+            "source $argv[1]; complete -C 'hebra ser'; complete -C 'hebra serve --service '
+              complete -C 'hebra completions '"
+        }
     };
     let mut command = Command::new(tool(shell));
     let separator = if shell == "fish" { vec![] } else { vec![shell] };
     command.args(["-c", complete]).args(separator).arg(path).env("HOME", env::temp_dir());
     let completed = String::from_utf8(pipe(&mut command, b"")).expect("text");
     let completed: Vec<&str> = completed.split_whitespace().collect();
-    assert!(completed.contains(&"serve") && completed.contains(&"echo"), "{shell}: {completed:?}");
+    for word in ["serve", "echo", "fish"] {
+        assert!(completed.contains(&word), "{shell}: {completed:?}");
+    }
 }
 
 #[test]

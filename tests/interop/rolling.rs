@@ -44,9 +44,9 @@ impl HaProxy {
         let socket = temp_dir().join(format!("hebra-haproxy-{}-{network}.sock", std::process::id()));
         let mut command = Command::new(tool("haproxy"));
         command.args(["-q", "-db", "-f", CONFIGURATION]).stdin(Stdio::null()).stdout(Stdio::null());
-        command.env("HEBRA_BIND", frontend.to_string()).env("HEBRA_A", &a).env("HEBRA_B", &b);
-        command.env("HEBRA_PORT", port.to_string()).env("HEBRA_ADMIN_PORT", admin_port.to_string());
-        let process = command.env("HEBRA_SOCKET", &socket).spawn().expect("it is installed");
+        command.env("HEBRA_PROXY_BIND", frontend.to_string()).env("HEBRA_SERVER_A", &a).env("HEBRA_SERVER_B", &b);
+        command.env("HEBRA_SERVER_PORT", port.to_string()).env("HEBRA_SERVER_ADMIN_PORT", admin_port.to_string());
+        let process = command.env("HEBRA_PROXY_SOCKET", &socket).spawn().expect("it is installed");
         Self { process, socket, frontend, hosts: [a, b], port, admin_port }
     }
 

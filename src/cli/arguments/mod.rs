@@ -1,6 +1,7 @@
 //! What was typed: the flags, their environment variables and their defaults.
 
 mod serve;
+mod service;
 mod faults;
 mod probe;
 mod udp;
@@ -20,7 +21,8 @@ use hebra::{LogMessages, Network};
 pub(super) use label::Label;
 pub(super) use parse::{Rejected, parse};
 pub(super) use probe::{ProbeArguments, Wanted};
-pub(super) use serve::{ServeArguments, Service};
+pub(super) use serve::ServeArguments;
+pub(super) use service::Service;
 pub(super) use udp::{SendArguments, UdpCommand, UdpServeArguments};
 use units::Limit;
 

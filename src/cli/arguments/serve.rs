@@ -5,14 +5,15 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, ValueEnum};
-use hebra::{Error, Framing, LogMessages, Network, ServerConfig, UdpConfig, WhenFull};
+use hebra::{Error, LogMessages, Network, ServerConfig, UdpConfig, WhenFull};
 
 use super::faults::FaultArguments;
-use super::label::{self, Label};
+use super::service::{Service, ServiceArguments};
 use super::units::{self, Limit};
 use super::{GateArguments, LogArguments, address};
+use crate::cli::process::passed;
 
 /// The least that may wait for a client of a chat: the longest line of another, escaped, fits.
 const MIN_OUTGOING: usize = 8 * 1024;
@@ -27,30 +28,14 @@ no effect is an error; such a variable is ignored.
 
 --listen takes HOST:PORT, udp://HOST:PORT (echo and whoami), unix:/path and unix:@name.
 Sockets that a service manager passes in (LISTEN_FDS) are served in its place.
+With udp:// and other listeners, each fault applies to those for which it has a meaning.
 
 SIGTERM, SIGINT or SIGHUP stops the server; a second one, later, cuts sessions off. SIGUSR1
 logs the totals and who is connected. Exit codes: 0 stopped, 1 cannot run, 2 wrong command
 line, 3 sessions were cut off.")]
 pub(crate) struct ServeArguments {
-    /// What answers: echo, whoami, greet or chat
-    #[arg(long, env = "HEBRA_SERVICE", value_name = "NAME", default_value = "echo", hide_possible_values = true)]
-    pub(crate) service: Service,
-
-    /// The answer of --service greet
-    #[arg(long, env = "HEBRA_GREETING", value_name = "TEXT", default_value = "Un saludo crack!")]
-    pub(crate) greeting: String,
-
-    /// A label in the answers of --service whoami; repeatable
-    #[arg(long, env = "HEBRA_LABEL", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label::label)]
-    pub(crate) label: Vec<Label>,
-
-    /// What each line of --service echo begins with, before a space
-    #[arg(long, env = "HEBRA_PREFIX", value_name = "TEXT", value_parser = label::prefix)]
-    prefix: Option<String>,
-
-    /// Several clients in --service chat, who hear each other
-    #[arg(long, env = "HEBRA_ROOM", value_parser = units::switch)]
-    pub(crate) room: bool,
+    #[command(flatten)]
+    pub(crate) service: ServiceArguments,
 
     /// Where to listen (see below); repeatable
     #[arg(
@@ -147,26 +132,6 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_ADMIN", value_name = "ADDR", value_parser = address::address)]
     pub(crate) admin: Option<String>,
 
-    /// Message, line or raw [default: message; line for --room and whoami]
-    #[arg(
-        long,
-        env = "HEBRA_FRAMING",
-        value_name = "NAME",
-        value_parser = framing(),
-        hide_possible_values = true
-    )]
-    framing: Option<Framing>,
-
-    /// Longest line of --framing line
-    #[arg(
-        long,
-        env = "HEBRA_MAX_LINE",
-        value_name = "SIZE",
-        value_parser = units::size,
-        default_value = "64KiB"
-    )]
-    max_line: usize,
-
     /// Bytes that may wait for a client of a chat
     #[arg(
         long,
@@ -217,7 +182,7 @@ impl ServeArguments {
     pub(crate) fn config(&self) -> ServerConfig {
         let default = ServerConfig::default();
         // In a chat silence is normal.
-        let idle_timeout = if self.service == Service::Chat { None } else { default.idle_timeout };
+        let idle_timeout = if self.service.is_chat() { None } else { default.idle_timeout };
         default
             .listen(self.named(false).map(|(_, name)| name))
             .unix_mode(self.unix_mode)
@@ -233,8 +198,8 @@ impl ServeArguments {
             .allow(self.gate.allow.clone())
             .deny(self.gate.deny.clone())
             .proxy_protocol(self.proxy_protocol.clone())
-            .framing(self.framing())
-            .max_line(self.max_line)
+            .framing(self.service.framing())
+            .max_line(self.service.max_line)
             .max_outgoing(self.max_outgoing)
             .backlog(self.backlog)
             .stack_size(self.stack_size)
@@ -248,7 +213,7 @@ impl ServeArguments {
     pub(crate) fn udp_config(&self) -> UdpConfig {
         UdpConfig::default()
             .listen(self.named(true).map(|(_, name)| name))
-            .echo(self.service == Service::Echo)
+            .echo(self.service.kind == Service::Echo)
             .allow(self.gate.allow.clone())
             .deny(self.gate.deny.clone())
             .log_messages(self.log.log_messages)
@@ -259,31 +224,6 @@ impl ServeArguments {
     pub(crate) fn named(&self, is_udp: bool) -> impl Iterator<Item = (usize, &str)> {
         let names = self.listen.iter().map(String::as_str).enumerate();
         names.filter(move |(_, name)| name.starts_with("udp://") == is_udp)
-    }
-
-    /// Returns whether the service answers datagrams.
-    pub(crate) fn serves_datagrams(&self) -> bool {
-        matches!(self.service, Service::Echo | Service::Whoami) && self.prefix().is_none()
-    }
-
-    /// Returns what each line of an echo begins with, if the service is one that has lines.
-    pub(crate) fn prefix(&self) -> Option<&str> {
-        let has_lines = self.service == Service::Echo && self.framing() != Framing::Raw;
-        self.prefix.as_deref().filter(|_| has_lines)
-    }
-
-    fn framing(&self) -> Framing {
-        match (self.service, self.framing) {
-            // It answers lines, and anything else is wrong.
-            (Service::Whoami, None) => Framing::Line,
-            // In a room the lines of many clients must not mix.
-            (Service::Chat, None) if self.room => Framing::Line,
-            // People read it, so telnet commands are no part of it.
-            (Service::Chat, None | Some(Framing::Message)) => Framing::Text,
-            // `bye` is greeted too.
-            (Service::Greet, None) => Framing::Raw,
-            (_, framing) => framing.unwrap_or_default(),
-        }
     }
 
     /// Checks what the flags mean.
@@ -300,19 +240,14 @@ impl ServeArguments {
         let wrong = |field, problem| Err(Error::Config { field, problem });
         let has_datagrams = self.named(true).next().is_some();
         // The answer would be longer than the question.
-        if self.prefix().is_some() && has_datagrams {
+        if self.service.prefix().is_some() && has_datagrams {
             return wrong("prefix", "cannot be used with udp:// listeners");
         }
-        if !self.serves_datagrams() && has_datagrams {
+        if !self.service.serves_datagrams() && has_datagrams {
             return wrong("listen", "takes udp:// only with --service echo or whoami");
         }
-        if self.service == Service::Whoami {
-            label::check(&self.label)?;
-            if self.framing() != Framing::Line {
-                return wrong("framing", "must be line with --service whoami");
-            }
-        }
-        if self.service == Service::Chat && self.max_outgoing < MIN_OUTGOING {
+        self.service.validate()?;
+        if self.service.is_chat() && self.max_outgoing < MIN_OUTGOING {
             return wrong("max_outgoing", "must be at least 8 KiB in a chat");
         }
         Ok(())
@@ -321,7 +256,7 @@ impl ServeArguments {
     /// Returns the flags that have an effect only together with others: the flag, whether it has one, and what is
     /// missing.
     pub(super) fn dependent(&self) -> Vec<(&'static str, bool, &'static str)> {
-        let is_chat = self.service == Service::Chat;
+        let is_chat = self.service.is_chat();
         let is_queued = self.max_pending > 0;
         let waits = self.when_full == WhenFull::Wait;
         let has_file = |(_, name): (usize, &str)| name.starts_with("unix:") && !name.starts_with("unix:@");
@@ -334,42 +269,24 @@ impl ServeArguments {
             ("max_per_ip", has_tcp, "without a TCP listener"),
             ("proxy_protocol", has_tcp, "without a TCP listener"),
             ("unix_mode", self.named(false).any(has_file), "without --listen unix:/path"),
-            ("greeting", self.service == Service::Greet, "without --service greet"),
-            ("label", self.service == Service::Whoami, "without --service whoami"),
-            ("prefix", self.service == Service::Echo, "without --service echo"),
-            ("prefix", self.framing() != Framing::Raw, "with --framing raw"),
-            ("room", is_chat, "without --service chat"),
             ("max_outgoing", is_chat, "without --service chat"),
             // Sessions that are pushed to do not poll.
             ("busy_poll", !is_chat, "with --service chat"),
-            ("max_line", self.framing() == Framing::Line, "without --framing line"),
             ("queue_timeout", is_queued, "with --max-pending 0"),
             ("yield_after", is_queued || waits, "with --max-pending 0 and --when-full busy"),
         ];
-        dependent.extend(self.faults.dependent(self.named(false).next().is_some()));
+        dependent.extend(self.service.dependent());
+        // What is passed in is known later, and can be of both kinds.
+        let has = |is_udp| self.named(is_udp).next().is_some() || passed::are_passed();
+        let has_datagrams = has(true) && self.service.serves_datagrams();
+        dependent.extend(self.faults.dependent(has(false), has_datagrams));
         dependent
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Service {
-    Echo,
-    Whoami,
-    Greet,
-    Chat,
 }
 
 fn when_full() -> impl TypedValueParser<Value = WhenFull> {
     PossibleValuesParser::new(["busy", "wait"])
         .map(|name| if name == "wait" { WhenFull::Wait } else { WhenFull::Busy })
-}
-
-fn framing() -> impl TypedValueParser<Value = Framing> {
-    PossibleValuesParser::new(["message", "line", "raw"]).map(|name| match name.as_str() {
-        "line" => Framing::Line,
-        "raw" => Framing::Raw,
-        _ => Framing::Message,
-    })
 }
 
 #[cfg(test)]

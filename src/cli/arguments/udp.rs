@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use hebra::{Error, UdpConfig};
 
+use super::faults::DatagramFaultArguments;
 use super::units::{self, Limit};
 use super::{GateArguments, LogArguments, address};
 
@@ -41,7 +42,7 @@ pub(crate) struct UdpServeArguments {
 
     /// Send each datagram back
     #[arg(long, env = "HEBRA_ECHO", value_parser = units::switch)]
-    echo: bool,
+    pub(crate) echo: bool,
 
     /// Answers a second to one IPv4 address or IPv6 /64, or off
     #[arg(long, env = "HEBRA_RATE", value_parser = units::count, value_name = "N", default_value = "1000")]
@@ -52,6 +53,9 @@ pub(crate) struct UdpServeArguments {
 
     #[command(flatten)]
     pub(crate) log: LogArguments,
+
+    #[command(flatten)]
+    pub(crate) faults: DatagramFaultArguments,
 }
 
 impl UdpServeArguments {
@@ -78,7 +82,9 @@ impl UdpServeArguments {
 
     /// As [`ServeArguments::dependent`](super::ServeArguments::dependent).
     pub(super) fn dependent(&self) -> Vec<(&'static str, bool, &'static str)> {
-        vec![("rate", self.echo, "without --echo")]
+        let mut dependent = vec![("rate", self.echo, "without --echo")];
+        dependent.extend(self.faults.dependent(self.echo));
+        dependent
     }
 }
 

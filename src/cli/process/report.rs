@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
-use hebra::{Faults, SessionInfo, Stats, UdpStats};
+use hebra::{DatagramFaults, Faults, SessionInfo, Stats, UdpStats};
 use log::kv::{Error, Source, Value, VisitSource};
 use log::{Level, Record};
 
@@ -73,9 +73,19 @@ impl Source for Line {
 }
 
 /// Warns, before the first client comes, that the server makes faults on purpose, so that nobody takes it for a broken one.
-pub(in crate::cli) fn warn_of_faults(faults: &Faults) {
-    log::warn!(event = "faults_on_purpose"; "faults on purpose: {faults}");
-    log::logger().flush();
+/// What the server does not have is `None`.
+pub(in crate::cli) fn warn_of_faults(streams: Option<&Faults>, datagrams: Option<&DatagramFaults>) {
+    let streams = streams.filter(|faults| faults.are_any());
+    let datagrams = datagrams.filter(|faults| faults.are_any());
+    if let Some(faults) = streams {
+        log::warn!(event = "faults_on_purpose"; "faults on purpose: {faults}");
+    }
+    if let Some(faults) = datagrams {
+        log::warn!(event = "faults_on_purpose"; "faults on purpose: {faults} (datagrams)");
+    }
+    if streams.is_some() || datagrams.is_some() {
+        log::logger().flush();
+    }
 }
 
 /// Returns a duration in seconds, to the microsecond, as the library's events have it.

@@ -8,7 +8,7 @@ use log::LevelFilter;
 
 use crate::cli::arguments::UdpServeArguments;
 use crate::cli::process::passed::{self, Served};
-use crate::cli::process::report::Line;
+use crate::cli::process::report::{self, Line};
 use crate::cli::process::service_manager::{ServiceManager, Subject};
 use crate::cli::process::signals::Signals;
 use crate::cli::process::{DRAINED, address_space, logging, server};
@@ -30,6 +30,9 @@ fn serve(arguments: &UdpServeArguments) -> Result<u8, Error> {
         }
         None => UdpServer::bind(arguments.config())?,
     };
+    let faults = arguments.faults.faults();
+    report::warn_of_faults(None, arguments.echo.then_some(&faults));
+    let bound = bound.with_faults(faults);
     server::announce(bound.addresses().iter().map(|(name, address)| (*name, address.to_string())).collect());
     let running = Arc::new(bound.start()?);
     let manager = ServiceManager::ready(Receiving(Arc::clone(&running)))?;
