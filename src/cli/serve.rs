@@ -17,7 +17,7 @@ use super::process::passed::{self, Passed, Served};
 use super::process::report::{self, Line};
 use super::process::service_manager::{self, ServiceManager, Subject};
 use super::process::signals::{self, Signals};
-use super::process::{CUT_OFF, DRAINED, address_space, logging, server};
+use super::process::{CUT_OFF, DRAINED, address_space, defer_accept, logging, server};
 use super::terminal;
 use super::whoami::{Identity, Whoami};
 
@@ -50,6 +50,8 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
     let faults = arguments.faults.faults();
     let identity = Arc::new(Identity::new(&arguments.service.label));
     let Sockets { listeners, listener_positions, datagrams, datagram_positions } = sockets;
+    // The options of sockets that are passed in are their owner's.
+    let are_ours = listeners.is_none();
     let (bound, chat) = match arguments.service.kind {
         Service::Echo => match arguments.service.prefix().map(PrefixedEcho::text) {
             Some(prefix) => (bind(config, listeners, &faults, move |_| PrefixedEcho::new(&prefix))?, None),
@@ -70,6 +72,9 @@ fn serve(arguments: &ServeArguments) -> Result<u8, Error> {
             (bind(config, listeners, &faults, move |session| entrance.enter(session))?, Some((room, notices)))
         }
     };
+    if arguments.defers_accept() && are_ours {
+        defer_accept::defer(&bound)?;
+    }
     let bound_admin = match &arguments.admin {
         Some(address) => Some(BoundAdmin::bind(address, workers, signals.stop())?),
         None => None,

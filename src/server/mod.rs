@@ -19,7 +19,7 @@ mod sync;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -128,6 +128,13 @@ impl Server {
     #[must_use]
     pub fn addresses(&self) -> &[(usize, ListenAddress)] {
         &self.addresses
+    }
+
+    /// Returns the TCP listeners, so that options can be set which neither std nor this crate has. What is set before the
+    /// start holds for every client.
+    pub fn tcp_listeners(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let tcp = self.listeners.iter().filter(|(_, listener)| listener.address.tcp().is_some());
+        tcp.map(|(_, listener)| listener.as_fd())
     }
 
     /// Begins to accept.

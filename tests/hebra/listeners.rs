@@ -3,7 +3,7 @@
 use std::env;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{SocketAddr as UnixAddress, UnixStream};
@@ -40,6 +40,22 @@ fn assert_answers(address: SocketAddr) {
     client.send_to(b"ping", address).expect("it is sent");
     let mut answer = [0; 8];
     assert_eq!(client.recv(&mut answer).expect("it answers"), 4);
+}
+
+#[test]
+fn a_client_that_stays_silent_is_accepted_in_the_end_although_accepts_are_deferred() {
+    let program = Program::serve(&["--defer-accept"]);
+    let mut client = TcpStream::connect(program.address()).expect("the kernel accepts it");
+    // Nothing is sent before the server has accepted.
+    program.wait_for("client 1 (127.0.0.1:");
+    client.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+    client.write_all(b"hello").expect("it is sent");
+    let mut echo = [0; 5];
+    client.read_exact(&mut echo).expect("it is echoed");
+    client.write_all(b"bye").expect("it is sent");
+    assert_eq!(client.read(&mut echo).expect("a clean end"), 0);
+    program.signal(Signal::SIGTERM);
+    assert_eq!(program.finish().0, Some(0));
 }
 
 #[test]

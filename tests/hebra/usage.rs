@@ -305,6 +305,7 @@ fn a_flag_without_effect_is_wrong_and_a_variable_without_effect_is_ignored() {
         (&["--max-line", "1KiB"], "--max-line has no effect without --framing line"),
         (&["--max-line", "1KiB", "--service", "chat"], "--max-line has no effect without --framing line"),
         (&["--busy-poll", "50us", "--service", "chat"], "--busy-poll has no effect with --service chat"),
+        (&["--defer-accept", "--service", "chat"], "--defer-accept has no effect with --service chat"),
         (&["--queue-timeout", "1s", "--max-pending", "0"], "--queue-timeout has no effect with --max-pending 0"),
         (
             &["--yield-after", "1s", "--max-pending", "0"],

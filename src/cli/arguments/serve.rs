@@ -160,6 +160,10 @@ pub(crate) struct ServeArguments {
     #[arg(long, env = "HEBRA_BUSY_POLL", value_parser = units::limit, value_name = "TIME", default_value = "off")]
     busy_poll: Limit,
 
+    /// Accept a client only when it has sent something, or after a second
+    #[arg(long, env = "HEBRA_DEFER_ACCEPT", value_parser = units::switch)]
+    defer_accept: bool,
+
     #[command(flatten)]
     pub(crate) log: LogArguments,
 
@@ -207,6 +211,11 @@ impl ServeArguments {
             .log_messages(self.log.log_messages)
             .log_sessions(self.log_sessions)
             .stats_interval(self.log.stats_interval.0)
+    }
+
+    /// Returns whether clients are accepted when they have sent something: not in a chat, which speaks first.
+    pub(crate) fn defers_accept(&self) -> bool {
+        self.defer_accept && self.service.kind != Service::Chat
     }
 
     /// Returns what the flags mean for the service on UDP.
@@ -272,6 +281,9 @@ impl ServeArguments {
             ("max_outgoing", is_chat, "without --service chat"),
             // Sessions that are pushed to do not poll.
             ("busy_poll", !is_chat, "with --service chat"),
+            // A chat speaks first.
+            ("defer_accept", !is_chat, "with --service chat"),
+            ("defer_accept", has_tcp, "without a TCP listener"),
             ("queue_timeout", is_queued, "with --max-pending 0"),
             ("yield_after", is_queued || waits, "with --max-pending 0 and --when-full busy"),
         ];

@@ -1,6 +1,7 @@
 //! What every command has in common: exit codes, the line that reports a failure, names, logging, signals, threads.
 
 pub(super) mod deadline;
+pub(super) mod defer_accept;
 pub(super) mod address_space;
 pub(super) mod failure;
 pub(super) mod logging;
