@@ -29,26 +29,54 @@ const NUL: u8 = 0;
 /// byte, a read of 64 KiB would cost more than the system calls that carry it. A carriage return alone is no break,
 /// because each break costs as much as many bytes that are skipped.
 fn find_break(bytes: &[u8]) -> usize {
-    let Some(first) = bytes.first() else { return 0 };
-    if is_break(b'x', *first) {
-        return 0;
+    let mut at = 0;
+    loop {
+        at += clean_chunks(&bytes[at..]);
+        // What is left is short, or has a byte nearby that may be a break.
+        let near = bytes.len().min(at + CHUNK);
+        while let Some(word) = bytes[at..near].first_chunk() {
+            let mut candidates = candidates(u64::from_le_bytes(*word));
+            while candidates != 0 {
+                let index = at + (candidates.trailing_zeros() / 8) as usize;
+                if is_break_at(bytes, index) {
+                    return index;
+                }
+                candidates &= candidates - 1;
+            }
+            at += size_of::<u64>();
+        }
+        if near == bytes.len() {
+            return (at..near).find(|index| is_break_at(bytes, *index)).unwrap_or(near);
+        }
     }
-    let mut clean = clean_chunks::<32>(bytes);
-    // The break of a short line is on average in the middle of a long chunk.
-    clean += clean_chunks::<8>(&bytes[clean..]);
-    let tail = &bytes[clean..];
-    clean + 1 + tail.windows(2).position(|pair| is_break(pair[0], pair[1])).unwrap_or(tail.len() - 1)
 }
 
-/// Returns the total length of the chunks behind the first byte and before the first one that contains a break.
+/// Bytes that are tested together.
+const CHUNK: usize = 32;
+
+/// Returns the total length of the chunks before the first one with a byte that may be a break.
 ///
-/// A chunk is tested without an early exit, because the compiler turns that into vector instructions.
-fn clean_chunks<const SIZE: usize>(bytes: &[u8]) -> usize {
-    let (before, chunks) = (bytes.as_chunks::<SIZE>().0, bytes[1..].as_chunks::<SIZE>().0);
-    let is_clean = |(before, chunk): &(&[u8; SIZE], &[u8; SIZE])| {
-        !before.iter().zip(*chunk).fold(false, |found, (before, byte)| found | is_break(*before, *byte))
+/// A chunk is tested without an early exit, because the compiler turns that into vector instructions. It does not look at
+/// pairs of bytes, which would take twice as many of them: NUL is seldom, and is judged exactly later.
+fn clean_chunks(bytes: &[u8]) -> usize {
+    let is_clean = |chunk: &&[u8; CHUNK]| {
+        // One more than the byte is 0 for IAC and 1 for NUL.
+        !chunk.iter().fold(false, |found, byte| found | (byte.wrapping_add(1) <= 1) | (*byte == LF))
     };
-    before.iter().zip(chunks).take_while(is_clean).count() * SIZE
+    bytes.as_chunks::<CHUNK>().0.iter().take_while(is_clean).count() * CHUNK
+}
+
+/// Returns a word in which the highest bit of each byte is set if that byte of `word` may be a break. A byte may be
+/// marked that is none.
+fn candidates(word: u64) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    // The highest bit of each byte that is zero, and perhaps of one behind such a byte.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    zeros(word) | zeros(!word) | zeros(word ^ (ONES * LF as u64))
+}
+
+fn is_break_at(bytes: &[u8], index: usize) -> bool {
+    is_break(if index == 0 { b'x' } else { bytes[index - 1] }, bytes[index])
 }
 
 /// Returns whether `byte`, which follows `before`, is a break.
@@ -63,11 +91,25 @@ mod tests {
     #[test]
     fn whole_chunks_before_the_first_break_are_skipped() {
         let mut bytes = [b'x'; 101];
-        assert_eq!((clean_chunks::<32>(&bytes), clean_chunks::<8>(&bytes)), (96, 96));
+        assert_eq!(clean_chunks(&bytes), 96);
         bytes[71] = LF;
-        assert_eq!((clean_chunks::<32>(&bytes), clean_chunks::<8>(&bytes)), (64, 64));
-        bytes[1] = LF;
-        assert_eq!(clean_chunks::<8>(&bytes), 0);
+        assert_eq!(clean_chunks(&bytes), 64);
+        bytes[1] = NUL;
+        assert_eq!(clean_chunks(&bytes), 0);
+    }
+
+    #[test]
+    fn every_byte_that_is_a_break_is_a_candidate() {
+        for filler in 0..=u8::MAX {
+            for place in 0..8 {
+                for stop in [LF, telnet::IAC, NUL] {
+                    let mut word = [filler; 8];
+                    word[place] = stop;
+                    assert_ne!(candidates(u64::from_le_bytes(word)) & (0x80 << (8 * place)), 0, "{word:?}");
+                }
+            }
+        }
+        assert_eq!(candidates(u64::from_le_bytes(*b"letters\t")), 0);
     }
 
     #[test]
