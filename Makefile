@@ -72,10 +72,10 @@ TEST_THREADS ?= $(shell expr 3 \* $$(getconf _NPROCESSORS_ONLN) / 2)
 test: ## Run every test that needs nothing but Rust
 	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 
-bench: ## Compare hebra with other servers: tables, JSON and plots, in three minutes
+bench: ## Compare hebra with other servers: tables, JSON and a plot, in a quarter of an hour
 	$(CARGO) bench --locked --bench load -- --suite $(ARGS)
 
-growth: ## Measure rate, latency and memory against the number of connections, in three minutes
+growth: ## Measure rate, latency and memory against the number of connections, in five minutes
 	$(CARGO) bench --locked --bench load -- --growth $(ARGS)
 
 bench-protocol: ## Measure the protocol core and the cost of an event (ARGS=event: these alone)

@@ -13,7 +13,7 @@ use super::run::Outcome;
 use super::tally::Failure;
 
 /// Version of the format. It grows when a field is removed or changes its meaning.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 
 /// Returns the version, the arguments and the machine that a measurement was made with.
 pub(crate) fn environment() -> Value {
