@@ -35,7 +35,7 @@ const PROGRAM: &[&[&str]] = &[
 
 /// The load harness below `benches/load`, likewise. `main` only declares the units and calls the three kinds of run.
 const HARNESS: &[&[&str]] = &[
-    &["faults", "load", "output", "payload", "problem", "schedule", "server_side", "source"],
+    &["affinity", "faults", "load", "output", "payload", "problem", "schedule", "server_side", "source"],
     &["alignment", "tally"],
     &["adversary", "process", "sample"],
     &["context", "peers"],
@@ -44,9 +44,9 @@ const HARNESS: &[&[&str]] = &[
     &["engine"],
     &["run"],
     &["figures", "progress"],
-    &["json", "markdown", "plot", "report"],
+    &["json", "markdown", "report"],
     &["arguments", "baseline", "comparison"],
-    &["suite_report"],
+    &["plot", "suite_report"],
     &["growth", "single", "suite"],
     &["main"],
 ];
