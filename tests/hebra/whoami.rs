@@ -230,7 +230,11 @@ fn no_answer_to_a_datagram_is_more_than_ten_times_as_long_on_the_wire() {
                 assert_eq!(parsed["message"].as_str().map(str::len), Some(length));
                 // The labels are left out only if they do not fit.
                 let has_labels = parsed.get("labels").is_some();
-                assert!(has_labels || on_wire(answer.len() + field) > bound, "{length}: {} of {bound}", answer.len());
+                assert!(
+                    has_labels || on_wire(answer.len() + field) > bound,
+                    "{length}: {} of {bound}",
+                    answer.len()
+                );
                 answered[usize::from(has_labels)] += 1;
             }
         }

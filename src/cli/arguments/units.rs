@@ -271,7 +271,7 @@ mod tests {
             assert!(message.starts_with(problem), "{wrong} {message}");
         }
         assert_eq!(delay("0ms..5ms"), Ok(Duration::ZERO..=millis(5)));
-        assert_eq!(delay("366d").as_deref().expect_err("a year"), "is too long; the longest time is 365d");
+        assert_eq!(delay("366d").expect_err("a day more"), "is too long; the longest time is 365d");
     }
 
     #[test]
