@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use hebra::protocol::LineEnds;
 use hebra::{Handler, Next};
 
 use super::pieces::Pieces;
@@ -12,15 +13,16 @@ use super::pieces::Pieces;
 #[derive(Debug)]
 pub(super) struct PrefixedEcho {
     prefix: Arc<[u8]>,
-    lines: Lines,
+    ends: LineEnds,
+    /// Whether the next byte begins a line.
+    is_at_begin: bool,
     piece: Vec<u8>,
 }
 
 impl PrefixedEcho {
     /// Each line begins with `prefix`, as [`text`](Self::text) returns it.
     pub(super) fn new(prefix: &Arc<[u8]>) -> Self {
-        let lines = Lines { is_at_begin: true, is_after_cr: false };
-        Self { prefix: Arc::clone(prefix), lines, piece: Vec::new() }
+        Self { prefix: Arc::clone(prefix), ends: LineEnds::default(), is_at_begin: true, piece: Vec::new() }
     }
 
     /// Returns what a line begins with: `prefix` and a space.
@@ -33,37 +35,17 @@ impl Handler for PrefixedEcho {
     fn message(&mut self, mut message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
         let mut pieces = Pieces::new(&mut self.piece, reply);
         while !message.is_empty() {
-            if self.lines.is_at_begin {
+            if self.is_at_begin {
                 pieces.write_all(&self.prefix)?;
             }
-            let (line, rest) = message.split_at(self.lines.next_length(message));
+            let end = self.ends.next(message);
+            self.is_at_begin = end.is_some();
+            let (line, rest) = message.split_at(end.unwrap_or(message.len()));
             pieces.write_all(line)?;
             message = rest;
         }
         pieces.flush()?;
         Ok(Next::Continue)
-    }
-}
-
-/// The lines of a stream, which end as those that the server decodes do.
-#[derive(Debug)]
-struct Lines {
-    /// Whether the next byte begins a line.
-    is_at_begin: bool,
-    /// Whether the last byte was CR, so that NUL ends the line.
-    is_after_cr: bool,
-}
-
-impl Lines {
-    /// Takes the rest of a line, its end included, off the front of `message`, or all of `message`. Returns the length.
-    fn next_length(&mut self, message: &[u8]) -> usize {
-        let end = message.iter().position(|byte| {
-            let ends = *byte == b'\n' || (*byte == 0 && self.is_after_cr);
-            self.is_after_cr = *byte == b'\r';
-            ends
-        });
-        self.is_at_begin = end.is_some();
-        end.map_or(message.len(), |end| end + 1)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use hebra::protocol::without_end;
 use hebra::{Datagram, Handler, Next, Session};
 
 use super::arguments::Label;
@@ -69,14 +70,6 @@ impl Identity {
 /// Writes the field of the message, and the end.
 fn write_message(out: &mut impl Write, line: &[u8]) -> io::Result<()> {
     writeln!(out, "\"message\":{}}}", Text(without_end(line)))
-}
-
-/// Returns a line without what ends it: LF, CR LF or CR NUL.
-fn without_end(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r\n")
-        .or_else(|| line.strip_suffix(b"\r\0"))
-        .or_else(|| line.strip_suffix(b"\n"))
-        .unwrap_or(line)
 }
 
 /// The service in one session.

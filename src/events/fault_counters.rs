@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use super::Stats;
+use super::{CloseReason, Stats};
 
 /// The kinds of faults that are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,15 @@ pub(crate) enum FaultKind {
 }
 
 impl FaultKind {
+    /// Returns the fault that a session ends with, if its end is one.
+    pub(crate) fn of(reason: CloseReason) -> Option<Self> {
+        match reason {
+            CloseReason::FaultClose => Some(Self::Closed),
+            CloseReason::FaultReset => Some(Self::Reset),
+            _ => None,
+        }
+    }
+
     /// How many kinds there are.
     pub(crate) const COUNT: usize = 6;
 

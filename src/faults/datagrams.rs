@@ -47,7 +47,7 @@ use crate::error::Error;
 #[non_exhaustive]
 pub struct DatagramFaults {
     /// How long each answer waits, drawn anew from this range for each. Answers wait side by side, so one with a short
-    /// delay overtakes one with a long delay. Default: `None`.
+    /// delay overtakes one with a long delay. One for which zero is drawn does not wait. Default: `None`.
     pub delay: Option<RangeInclusive<Duration>>,
     /// The probability with which an answer is lost. Default: 0.
     pub drop: f64,
@@ -131,6 +131,7 @@ pub(crate) struct Fate {
     pub(crate) is_lost: bool,
     pub(crate) is_duplicated: bool,
     pub(crate) is_reordered: bool,
+    /// Not zero.
     pub(crate) delay: Option<Duration>,
 }
 
@@ -160,7 +161,11 @@ impl AnswerChance {
             is_lost: decide(&mut self.drop),
             is_duplicated: decide(&mut self.duplicate),
             is_reordered: decide(&mut self.reorder),
-            delay: self.delay.as_mut().map(|(delay, random)| random.duration(delay)),
+            delay: self
+                .delay
+                .as_mut()
+                .map(|(delay, random)| random.duration(delay))
+                .filter(|delay| !delay.is_zero()),
         }
     }
 
@@ -184,10 +189,12 @@ mod tests {
         for (faults, wrong) in [
             (DatagramFaults::default().delay(2 * TICK..=TICK), "delay"),
             (DatagramFaults::default().delay(TICK..=Duration::MAX), "delay"),
+            (DatagramFaults::default().delay(Duration::ZERO..=Duration::ZERO), "delay"),
             (DatagramFaults::default().drop(1.1), "drop"),
             (DatagramFaults::default().corrupt(f64::NAN), "corrupt"),
             (DatagramFaults::default().duplicate(-0.1), "duplicate"),
             (DatagramFaults::default().reorder(f64::INFINITY), "reorder"),
+            (DatagramFaults::default().duplicate(1e-300), "duplicate"),
         ] {
             let error = faults.validate().expect_err(wrong);
             assert!(matches!(error, Error::Config { field, .. } if field == wrong), "{error}");
@@ -198,6 +205,15 @@ mod tests {
         let faults = faults.drop(0.5).corrupt(0.25).duplicate(1.0).reorder(0.125);
         assert_eq!(faults.to_string(), "delay=1ms corrupt=0.25 drop=0.5 duplicate=1 reorder=0.125 seed=7");
         assert!(faults.validate().is_ok());
+    }
+
+    #[test]
+    fn an_answer_for_which_no_delay_is_drawn_does_not_wait() {
+        let faults = DatagramFaults::default().delay(Duration::ZERO..=Duration::from_nanos(1));
+        let mut chance = AnswerChance::new(&faults, 1).expect("there are faults");
+        let delays: Vec<_> = (0..100).map(|_| chance.decide().delay).collect();
+        assert!(delays.iter().all(|delay| delay.is_none_or(|delay| delay == Duration::from_nanos(1))));
+        assert!(delays.contains(&None) && delays.iter().any(Option::is_some));
     }
 
     #[test]

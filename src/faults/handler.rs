@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Write};
+use std::mem;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,11 +54,6 @@ impl<H: Handler> Handler for Faulty<H> {
     }
 
     fn closed(&mut self, reason: CloseReason) {
-        match reason {
-            CloseReason::FaultClose => self.injector.counters.add(FaultKind::Closed, 1),
-            CloseReason::FaultReset => self.injector.counters.add(FaultKind::Reset, 1),
-            _ => {}
-        }
         self.handler.closed(reason);
     }
 }
@@ -75,6 +71,8 @@ struct Injector {
     messages: u64,
     /// What is left of a chunk of an answer.
     chunk: Vec<u8>,
+    /// Whether a part of the answer was sent.
+    is_begun: bool,
     was_delayed: bool,
     was_paced: bool,
     /// The session has to end. The handler may have ignored it.
@@ -89,13 +87,14 @@ impl Injector {
         let reset = faults.reset_after.map(|messages| (messages, Next::FaultReset));
         Self {
             waiter: session.waiter(),
-            counters: session.fault_counters(),
+            counters: Arc::clone(session.fault_counters()),
             delay: faults.delay.clone().map(|delay| (delay, random())),
             noise: Noise::new(faults.corrupt, faults.drop, faults.seed, client),
             pace: faults.rate.map(Pace::new),
             end: close.or(reset),
             messages: 0,
             chunk: Vec::new(),
+            is_begun: false,
             was_delayed: false,
             was_paced: false,
             ended: None,
@@ -104,7 +103,7 @@ impl Injector {
 
     /// Begins an answer.
     fn begin(&mut self) {
-        (self.was_delayed, self.was_paced) = (false, false);
+        (self.is_begun, self.was_delayed, self.was_paced) = (false, false, false);
         if let Some(pace) = &mut self.pace {
             pace.begin(Instant::now());
         }
@@ -131,24 +130,19 @@ impl Injector {
         if bytes.is_empty() {
             return Ok(());
         }
-        if let Some((delay, random)) = &mut self.delay
-            && !self.was_delayed
+        if !mem::replace(&mut self.is_begun, true)
+            && let Some((delay, random)) = &mut self.delay
         {
-            self.was_delayed = true;
             let delay = random.duration(delay);
-            self.counters.add(FaultKind::Delayed, 1);
-            reply.flush()?;
-            let waited = self.waiter.wait(delay);
-            self.note(waited)?;
-            if let Some(pace) = &mut self.pace {
-                pace.begin(Instant::now());
+            if !delay.is_zero() {
+                self.wait(delay, reply)?;
             }
         }
         if self.noise.is_none() {
             return self.send_paced(bytes, reply);
         }
         for bytes in bytes.chunks(CHUNK) {
-            let mut chunk = std::mem::take(&mut self.chunk);
+            let mut chunk = mem::take(&mut self.chunk);
             chunk.clear();
             if let Some(noise) = &mut self.noise {
                 let damage = noise.pass(bytes, &mut chunk);
@@ -158,6 +152,19 @@ impl Injector {
             let sent = self.send_paced(&chunk, reply);
             self.chunk = chunk;
             sent?;
+        }
+        Ok(())
+    }
+
+    /// Lets an answer wait for its delay.
+    fn wait(&mut self, delay: Duration, reply: &mut dyn Write) -> io::Result<()> {
+        self.was_delayed = true;
+        self.counters.add(FaultKind::Delayed, 1);
+        reply.flush()?;
+        let waited = self.waiter.wait(delay);
+        self.note(waited)?;
+        if let Some(pace) = &mut self.pace {
+            pace.begin(Instant::now());
         }
         Ok(())
     }

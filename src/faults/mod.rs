@@ -62,16 +62,16 @@ pub use handler::Faulty;
 #[non_exhaustive]
 pub struct Faults {
     /// How long each answer waits before its first byte is sent, drawn anew from this range for each. A message without
-    /// an answer does not wait. Answers come one after the other, so the delays of messages that arrive together add up.
-    /// Default: `None`.
+    /// an answer does not wait, nor does an answer for which zero is drawn. Answers come one after the other, so the delays
+    /// of messages that arrive together add up. Default: `None`.
     pub delay: Option<RangeInclusive<Duration>>,
     /// The session is closed after so many messages and their answers; with 0 before anything is read. Default: `None`.
     pub close_after: Option<u64>,
     /// The connection is reset after so many messages. Their answers are written first, but those that have not arrived
-    /// when the reset is sent are lost. A Unix socket cannot be reset: its client sees the end of the stream. Default:
-    /// `None`.
+    /// when the reset is sent are lost. The client of a Unix socket sees a reset only if something that it had sent was
+    /// still unread, and otherwise the end of the stream. Default: `None`.
     pub reset_after: Option<u64>,
-    /// The bytes a second at which answers are sent. Default: `None`, as fast as the client takes them.
+    /// The bytes a second at which the answers of each session are sent. Default: `None`, as fast as the client takes them.
     pub rate: Option<u64>,
     /// The probability with which each byte of an answer is changed to another one. Default: 0.
     pub corrupt: f64,
@@ -144,6 +144,9 @@ impl fmt::Display for Faults {
     }
 }
 
+/// The smallest probability but 0. Chance has 53 bits, so smaller ones would be inexact, and then impossible.
+const LEAST_PROBABILITY: f64 = 1e-15;
+
 /// Returns whether a delay depends on chance.
 fn varies(delay: Option<&RangeInclusive<Duration>>) -> bool {
     delay.is_some_and(|delay| delay.start() != delay.end())
@@ -152,12 +155,15 @@ fn varies(delay: Option<&RangeInclusive<Duration>>) -> bool {
 fn check_delay(delay: Option<&RangeInclusive<Duration>>) -> Result<(), Error> {
     let Some(delay) = delay else { return Ok(()) };
     require(delay.start() <= delay.end(), "delay", "must not end before it begins")?;
+    require(!delay.end().is_zero(), "delay", "must be longer than 0")?;
     require(*delay.end() <= MAX_TIMEOUT, "delay", "must be at most a year")
 }
 
 fn check_probabilities(fields: impl IntoIterator<Item = (&'static str, f64)>) -> Result<(), Error> {
     fields.into_iter().try_for_each(|(field, probability)| {
-        require((0.0..=1.0).contains(&probability), field, "must be from 0 to 1")
+        require((0.0..=1.0).contains(&probability), field, "must be from 0 to 1")?;
+        let is_possible = probability == 0.0 || probability >= LEAST_PROBABILITY;
+        require(is_possible, field, "is too small; the smallest probability but 0 is 1e-15")
     })
 }
 
@@ -183,17 +189,22 @@ mod tests {
         for (faults, wrong) in [
             (Faults::default().delay(2 * TICK..=TICK), "delay"),
             (Faults::default().delay(TICK..=Duration::MAX), "delay"),
+            (Faults::default().delay(Duration::ZERO..=Duration::ZERO), "delay"),
             (Faults::default().close_after(1).reset_after(1), "reset_after"),
             (Faults::default().rate(0), "rate"),
             (Faults::default().corrupt(1.1), "corrupt"),
             (Faults::default().corrupt(f64::NAN), "corrupt"),
             (Faults::default().drop(-0.1), "drop"),
+            (Faults::default().corrupt(1e-16), "corrupt"),
+            (Faults::default().drop(f64::MIN_POSITIVE), "drop"),
         ] {
             let error = faults.validate().expect_err(wrong);
             assert!(matches!(error, Error::Config { field, .. } if field == wrong), "{error}");
         }
         let faults = Faults::default().delay(TICK..=TICK).reset_after(0).rate(1).corrupt(1.0).drop(0.0);
         assert!(faults.validate().is_ok() && faults.are_any() && !Faults::default().are_any());
+        let faults = Faults::default().delay(Duration::ZERO..=TICK).corrupt(LEAST_PROBABILITY).drop(-0.0);
+        assert!(faults.validate().is_ok() && faults.are_random());
     }
 
     #[test]

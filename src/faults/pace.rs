@@ -25,17 +25,22 @@ pub(crate) struct Pace {
     rate: u64,
     /// When the bytes so far have been sent. `None` before the first answer.
     due: Option<Instant>,
-    /// How late the last wait ended. All of that is made up for.
+    /// How late the last wait ended, as far as that is not made up for yet. All of it is, unless the stream is idle
+    /// meanwhile.
     late: Duration,
+    /// When a piece was last added, or waited for. Idle time counts from there.
+    active: Option<Instant>,
 }
 
 impl Pace {
     pub(crate) fn new(rate: u64) -> Self {
-        Self { rate: rate.max(1), due: None, late: Duration::ZERO }
+        Self { rate: rate.max(1), due: None, late: Duration::ZERO, active: None }
     }
 
     /// Begins an answer.
     pub(crate) fn begin(&mut self, now: Instant) {
+        let idle = self.active.map_or(Duration::ZERO, |active| now.saturating_duration_since(active));
+        self.late = self.late.saturating_sub(idle);
         self.due = Some(self.due.map_or(now, |due| not_before(due, now, SAVED + self.late)));
     }
 
@@ -51,12 +56,15 @@ impl Pace {
         let due = self.due.map_or(now, |due| not_before(due, now, MADE_UP + self.late));
         let due = due + Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX));
         self.due = Some(due);
+        self.late = self.late.min(now.saturating_duration_since(due));
+        self.active = Some(now);
         (due.saturating_duration_since(now) >= SHORTEST_WAIT).then_some(due)
     }
 
     /// The wait for the last piece has ended.
     pub(crate) fn waited(&mut self, now: Instant) {
         self.late = self.due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
+        self.active = Some(now);
     }
 }
 
@@ -113,5 +121,39 @@ mod tests {
         now += Duration::from_secs(60);
         pace.begin(now);
         assert_eq!(pace.add(100, now), Some(now + Duration::from_millis(80)));
+    }
+
+    #[test]
+    fn what_a_late_wait_has_lost_is_not_made_up_for_after_idle_time() {
+        let second = Duration::from_secs(1);
+        // How late the wait ends, the idle time behind it, and what may be sent at once after that, in milliseconds.
+        for (late, idle, saved) in [(3, 0, 3000), (3, 3, 20), (3, 60, 20), (1, 3, 20), (3, 1, 2020), (0, 3, 20)] {
+            let mut now = Instant::now();
+            let mut pace = Pace::new(1000);
+            pace.begin(now);
+            now = pace.add(100, now).expect("it is due later") + late * second;
+            pace.waited(now);
+            now += idle * second;
+            pace.begin(now);
+            let due = pace.add(5000, now).expect("it is due later") - now;
+            assert_eq!(due.as_millis(), 5000 - saved, "{late} {idle}");
+        }
+    }
+
+    #[test]
+    fn short_pauses_between_answers_do_not_add_up_after_a_late_wait() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(1000);
+        pace.begin(now);
+        now = pace.add(100, now).expect("it is due later") + Duration::from_secs(3);
+        pace.waited(now);
+        // Each takes 1 ms of the schedule, and 19 ms pass before the next one.
+        for _ in 0..1000 {
+            now += Duration::from_millis(19);
+            pace.begin(now);
+            assert_eq!(pace.add(1, now), None);
+        }
+        pace.begin(now);
+        assert_eq!(pace.add(1000, now).map(|due| due - now), Some(Duration::from_millis(981)));
     }
 }

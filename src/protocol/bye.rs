@@ -10,7 +10,7 @@
 //! starts anew at each read, for the second at each line feed.
 
 use super::telnet::{Meaning, Telnet};
-use super::{CR, LF, NUL, find_break};
+use super::{CR, NUL, ends_line, find_break};
 
 /// Whether the text since a starting point, trimmed of ASCII white space and NUL, is `bye`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl ByeDetector {
                 Meaning::Data => {}
             }
             whole.push(byte);
-            let ends_line = byte == LF || (byte == NUL && self.after_cr);
+            let ends_line = ends_line(if self.after_cr { CR } else { 0 }, byte);
             self.after_cr = byte == CR;
             if ends_line {
                 if self.line == Word::Bye {

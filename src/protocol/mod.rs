@@ -1,16 +1,18 @@
 //! What bytes mean: reads in, messages out. No socket, no clock, no thread.
 //!
-//! [`Decoder`] is the whole of it. It is fed slices and answers with values, so that tests can cut a stream in
+//! [`Decoder`] is the whole of it; [`LineEnds`] is for services that find lines by themselves. It is fed slices and answers with values, so that tests can cut a stream in
 //! every way. Its state has a constant size, except for the line that the line framings gather, which has a
 //! hard limit.
 
 mod decoder;
 mod bye;
 mod line;
+mod ends;
 mod text;
 mod telnet;
 
 pub use decoder::{Decoded, Decoder, Framing};
+pub use ends::{LineEnds, without_end};
 
 /// Line feed: ends a line. A carriage return before it is white space, which trimming removes.
 const LF: u8 = b'\n';
@@ -81,7 +83,12 @@ fn is_break_at(bytes: &[u8], index: usize) -> bool {
 
 /// Returns whether `byte`, which follows `before`, is a break.
 fn is_break(before: u8, byte: u8) -> bool {
-    (byte == LF) | (byte == telnet::IAC) | ((byte == NUL) & (before == CR))
+    (byte == telnet::IAC) | ends_line(before, byte)
+}
+
+/// Returns whether `byte`, which follows `before`, ends a line: LF, CR LF or CR NUL.
+fn ends_line(before: u8, byte: u8) -> bool {
+    (byte == LF) | ((byte == NUL) & (before == CR))
 }
 
 #[cfg(test)]

@@ -279,6 +279,7 @@ impl Registered<'_> {
 
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
+        self.session.finish(self.reason);
         let is_silent = self.session.counters.totals().bytes_in == 0;
         let mut sessions = self.registry.lock();
         sessions.live.remove(&(self.start, self.session.client().id));

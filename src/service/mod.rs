@@ -23,7 +23,8 @@ pub enum Next {
     /// no farewell line. [`Faults`](crate::Faults) ends sessions with this and the next.
     FaultClose,
     /// What was written is sent, and the connection is reset, as a fault on purpose ([`CloseReason::FaultReset`]). The
-    /// reset destroys what has not arrived yet. A Unix socket cannot be reset: its client sees the end of the stream.
+    /// reset destroys what has not arrived yet. The client of a Unix socket sees a reset only if something that it had
+    /// sent was still unread, and otherwise the end of the stream.
     FaultReset,
 }
 

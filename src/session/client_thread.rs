@@ -151,16 +151,14 @@ fn take<S: Write>(
     Ok(())
 }
 
-/// Handles the end of the stream: the client has closed its side, or the read side was shut to end the session.
+/// Handles the end of the stream: the client has closed its side, or the read side was shut to end the session,
+/// or the connection has failed while the handler waited.
 fn end_of_stream<S: Write>(
     decoder: &mut Decoder,
     replies: &mut Replies<'_, S>,
     handler: &mut impl Handler,
 ) -> Result<(), CloseReason> {
-    if replies.token.is_cutting() {
-        return Err(CloseReason::CutOff);
-    }
-    if let Some(reason) = replies.session.state.reason() {
+    if let Some(reason) = replies.reason_to_end() {
         return Err(reason);
     }
     if let Some(rest) = decoder.finish() {

@@ -77,7 +77,7 @@ impl ClientHandle {
         if let Some(session) = self.session.upgrade() {
             // The writer wakes the worker when it has sent what was pushed.
             session.state.give_reason(CloseReason::ServiceClosed);
-            session.waits.wake();
+            session.end_due_waits();
         }
         self.outbox.close();
     }

@@ -19,14 +19,14 @@ mod slots;
 use std::io::{self, ErrorKind};
 use std::mem::{self, MaybeUninit};
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed, Ordering::SeqCst, fence};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
 use crate::client::{Client, ListenAddress};
-use crate::events::{CloseReason, FaultCounters, SessionCounters, Stats};
+use crate::events::{CloseReason, FaultCounters, FaultKind, SessionCounters, Stats};
 use crate::net::outgoing::Outgoing;
 
 pub(crate) use busy_poll::{BusyPoll, PolledStream};
@@ -76,8 +76,8 @@ pub struct Session {
     is_cut: AtomicBool,
     /// Whether it ends without what it still owes its client.
     is_broken_off: AtomicBool,
-    /// What its handler may wait with.
-    waits: Waits,
+    /// What its handler may wait with, if it asked for that.
+    waits: OnceLock<Arc<Waits>>,
     /// Faults on purpose, if its handler makes any.
     faults: OnceLock<Arc<FaultCounters>>,
     this: Weak<Session>,
@@ -120,7 +120,7 @@ impl Session {
             is_read_shut: AtomicBool::new(false),
             is_cut: AtomicBool::new(false),
             is_broken_off: AtomicBool::new(false),
-            waits: Waits::default(),
+            waits: OnceLock::new(),
             faults: OnceLock::new(),
             this: Weak::clone(this),
         })
@@ -157,12 +157,23 @@ impl Session {
     /// Returns what the handler can wait with.
     #[must_use]
     pub fn waiter(&self) -> Waiter {
-        Waiter::new(&self.this)
+        let waits = self.waits.get_or_init(|| Arc::new(Waits::new(&self.this)));
+        // The session may have to end already.
+        self.end_due_waits();
+        Waiter::new(waits)
     }
 
     /// Returns the counters of faults on purpose, which the session has from now on.
-    pub(crate) fn fault_counters(&self) -> Arc<FaultCounters> {
-        Arc::clone(self.faults.get_or_init(Arc::default))
+    pub(crate) fn fault_counters(&self) -> &Arc<FaultCounters> {
+        self.faults.get_or_init(Arc::default)
+    }
+
+    /// Records why the session ends: nothing waits for it any more, and if that is a fault on purpose, it is counted.
+    pub(crate) fn finish(&self, reason: CloseReason) {
+        self.end_waits();
+        if let Some(kind) = FaultKind::of(reason) {
+            self.fault_counters().add(kind, 1);
+        }
     }
 
     /// Returns how many faults on purpose there were.
@@ -235,13 +246,47 @@ impl Session {
         if self.state.end(reason) {
             self.shut(Shutdown::Read);
         }
-        self.waits.wake();
+        self.end_due_waits();
     }
 
     /// Returns whether its handler must not wait any more. At a stop it still may: a line that was begun is answered.
     fn must_end(&self) -> bool {
         self.is_broken_off.load(Relaxed)
             || self.state.reason().is_some_and(|reason| reason != CloseReason::Shutdown)
+    }
+
+    /// Ends the waits of its handler if it must not wait any more.
+    fn end_due_waits(&self) {
+        // Pairs with itself: of the thread that makes the waits and the one that ends the session, the second to come
+        // here sees what the other has stored.
+        fence(SeqCst);
+        if self.must_end() {
+            self.end_waits();
+        }
+    }
+
+    fn end_waits(&self) {
+        if let Some(waits) = self.waits.get() {
+            waits.end();
+        }
+    }
+
+    /// Returns whether its handler was told while it waited that the session has to end.
+    fn was_wait_broken_off(&self) -> bool {
+        self.waits.get().is_some_and(|waits| waits.was_broken_off())
+    }
+
+    /// Returns what the system reported of the connection while its handler waited.
+    fn failure_in_wait(&self) -> Option<ErrorKind> {
+        self.waits.get()?.failure()
+    }
+
+    /// Returns how long the client has had for an answer to the message that arrived at `time`. The time in which the
+    /// handler waited on purpose is not the client's.
+    fn time_for_answer(&self, time: u64) -> Duration {
+        let waited = self.waits.get().and_then(|waits| waits.ended());
+        let since_message = self.state.since(time);
+        waited.map_or(since_message, |ended| since_message.min(ended.elapsed()))
     }
 
     /// Returns the error of the connection, if the client has reset it or the system has given the client up.
@@ -253,7 +298,7 @@ impl Session {
     pub(crate) fn break_off(&self, reason: CloseReason) {
         self.state.give_reason(reason);
         self.shut(Shutdown::Both);
-        self.waits.wake();
+        self.end_due_waits();
     }
 
     /// Ends the session of a stopping server whose drain is over. Returns whether its client may not have received
@@ -264,7 +309,7 @@ impl Session {
             || !self.is_delivered(outgoing);
         self.shut(if owes { Shutdown::Both } else { Shutdown::Read });
         self.is_broken_off.store(true, Relaxed);
-        self.waits.wake();
+        self.end_due_waits();
         owes && self.is_first_cut()
     }
 
@@ -347,8 +392,9 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// Closes the queue, because handles may outlive the session, even if its writer was never started.
+    /// Closes the queue, because handles may outlive the session, even if its writer was never started. Waiters may too.
     fn drop(&mut self) {
+        self.end_waits();
         if let Some(outbox) = self.outbox() {
             outbox.end();
         }

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 use std::{fmt, mem, thread};
 
-use super::{Session, SessionEnded};
+use super::Session;
 use crate::events::{CloseReason, Event, EventSink, Excerpt, Patience};
 use crate::protocol::{Decoded, Framing};
 use crate::service::{Handler, Next};
@@ -104,8 +104,9 @@ impl<'a, S: Write> Replies<'a, S> {
     /// Translates an error of the handler, and reports it unless the session knows the reason.
     #[cold]
     fn handler_failed(&self, error: &io::Error) -> CloseReason {
-        if let Some(ended) = SessionEnded::of(error)
-            && let Some(reason) = self.reason_to_end(ended)
+        // Whatever the error is by now: the handler was told to end.
+        if self.session.was_wait_broken_off()
+            && let Some(reason) = self.reason_to_end()
         {
             return reason;
         }
@@ -115,12 +116,12 @@ impl<'a, S: Write> Replies<'a, S> {
         CloseReason::ServiceFailed(error.kind())
     }
 
-    /// Returns why the session ends, whose handler was told so while it waited.
-    fn reason_to_end(&self, ended: SessionEnded) -> Option<CloseReason> {
+    /// Returns why the session has to end, if anything but its conversation is the reason.
+    pub(crate) fn reason_to_end(&self) -> Option<CloseReason> {
         if self.token.is_cutting() {
             return Some(CloseReason::CutOff);
         }
-        self.session.state.reason().or(ended.failure().map(CloseReason::Failed))
+        self.session.state.reason().or_else(|| self.session.failure_in_wait().map(CloseReason::Failed))
     }
 
     /// Sends all of `bytes`.
@@ -129,9 +130,7 @@ impl<'a, S: Write> Replies<'a, S> {
             return Err(reason);
         }
         let Self { stream, write_timeout, message_time, session, .. } = self;
-        // The time in which the handler waited on purpose is not the client's.
-        let since = || (*message_time).max(session.waits.ended());
-        let is_late = || write_timeout.is_some_and(|limit| session.state.since(since()) >= limit);
+        let is_late = || write_timeout.is_some_and(|limit| session.time_for_answer(*message_time) >= limit);
         write_whole(stream, bytes, is_late).map_err(|error| self.fail(&error))
     }
 
@@ -155,7 +154,8 @@ impl<'a, S: Write> Replies<'a, S> {
                 Some(reason @ (CloseReason::TooSlow | CloseReason::WriteTimeout | CloseReason::ServiceClosed)) => {
                     reason
                 }
-                _ => CloseReason::Failed(kind),
+                // The system reports an error once, and this is what follows it.
+                _ => CloseReason::Failed(self.session.failure_in_wait().unwrap_or(kind)),
             },
         }
     }

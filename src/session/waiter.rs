@@ -42,30 +42,17 @@ const LOOK: Duration = Duration::from_secs(1);
 /// wait go on until the drain deadline. A client that resets its connection ends the wait within a second or two. One
 /// that only closes it does not, because it may have closed one direction and still read the answer.
 ///
+/// A clone may wait on another thread. Its wait ends with the session, for whatever reason that ends.
+///
 /// It keeps neither the session nor the connection alive.
 #[derive(Clone, Debug)]
-pub struct Waiter(Weak<Session>);
+pub struct Waiter(Arc<Waits>);
 
 /// The session has ended, or is about to, so its handler need not wait any more.
 ///
-/// Pass it on with `?`, like an error of `reply`: the session knows the reason, and reports that.
+/// Pass it on with `?`, or return an error of your own: the session knows why it ends, and reports that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SessionEnded {
-    /// What the system reported of the connection, if that is why.
-    failure: Option<ErrorKind>,
-}
-
-impl SessionEnded {
-    /// Returns what the system reported of the connection, if that is why the session ends.
-    pub(super) fn failure(self) -> Option<ErrorKind> {
-        self.failure
-    }
-
-    /// Returns what an error carries.
-    pub(super) fn of(error: &io::Error) -> Option<Self> {
-        error.get_ref()?.downcast_ref().copied()
-    }
-}
+pub struct SessionEnded(());
 
 impl fmt::Display for SessionEnded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,8 +69,8 @@ impl From<SessionEnded> for io::Error {
 }
 
 impl Waiter {
-    pub(super) fn new(session: &Weak<Session>) -> Self {
-        Self(Weak::clone(session))
+    pub(super) fn new(waits: &Arc<Waits>) -> Self {
+        Self(Arc::clone(waits))
     }
 
     /// Blocks for `time`, or until the session has to end.
@@ -93,7 +80,7 @@ impl Waiter {
     /// [`SessionEnded`] if the session has to end, even if it did not have to wait.
     pub fn wait(&self, time: Duration) -> Result<(), SessionEnded> {
         // A time that the clock cannot hold never comes.
-        self.block(Instant::now().checked_add(time))
+        self.0.block(Instant::now().checked_add(time))
     }
 
     /// Blocks until `time`, or until the session has to end.
@@ -102,20 +89,16 @@ impl Waiter {
     ///
     /// As for [`wait`](Self::wait).
     pub fn wait_until(&self, time: Instant) -> Result<(), SessionEnded> {
-        self.block(Some(time))
-    }
-
-    fn block(&self, until: Option<Instant>) -> Result<(), SessionEnded> {
-        let session: Arc<Session> = self.0.upgrade().ok_or(SessionEnded { failure: None })?;
-        let outcome = session.waits.block(until, || session.must_end(), || session.take_failure());
-        session.waits.lock().ended = session.state.now();
-        outcome
+        self.0.block(Some(time))
     }
 }
 
-/// What the waits of one session share with the threads that end it.
-#[derive(Debug, Default)]
+/// What the waits of one session share with it. A session whose handler asks for no [`Waiter`] has none.
+///
+/// It does not hold the session: the thread that drops a session last closes its connection, and a wait may be long.
+#[derive(Debug)]
 pub(super) struct Waits {
+    session: Weak<Session>,
     state: Mutex<State>,
     woken: Condvar,
 }
@@ -124,50 +107,72 @@ pub(super) struct Waits {
 struct State {
     /// Threads that sleep. Without one, waking makes no system call.
     sleepers: usize,
-    /// When the last wait ended, in the time of the server.
-    ended: u64,
+    /// No wait is possible any more.
+    is_over: bool,
+    /// What the system reported of the connection. It does so once, so it is kept here.
+    failure: Option<ErrorKind>,
+    /// Whether a wait has failed.
+    was_broken_off: bool,
+    /// When the last wait ended.
+    ended: Option<Instant>,
 }
 
 impl Waits {
-    fn block(
-        &self,
-        until: Option<Instant>,
-        must_end: impl Fn() -> bool,
-        failure: impl Fn() -> Option<ErrorKind>,
-    ) -> Result<(), SessionEnded> {
+    pub(super) fn new(session: &Weak<Session>) -> Self {
+        Self { session: Weak::clone(session), state: Mutex::default(), woken: Condvar::new() }
+    }
+
+    fn block(&self, until: Option<Instant>) -> Result<(), SessionEnded> {
+        let mut state = self.lock();
         loop {
-            let mut state = self.lock();
-            // Under the lock, so that what ends the session is seen here or finds a sleeper.
-            if must_end() {
-                return Err(SessionEnded { failure: None });
-            }
-            let left = until.map_or(LOOK, |until| until.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return Ok(());
+            let now = Instant::now();
+            let left = until.map_or(LOOK, |until| until.saturating_duration_since(now));
+            if state.is_over || left.is_zero() {
+                state.ended = Some(now);
+                state.was_broken_off |= state.is_over;
+                return if state.is_over { Err(SessionEnded(())) } else { Ok(()) };
             }
             state.sleepers += 1;
-            let (mut state, _) =
-                self.woken.wait_timeout(state, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = self.woken.wait_timeout(state, left.min(LOOK)).unwrap_or_else(PoisonError::into_inner);
             state.sleepers -= 1;
-            drop(state);
             // Short waits need not ask: the write that follows reports it.
-            if left >= LOOK
-                && let Some(kind) = failure()
-            {
-                return Err(SessionEnded { failure: Some(kind) });
+            if left >= LOOK && !state.is_over {
+                // Without the lock, because this may drop the session.
+                drop(state);
+                let failure = self.session.upgrade().and_then(|session| session.take_failure());
+                state = self.lock();
+                if failure.is_some() {
+                    state.failure = failure;
+                    self.end_with(&mut state);
+                }
             }
         }
     }
 
-    /// Makes the waits look again whether the session must end.
-    pub(super) fn wake(&self) {
-        if self.lock().sleepers > 0 {
+    /// Ends all waits, and those that are still to come.
+    pub(super) fn end(&self) {
+        self.end_with(&mut self.lock());
+    }
+
+    fn end_with(&self, state: &mut State) {
+        state.is_over = true;
+        if state.sleepers > 0 {
             self.woken.notify_all();
         }
     }
 
-    /// Returns when the last wait ended, in the time of the server.
-    pub(super) fn ended(&self) -> u64 {
+    /// Returns what the system reported of the connection during a wait.
+    pub(super) fn failure(&self) -> Option<ErrorKind> {
+        self.lock().failure
+    }
+
+    /// Returns whether a wait has failed, because the session has to end.
+    pub(super) fn was_broken_off(&self) -> bool {
+        self.lock().was_broken_off
+    }
+
+    /// Returns when the last wait ended.
+    pub(super) fn ended(&self) -> Option<Instant> {
         self.lock().ended
     }
 

@@ -12,13 +12,56 @@ const LOWEST_PORT: u16 = 1024;
 /// but for the lowest two on some that begin at 1024.
 const SERVICES: [u16; 6] = [1434, 1900, 3702, 5353, 5683, 11211];
 
-/// The largest payloads of a datagram, over IPv4 and IPv6.
-const LARGEST_V4: usize = 65_507;
-const LARGEST_V6: usize = 65_527;
+/// Bytes of the header of UDP.
+const UDP: usize = 8;
 
-/// Bytes of the headers of IP and UDP.
-const HEADERS_V4: usize = 20 + 8;
-const HEADERS_V6: usize = 40 + 8;
+/// How datagrams travel over one version of IP, in bytes, where packets have at most 1,500.
+#[derive(Debug)]
+struct Wire {
+    /// The header of a packet that is not a fragment.
+    header: usize,
+    /// The headers of each fragment.
+    fragment_headers: usize,
+    /// What a full fragment carries: a multiple of 8.
+    fragment: usize,
+    /// The largest payload of a datagram that is not fragmented.
+    whole: usize,
+    /// The largest payload of a datagram.
+    largest: usize,
+}
+
+const V4: Wire = Wire { header: 20, fragment_headers: 20, fragment: 1480, whole: 1472, largest: 65_507 };
+const V6: Wire = Wire { header: 40, fragment_headers: 48, fragment: 1448, whole: 1452, largest: 65_527 };
+
+impl Wire {
+    fn of(peer: SocketAddr) -> &'static Self {
+        if peer.is_ipv4() { &V4 } else { &V6 }
+    }
+
+    /// Returns the bytes of the packets that carry an answer of `payload` bytes.
+    fn length(&self, payload: usize) -> usize {
+        let datagram = UDP + payload;
+        if payload <= self.whole {
+            return self.header + datagram;
+        }
+        datagram + self.fragment_headers * datagram.div_ceil(self.fragment)
+    }
+
+    /// Returns the longest payload whose packets have at most `length` bytes, which is enough for an empty one.
+    fn longest(&self, length: usize) -> usize {
+        let full = self.fragment_headers + self.fragment;
+        let last = (length % full).saturating_sub(self.fragment_headers);
+        let fragmented = (length / full).saturating_mul(self.fragment).saturating_add(last).saturating_sub(UDP);
+        let whole = (length - self.header - UDP).min(self.whole);
+        fragmented.max(whole).min(self.largest)
+    }
+
+    /// Returns how many bytes the answers to a question of `question` bytes may have on the wire. It counts as one packet,
+    /// because its sender's network may carry larger ones.
+    fn bound(&self, question: usize, amplification: usize) -> usize {
+        amplification.saturating_mul(self.header + UDP + question)
+    }
+}
 
 /// Returns whether a datagram from `peer`, in canonical form, may be answered by a server on `own` addresses.
 ///
@@ -43,19 +86,19 @@ fn is_host(address: IpAddr) -> bool {
     }
 }
 
-/// Returns the longest answer to a question of `question` bytes from `peer`, in canonical form, in bytes: its packet
-/// has at most `amplification` times the bytes of the question's packet, and it fits a datagram.
+/// Returns the longest answer to a question of `question` bytes from `peer`, in canonical form, in bytes: its packets
+/// have at most `amplification` times the bytes of the question's packet together, and it fits a datagram. One that is no
+/// longer than the question is always allowed.
 pub(super) fn longest_answer(question: usize, peer: SocketAddr, amplification: usize) -> usize {
-    let (headers, largest) = if peer.is_ipv4() { (HEADERS_V4, LARGEST_V4) } else { (HEADERS_V6, LARGEST_V6) };
-    let packet = amplification.saturating_mul(headers + question);
-    (packet - headers).min(largest)
+    let wire = Wire::of(peer);
+    wire.longest(wire.bound(question, amplification)).max(question.min(wire.largest))
 }
 
-/// Returns whether an answer of `answer` bytes may be sent twice: both packets together have at most `amplification` times
-/// the bytes of the question's packet.
+/// Returns whether an answer of `answer` bytes may be sent twice: the packets of both have at most `amplification` times
+/// the bytes of the question's packet together, or each is no longer than the question.
 pub(super) fn may_copy(question: usize, answer: usize, peer: SocketAddr, amplification: usize) -> bool {
-    let headers = if peer.is_ipv4() { HEADERS_V4 } else { HEADERS_V6 };
-    2 * (headers + answer) <= amplification.saturating_mul(headers + question)
+    let wire = Wire::of(peer);
+    2 * wire.length(answer) <= wire.bound(question, amplification) || answer <= question && amplification >= 2
 }
 
 #[cfg(test)]
@@ -101,9 +144,31 @@ mod tests {
             (65_507, "192.0.2.1:5000", 1, 65_507),
             (65_527, "[2001:db8::1]:5000", 2, 65_527),
             (1, "192.0.2.1:5000", usize::MAX, 65_507),
+            (1, "[2001:db8::1]:5000", usize::MAX, 65_527),
+            // Headers of fragments count.
+            (122, "192.0.2.1:5000", 10, 1472),
+            (123, "192.0.2.1:5000", 10, 1472),
+            (124, "192.0.2.1:5000", 10, 1480 + 20 - 28),
+            (126, "192.0.2.1:5000", 10, 1492),
+            (1000, "192.0.2.1:5000", 10, 10_280 - 28 - 6 * 20),
+            (102, "[2001:db8::1]:5000", 10, 1452),
+            (112, "[2001:db8::1]:5000", 10, 1496),
+            (1000, "[2001:db8::1]:5000", 10, 7 * 1448 - 8),
+            (9000, "[2001:db8::1]:5000", 1, 9000),
         ] {
             let peer: SocketAddr = peer.parse().expect("an address");
             assert_eq!(longest_answer(question, peer, amplification), longest, "{question} {peer} {amplification}");
+        }
+    }
+
+    #[test]
+    fn the_longest_payload_is_the_last_that_fits() {
+        for wire in [V4, V6] {
+            for length in wire.header + UDP..70_000 {
+                let longest = wire.longest(length);
+                assert!(wire.length(longest) <= length, "{length} {wire:?}");
+                assert!(longest == wire.largest || wire.length(longest + 1) > length, "{length} {wire:?}");
+            }
         }
     }
 
@@ -117,6 +182,10 @@ mod tests {
             (0, 113, "192.0.2.1:5000", 10, false),
             (0, 192, "[2001:db8::1]:5000", 10, true),
             (0, 65_507, "192.0.2.1:5000", usize::MAX, true),
+            (9000, 9000, "192.0.2.1:5000", 1, false),
+            (9000, 9000, "192.0.2.1:5000", 2, true),
+            (9000, 9001, "192.0.2.1:5000", 2, false),
+            (1000, 5112, "192.0.2.1:5000", 10, false),
         ] {
             let peer: SocketAddr = peer.parse().expect("an address");
             assert_eq!(may_copy(question, answer, peer, amplification), expected, "{question} {answer} {peer}");

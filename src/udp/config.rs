@@ -19,7 +19,8 @@ pub struct UdpConfig {
     /// ([`UdpServer::answer_with`](crate::UdpServer::answer_with)) takes its place. Default: no.
     pub echo: bool,
     /// How many times as long as its question an answer may be, counted in bytes of IP packets: the payload and 28
-    /// bytes of headers over IPv4, or 48 over IPv6. Longer answers are not sent, because a forged sender could use
+    /// bytes of headers over IPv4, or 48 over IPv6. Of an answer that does not fit a packet of 1,500 bytes, the headers of
+    /// each fragment count; a question counts as one packet. Longer answers are not sent, because a forged sender could use
     /// them against others. An echo is as long as its question. Default: 10.
     pub amplification: usize,
     /// Answers a second for one sender, and as many at once. A sender is one IPv4 address, or one IPv6 network of 64 bits.

@@ -1,8 +1,8 @@
 //! UDP: [`UdpServer`] reports each datagram and, if asked to, echoes it (RFC 862) or lets a service answer it.
 //!
 //! It is built like [`Server`](crate::Server) and of the same parts: shutdown token, logging thread, back-off, and
-//! resolution of names. It adds one thread for each socket, `hebra-udp`, and a second one, `hebra-udp-delay`, if faults on purpose let
-//! answers wait. Only this module starts and ends its threads.
+//! resolution of names. It adds one thread for each socket, `hebra-udp`, and a second one, `hebra-udp-delay`,
+//! if faults on purpose let answers wait. Only this module starts and ends its threads.
 
 mod config;
 mod receiver;
@@ -110,7 +110,8 @@ impl UdpServer {
     /// Lets a service of your own answer, in place of the echo.
     ///
     /// It is called for each datagram that may be answered at all, on the thread of its socket, and writes the answer
-    /// into an empty buffer, which is used again. It returns whether the answer is sent. The limits of an echo hold:
+    /// into an empty buffer, which is used again. It returns whether the answer is sent; if not, that is
+    /// counted ([`UdpStats::declined`]). The limits of an echo hold:
     /// the sender must look like a client, and [`rate`](UdpConfig::rate) counts first. Besides,
     /// [`amplification`](UdpConfig::amplification) bounds the length of the answer; [`Datagram::longest_answer`] says
     /// what is left. A longer answer is not sent, but counted ([`UdpStats::too_long`]). A panic costs one answer

@@ -138,7 +138,7 @@ impl Receiver<'_> {
         match catch_unwind(AssertUnwindSafe(|| service.answer(&datagram, &mut answer))) {
             Ok(true) if answer.len() <= longest => self.send(sender, payload.len(), &answer, now),
             Ok(true) => self.withhold(peer, (payload.len(), answer.len(), longest), now),
-            Ok(false) => {}
+            Ok(false) => count(&self.shared.counters.declined, 1),
             Err(panic) => {
                 count(&self.shared.counters.panicked, 1);
                 let message = Excerpt::of_panic(&*panic);

@@ -19,6 +19,7 @@ pub(crate) struct UdpCounters {
     pub(crate) withheld: AtomicU64,
     pub(crate) not_allowed: AtomicU64,
     pub(crate) too_long: AtomicU64,
+    pub(crate) declined: AtomicU64,
     pub(crate) panicked: AtomicU64,
     pub(crate) rate_limited: AtomicU64,
     pub(crate) unsent: AtomicU64,
@@ -79,6 +80,7 @@ impl UdpCounters {
             withheld: self.withheld.load(Relaxed),
             not_allowed: self.not_allowed.load(Relaxed),
             too_long: self.too_long.load(Relaxed),
+            declined: self.declined.load(Relaxed),
             panicked: self.panicked.load(Relaxed),
             rate_limited: self.rate_limited.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
@@ -112,6 +114,9 @@ pub struct UdpStats {
     /// Datagrams among [`withheld`](Self::withheld) whose answer would have been longer than
     /// [`amplification`](crate::UdpConfig::amplification) allows, or than a datagram.
     pub too_long: u64,
+    /// Datagrams not answered because the service declined
+    /// ([`UdpServer::answer_with`](crate::UdpServer::answer_with)).
+    pub declined: u64,
     /// Datagrams not answered because the service panicked.
     pub panicked: u64,
     /// Datagrams not answered because their sender had used up its rate.
@@ -155,6 +160,7 @@ impl UdpStats {
             [
                 ("withheld_not_allowed", self.not_allowed),
                 ("withheld_too_long", self.too_long),
+                ("declined", self.declined),
                 ("panicked", self.panicked),
                 ("overflowed", self.overflowed),
                 ("discarded", self.discarded),

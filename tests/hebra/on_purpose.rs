@@ -3,13 +3,14 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hebra::testing::Script;
 use hebra::{
     ClientHandle, CloseReason, Echo, Event, Faults, Framing, Handler, Next, RunningServer, Server, ServerConfig,
+    Session,
 };
 use nix::sys::signal::Signal;
 use socket2::SockRef;
@@ -149,6 +150,8 @@ fn a_session_is_closed_after_its_messages_or_before_the_first() {
         client.write_all(b"two\n").expect("it is sent");
         assert_eq!(read_to_end(&mut client), b"two\n");
         assert_eq!(next_reason(&events), CloseReason::FaultClose);
+        // Or the stop gives it time to close.
+        drop(client);
         assert_eq!((count(&server, "closed"), server.shutdown(FUSE).cut_off), (1, 0));
     }
     let program = Program::serve(&["--fault-close-after", "0"]);
@@ -181,18 +184,26 @@ fn a_reset_on_purpose_during_a_stop_is_no_session_that_was_cut_off() {
 }
 
 #[test]
-fn a_unix_socket_has_the_same_faults_and_an_end_in_place_of_a_reset() {
+fn a_unix_socket_has_the_same_faults_and_is_reset_only_if_input_is_unread() {
     let name = format!("hebra-on-purpose-{}", std::process::id());
-    let server = start(config().listen([format!("unix:@{name}")]), delay(SHORT).reset_after(1).corrupt(1.0));
-    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a socket");
-    socket.connect(&socket2::SockAddr::unix(format!("\0{name}")).expect("an address")).expect("it listens");
-    let mut client = UnixStream::from(std::os::fd::OwnedFd::from(socket));
-    client.set_read_timeout(Some(FUSE)).expect("a valid timeout");
-    client.write_all(b"hello").expect("it is sent");
-    let mut answer = Vec::new();
-    client.read_to_end(&mut answer).expect("an end");
-    assert!(answer.len() == 5 && answer.iter().zip(b"hello").all(|(got, sent)| got != sent), "{answer:?}");
-    assert_eq!((count(&server, "delayed"), count(&server, "corrupted")), (1, 5));
+    let faults = delay(SHORT).reset_after(1).corrupt(1.0);
+    let server = start(config().listen([format!("unix:@{name}")]).framing(Framing::PlainLine), faults);
+    let ask = |unread: usize| {
+        let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a socket");
+        socket.connect(&socket2::SockAddr::unix(format!("\0{name}")).expect("an address")).expect("it listens");
+        let mut client = UnixStream::from(std::os::fd::OwnedFd::from(socket));
+        client.set_read_timeout(Some(FUSE)).expect("a valid timeout");
+        client.write_all(&[b"hello\n", &vec![b'x'; unread][..]].concat()).expect("it is sent");
+        let mut answer = Vec::new();
+        let end = client.read_to_end(&mut answer).map_err(|error| error.kind());
+        assert!(answer.len() == 6 && answer.iter().zip(b"hello\n").all(|(got, sent)| got != sent), "{answer:?}");
+        end.err()
+    };
+    assert_eq!(ask(0), None);
+    assert_eq!((count(&server, "delayed"), count(&server, "corrupted")), (1, 6));
+    // More than one read returns.
+    let reset = cfg!(target_os = "linux").then_some(ErrorKind::ConnectionReset);
+    assert_eq!(ask(64 * 1024), reset);
 }
 
 /// Returns what each of two clients of a new server gets back.
@@ -286,7 +297,7 @@ impl Handler for Careless {
 }
 
 fn start_careless(faults: Faults) -> RunningServer {
-    let careless = move |session: &_| faults.wrap(session, Careless(hebra::Session::handle(session)));
+    let careless = move |session: &_| faults.wrap(session, Careless(Session::handle(session)));
     Server::bind(config(), careless).expect("it binds").start().expect("it starts")
 }
 
@@ -311,9 +322,9 @@ fn a_session_that_is_pushed_to_has_the_same_faults_and_pushes_are_untouched() {
 
 #[test]
 fn a_handle_that_closes_its_session_ends_the_wait() {
-    let (sender, handles) = std::sync::mpsc::channel();
+    let (sender, handles) = mpsc::channel();
     let faults = delay(LONG);
-    let factory = move |session: &hebra::Session| {
+    let factory = move |session: &Session| {
         sender.send(session.handle()).expect("the test waits");
         faults.wrap(session, Echo)
     };
@@ -362,6 +373,130 @@ fn a_handler_of_ones_own_can_wait_and_need_not_know_why_it_ends() {
     assert_eq!(waiter.wait(Duration::from_millis(1)), Ok(()));
     drop(session);
     assert!(waiter.wait(LONG).is_err(), "the session is gone");
+}
+
+/// A service that may keep something, such as a waiter.
+struct Answering<F>(F);
+
+impl<F: FnMut(&[u8], &mut dyn Write) -> io::Result<Next> + Send> Handler for Answering<F> {
+    fn message(&mut self, message: &[u8], reply: &mut dyn Write) -> io::Result<Next> {
+        self.0(message, reply)
+    }
+}
+
+#[test]
+fn a_wait_on_another_thread_ends_with_its_session_and_keeps_no_connection_open() {
+    for (message, reason) in [
+        ("hello", CloseReason::EndOfStream),
+        ("bye", CloseReason::Bye),
+        ("reset", CloseReason::FaultReset),
+        ("panic", CloseReason::Panicked),
+    ] {
+        let (sender, outcomes) = mpsc::channel();
+        let factory = move |session: &Session| {
+            let (waiter, sender) = (session.waiter(), sender.clone());
+            // Before the session can end, and after its end if the thread is slow.
+            thread::spawn(move || sender.send(waiter.wait(LONG)));
+            Answering(|message: &[u8], reply: &mut dyn Write| {
+                assert_ne!(message, b"panic", "on purpose");
+                reply.write_all(message)?;
+                Ok(if message == b"reset" { Next::FaultReset } else { Next::Continue })
+            })
+        };
+        let server = Server::bind(config(), factory).expect("it binds").start().expect("it starts");
+        let events = server.subscribe();
+        let mut client = connect(address(&server));
+        client.write_all(message.as_bytes()).expect("it is sent");
+        if reason == CloseReason::EndOfStream {
+            client.read_exact(&mut [0; 5]).expect("it is answered");
+            client.shutdown(Shutdown::Write).expect("it is open");
+        }
+        assert_eq!(next_reason(&events), reason);
+        let end = client.read_to_end(&mut Vec::new()).map_err(|error| error.kind());
+        let is_reset = reason == CloseReason::FaultReset;
+        assert_eq!(end.err(), is_reset.then_some(ErrorKind::ConnectionReset), "{message}");
+        assert!(outcomes.recv_timeout(FUSE).expect("the wait ends").is_err(), "{message}");
+    }
+}
+
+#[test]
+fn all_waits_of_a_session_end_when_its_client_resets_the_connection_and_the_reason_is_the_reset() {
+    for is_mapped in [true, false] {
+        let (sender, outcomes) = mpsc::channel();
+        let factory = move |session: &Session| {
+            let (waiter, sender) = (session.waiter(), sender.clone());
+            Answering(move |_: &[u8], _: &mut dyn Write| {
+                let (other, sender) = (waiter.clone(), sender.clone());
+                thread::spawn(move || sender.send(other.wait(LONG)));
+                match waiter.wait(LONG) {
+                    Err(ended) if is_mapped => Err(io::Error::other(format!("lookup: {ended}"))),
+                    // It takes no notice.
+                    _ => Ok(Next::Continue),
+                }
+            })
+        };
+        let server = Server::bind(config(), factory).expect("it binds").start().expect("it starts");
+        let events = server.subscribe();
+        let mut client = connect(address(&server));
+        client.write_all(b"hello").expect("it is sent");
+        while server.stats().messages == 0 {
+            thread::yield_now();
+        }
+        SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("a socket");
+        drop(client);
+        assert!(outcomes.recv_timeout(FUSE).expect("the wait ends").is_err());
+        assert_eq!(next_reason(&events), CloseReason::Failed(ErrorKind::ConnectionReset), "{is_mapped}");
+    }
+}
+
+#[test]
+fn an_error_with_words_of_its_own_after_a_wait_that_was_broken_off_is_no_failure_of_the_service() {
+    let start = || {
+        let factory = |session: &Session| {
+            let waiter = session.waiter();
+            Answering(move |_: &[u8], reply: &mut dyn Write| {
+                reply.write_all(b"wait\n")?;
+                waiter.wait(LONG).map_err(|error| io::Error::other(format!("lookup: {error}")))?;
+                Ok(Next::Continue)
+            })
+        };
+        let server = Server::bind(config(), factory).expect("it binds").start().expect("it starts");
+        let events = server.subscribe();
+        let mut client = connect(address(&server));
+        assert_eq!(exchange(&mut client, b"hello"), b"wait\n");
+        (server, events, client)
+    };
+    let (server, events, _client) = start();
+    assert!(server.disconnect(1));
+    assert_eq!(next_reason(&events), CloseReason::Disconnected);
+    let (server, events, _client) = start();
+    assert_eq!(server.shutdown(SHORT).cut_off, 1);
+    assert_eq!(next_reason(&events), CloseReason::CutOff);
+}
+
+#[test]
+fn ends_on_purpose_are_counted_once_whoever_asks_for_them() {
+    let answer = |next| Answering(move |_: &[u8], _: &mut dyn Write| Ok(next));
+    let close = move |_: &Session| answer(Next::FaultClose);
+    let reset = move |_: &Session| answer(Next::FaultReset);
+    let nested = |session: &Session| {
+        let faults = Faults::default().close_after(1);
+        faults.wrap(session, faults.wrap(session, Echo))
+    };
+    let check = |server: Server, kind: &str| {
+        let server = server.start().expect("it starts");
+        let events = server.subscribe();
+        connect(address(&server)).write_all(b"hello").expect("it is sent");
+        let end = events.into_iter().find(|event| matches!(event, Event::Disconnected { .. }));
+        assert!(matches!(end, Some(Event::Disconnected { faults: 1, .. })), "{end:?}");
+        assert_eq!(count(&server, kind), 1, "{kind}");
+        let stats = server.shutdown(FUSE).stats;
+        let finished = stats.finished_by_reason().find(|(label, _)| *label == format!("fault_{}", &kind[..5]));
+        assert_eq!(finished.map(|(_, count)| count), Some(1), "{kind}");
+    };
+    check(Server::bind(config(), close).expect("it binds"), "closed");
+    check(Server::bind(config(), reset).expect("it binds"), "reset");
+    check(Server::bind(config(), nested).expect("it binds"), "closed");
 }
 
 #[test]

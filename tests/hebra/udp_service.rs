@@ -70,6 +70,8 @@ fn a_service_sees_the_datagram_and_its_way_and_may_stay_silent() {
     let stats = server.shutdown();
     assert_eq!((stats.datagrams, stats.answers, stats.bytes_out), (4, 2, 2 * expected.len() as u64));
     assert_eq!((stats.withheld, stats.too_long, stats.rate_limited, stats.unsent), (0, 0, 0, 0));
+    assert_eq!(stats.declined, 2);
+    assert!(stats.to_string().ends_with(" declined=2"), "{stats}");
 }
 
 #[test]

@@ -82,7 +82,10 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
         ),
         (&["--service", "whoami", "--framing", "message"], "--framing must be line with --service whoami"),
         (&["--service", "whoami", "--framing", "raw"], "--framing must be line with --service whoami"),
-        (&["--label", "zone"], "--label: \"zone\" lacks its =; a label looks like zone=eu-1"),
+        (
+            &["--label", "zone"],
+            "--label: \"zone\" lacks its =; a label looks like zone=eu-1, and a comma separates labels",
+        ),
         (&["--label", "a=1,=2"], "--label: \"=2\" lacks its key; a label looks like zone=eu-1"),
         (&["--label", "a=\n"], "--label: \"a=\\n\" contains a control character, \\n"),
         (&["--service", "whoami", "--label", "a=1", "--label", "a=2"], "--label must not have a key twice"),
@@ -158,6 +161,16 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
         (
             &["--fault-delay", "50"],
             "--fault-delay: \"50\" lacks its unit; a time looks like 250ms, 10s or 5m, and a range like 50ms..80ms",
+        ),
+        (&["--fault-delay", "366d"], "--fault-delay: \"366d\" is too long; the longest time is 365d"),
+        (&["--fault-delay", "0ms"], "--fault-delay: \"0ms\" is too short; a delay is longer than zero"),
+        (
+            &["--fault-corrupt", "1e-300"],
+            "--fault-corrupt: \"1e-300\" is too small; the smallest probability but 0 is 1e-15",
+        ),
+        (
+            &["--service", "whoami", "--label", "msg=Hello, world"],
+            "--label: \" world\" lacks its =; a label looks like zone=eu-1, and a comma separates labels",
         ),
         (&["--fault-rate", "0"], "--fault-rate must be at least 1 byte a second"),
         (&["--fault-close-after", "-1"], "--fault-close-after: \"-1\" is negative; a number is at least 0"),
@@ -236,7 +249,11 @@ fn a_wrong_variable_is_named() {
         ("HEBRA_WORKERS", "4\r", "HEBRA_WORKERS: \"4\\r\" is not a whole number"),
         ("HEBRA_WORKERS", "0", "HEBRA_WORKERS must be at least 1"),
         ("HEBRA_FRAMING", "json", "HEBRA_FRAMING: \"json\" is none of message, line, raw"),
-        ("HEBRA_LABEL", "zone=eu-1,", "HEBRA_LABEL: \"\" lacks its =; a label looks like zone=eu-1"),
+        (
+            "HEBRA_LABEL",
+            "zone=eu-1,",
+            "HEBRA_LABEL: \"\" lacks its =; a label looks like zone=eu-1, and a comma separates labels",
+        ),
         ("HEBRA_PREFIX", "one\n", "HEBRA_PREFIX: \"one\\n\" contains a control character, \\n"),
         ("HEBRA_ROOM", "maybe", "HEBRA_ROOM: \"maybe\" is neither true nor false"),
         (
@@ -270,6 +287,35 @@ fn a_wrong_variable_is_named() {
         "HEBRA_TIMEOUT: \"soon\" is not a time; a time looks like 250ms, 10s or 5m, or off",
         "hebra connect",
     );
+}
+
+#[test]
+fn a_variable_is_named_in_what_is_wrong_about_another_value() {
+    for (variables, flags, problem) in [
+        (
+            &[("HEBRA_FAULT_CLOSE_AFTER", "1"), ("HEBRA_FAULT_RESET_AFTER", "1")][..],
+            &[][..],
+            "HEBRA_FAULT_RESET_AFTER cannot be combined with HEBRA_FAULT_CLOSE_AFTER",
+        ),
+        (
+            &[("HEBRA_FAULT_CLOSE_AFTER", "1")],
+            &["--fault-reset-after", "1"],
+            "--fault-reset-after cannot be combined with HEBRA_FAULT_CLOSE_AFTER",
+        ),
+        (
+            &[("HEBRA_FAULT_RESET_AFTER", "1")],
+            &["--fault-close-after", "1"],
+            "HEBRA_FAULT_RESET_AFTER cannot be combined with --fault-close-after",
+        ),
+        (
+            &[("HEBRA_MAX_PENDING", "0")],
+            &["--yield-after", "1s"],
+            "--yield-after has no effect with HEBRA_MAX_PENDING=0 and --when-full busy",
+        ),
+    ] {
+        let command = &mut Program::command();
+        assert_wrong_usage(command.envs(variables.iter().copied()).args(flags), problem, "hebra serve");
+    }
 }
 
 #[test]

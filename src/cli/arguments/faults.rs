@@ -20,7 +20,7 @@ pub(crate) struct FaultArguments {
     #[arg(long, env = "HEBRA_FAULT_RESET_AFTER", value_name = "N", value_parser = units::large_number)]
     fault_reset_after: Option<u64>,
 
-    /// Bytes a second at which answers are sent on connections
+    /// Bytes a second at which the answers of each session are sent
     #[arg(long, env = "HEBRA_FAULT_RATE", value_name = "SIZE", value_parser = units::size)]
     fault_rate: Option<usize>,
 

@@ -20,7 +20,7 @@ pub(crate) struct Label {
 
 /// A label as it is typed. The value may be empty, and may contain `=`.
 pub(crate) fn label(text: &str) -> Result<Label, String> {
-    const EXAMPLE: &str = "a label looks like zone=eu-1";
+    const EXAMPLE: &str = "a label looks like zone=eu-1, and a comma separates labels";
     let (key, value) = text.split_once('=').ok_or_else(|| format!("lacks its =; {EXAMPLE}"))?;
     if key.is_empty() {
         return Err(format!("lacks its key; {EXAMPLE}"));

@@ -119,15 +119,17 @@ fn check(parsed: &Command, command: &clap::Command, matches: &ArgMatches) -> Res
     };
     // A variable without effect is no mistake, because environments are shared.
     let is_typed = |id: &str| source(id) == Some(ValueSource::CommandLine);
+    let is_variable = |id: &str| source(id) == Some(ValueSource::EnvVariable);
+    let named = |problem: &str| problem::with_variables(problem, command, &is_variable);
     if let Some((id, _, missing)) = dependent.iter().find(|(id, has_effect, _)| !has_effect && is_typed(id)) {
-        return Err(format!("{} has no effect {missing}", name(id)));
+        return Err(format!("{} has no effect {}", name(id), named(missing)));
     }
     let is_given = matches!(source("listen"), Some(ValueSource::CommandLine | ValueSource::EnvVariable));
     if is_given && passed::are_passed() {
         return Err(format!("{} has no effect with sockets that were passed in (LISTEN_FDS)", name("listen")));
     }
     validated.map_err(|error| match error {
-        Error::Config { field, problem } => format!("{} {problem}", name(field)),
+        Error::Config { field, problem } => format!("{} {}", name(field), named(problem)),
         other => other.to_string(),
     })
 }

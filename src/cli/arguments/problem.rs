@@ -111,6 +111,23 @@ fn name(argument: &str, command: &Command, is_variable: bool) -> String {
     }
 }
 
+/// Names the variable in place of each flag in `problem` whose value came from there: nobody typed that flag.
+pub(super) fn with_variables(problem: &str, command: &Command, is_variable: &dyn Fn(&str) -> bool) -> String {
+    let mut named = String::new();
+    for word in problem.split_inclusive(' ') {
+        let (word, rest) = word.strip_suffix(' ').map_or((word, ""), |word| (word, " "));
+        match flag(word, command) {
+            Some(flag) if is_variable(flag.get_id().as_str()) => {
+                named.push_str(&name(word, command, true));
+                // A value follows.
+                named.push_str(if rest.is_empty() { "" } else { "=" });
+            }
+            _ => named.extend([word, rest]),
+        }
+    }
+    named
+}
+
 /// Returns `TEXT` for `<TEXT>...`.
 fn placeholder(argument: &str) -> String {
     argument.chars().filter(|character| !"<>[].".contains(*character)).collect()

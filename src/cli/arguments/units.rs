@@ -18,6 +18,9 @@ const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The largest size: more than any field can use, and little enough that a typing error is reported as one.
 const MAX_SIZE: u64 = 1 << 40;
 
+/// The smallest probability but 0, which is also the library's.
+const LEAST_PROBABILITY: f64 = 1e-15;
+
 /// A value, or `off`, which is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limit<T = Duration>(pub(crate) Option<T>);
@@ -87,23 +90,33 @@ fn require_digits(text: &str) -> Result<(), String> {
 /// A probability such as `0.01`.
 pub(crate) fn probability(text: &str) -> Result<f64, String> {
     // `inf` and `NaN` are numbers to the parser, and no probability.
-    let probability = text.parse().ok().filter(|probability| (0.0..=1.0).contains(probability));
-    probability
-        .ok_or_else(|| "is not a probability; a probability is a number from 0 to 1, such as 0.01".to_owned())
+    match text.parse() {
+        Ok(probability) if probability > 0.0 && probability < LEAST_PROBABILITY => {
+            Err(format!("is too small; the smallest probability but 0 is {LEAST_PROBABILITY:e}"))
+        }
+        Ok(probability) if (0.0..=1.0).contains(&probability) => Ok(probability),
+        _ => Err("is not a probability; a probability is a number from 0 to 1, such as 0.01".to_owned()),
+    }
 }
 
 /// A time such as `50ms`, which is always the same, or a range such as `50ms..80ms`.
 pub(crate) fn delay(text: &str) -> Result<RangeInclusive<Duration>, String> {
-    let part = |text| duration(text).map_err(|problem| format!("{problem}, and a range like 50ms..80ms"));
-    let Some((start, end)) = text.split_once("..") else {
-        let time = part(text)?;
-        return Ok(time..=time);
+    let part = |text| {
+        duration(text).map_err(|problem| match problem.ends_with(TIME_EXAMPLE) {
+            true => format!("{problem}, and a range like 50ms..80ms"),
+            false => problem,
+        })
     };
-    let (start, end) = (part(start)?, part(end)?);
-    if start <= end {
-        Ok(start..=end)
-    } else {
+    let (start, end) = match text.split_once("..") {
+        Some((start, end)) => (part(start)?, part(end)?),
+        None => (part(text)?, part(text)?),
+    };
+    if end.is_zero() {
+        Err("is too short; a delay is longer than zero".to_owned())
+    } else if start > end {
         Err("ends before it begins; a range looks like 50ms..80ms".to_owned())
+    } else {
+        Ok(start..=end)
     }
 }
 
@@ -122,15 +135,16 @@ pub(crate) fn timeout(text: &str) -> Result<Limit, String> {
     }
 }
 
+const TIME_EXAMPLE: &str = "a time looks like 250ms, 10s or 5m";
+
 /// A duration such as `250ms` or `5m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    const EXAMPLE: &str = "a time looks like 250ms, 10s or 5m";
     if is_negative(text) {
-        return Err(format!("is negative; {EXAMPLE}"));
+        return Err(format!("is negative; {TIME_EXAMPLE}"));
     }
     // That would be months, where sizes have M and m for the same.
     if text.contains('M') && text.starts_with(|first: char| first.is_ascii_digit()) {
-        return Err(format!("is ambiguous: a minute is m, and a month is month; {EXAMPLE}"));
+        return Err(format!("is ambiguous: a minute is m, and a month is month; {TIME_EXAMPLE}"));
     }
     match humantime::parse_duration(text) {
         Ok(duration) if duration <= MAX_DURATION => Ok(duration),
@@ -139,9 +153,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             Err("has too many digits; the longest time is 365d, and the shortest 1ns".to_owned())
         }
         Err(humantime::DurationError::UnknownUnit { unit, .. }) if unit.is_empty() => {
-            Err(format!("lacks its unit; {EXAMPLE}"))
+            Err(format!("lacks its unit; {TIME_EXAMPLE}"))
         }
-        Err(_) => Err(format!("is not a time; {EXAMPLE}")),
+        Err(_) => Err(format!("is not a time; {TIME_EXAMPLE}")),
     }
 }
 
@@ -246,6 +260,9 @@ mod tests {
         for (wrong, problem) in [
             ("80ms..50ms", "ends before it begins"),
             ("50", "lacks its unit"),
+            ("0s", "is too short; a delay is longer than zero"),
+            ("0ms..0ms", "is too short"),
+            ("50ms..0ms", "is too short"),
             ("50ms..", "is not a time"),
             ("50ms...80ms", "is not a time"),
             ("-1s..2s", "is negative"),
@@ -253,6 +270,8 @@ mod tests {
             let message = delay(wrong).expect_err(wrong);
             assert!(message.starts_with(problem), "{wrong} {message}");
         }
+        assert_eq!(delay("0ms..5ms"), Ok(Duration::ZERO..=millis(5)));
+        assert_eq!(delay("366d").expect_err("a day more"), "is too long; the longest time is 365d");
     }
 
     #[test]
@@ -260,6 +279,11 @@ mod tests {
         assert_eq!((probability("0"), probability("1"), probability("1e-6")), (Ok(0.0), Ok(1.0), Ok(1e-6)));
         for wrong in ["", "1.01", "-0.1", "NaN", "inf", "1%", "often"] {
             assert!(probability(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(probability("1e-15"), Ok(LEAST_PROBABILITY));
+        for small in ["9e-16", "1e-300"] {
+            let message = probability(small).expect_err(small);
+            assert_eq!(message, "is too small; the smallest probability but 0 is 1e-15");
         }
     }
 
