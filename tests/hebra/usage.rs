@@ -86,7 +86,10 @@ fn a_wrong_value_is_named_with_its_flag_and_what_would_be_right() {
             &["--label", "zone"],
             "--label: \"zone\" lacks its =; a label looks like zone=eu-1, and a comma separates labels",
         ),
-        (&["--label", "a=1,=2"], "--label: \"=2\" lacks its key; a label looks like zone=eu-1"),
+        (
+            &["--label", "a=1,=2"],
+            "--label: \"=2\" lacks its key; a label looks like zone=eu-1, and a comma separates labels",
+        ),
         (&["--label", "a=\n"], "--label: \"a=\\n\" contains a control character, \\n"),
         (&["--service", "whoami", "--label", "a=1", "--label", "a=2"], "--label must not have a key twice"),
         (&["--service", "whoami", "--label", "a=1,a=1"], "--label must not have a key twice"),
