@@ -136,7 +136,8 @@ fn a_unix_socket_is_probed_by_its_file_and_by_its_name() {
 
 #[test]
 fn datagrams_are_probed_too() {
-    let silent = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    // An address that no other test takes, so that nobody listens there afterwards.
+    let silent = UdpSocket::bind("127.0.9.1:0").expect("a free port");
     let address = silent.local_addr().expect("it is bound");
     let name = format!("udp://{address}");
     assert_failure(&[&name, "--timeout", "50ms"], 6, &format!("no answer from {address}: timed out"));
