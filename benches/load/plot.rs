@@ -181,8 +181,9 @@ pub(crate) fn below_saturation(all: &[Below<'_>]) -> io::Result<String> {
         })
         .collect();
     // The panels of a column have one scale, so that they can be compared.
-    let top =
-        |column: usize| linear(&panels.iter().flat_map(|row| row[column].2.iter().cloned()).collect::<Vec<_>>());
+    let column = |number: usize| panels.iter().flat_map(|row| row[number].2.iter().cloned()).collect::<Vec<_>>();
+    // Close to saturation a response time is hundreds of times as long.
+    let (times, costs) = (logarithmic(&column(0)), linear(&column(1)));
     let legend = panels.first().map_or(&[][..], |row| &row[0].2);
     let title = "Below saturation: what a message costs (512 B, open loop)";
     draw(PANEL_HEIGHT * panels.len() as u32, title, legend, |area| {
@@ -195,7 +196,10 @@ pub(crate) fn below_saturation(all: &[Below<'_>]) -> io::Result<String> {
                 x_ticks: |share| format!("{share:.0}"),
                 are_points_marked: true,
             };
-            panel(&parts[index], &labels, 0.0..100.0, top(index % 2), curves)?;
+            match index % 2 {
+                0 => panel(&parts[index], &labels, 0.0..100.0, times.clone().log_scale(), curves)?,
+                _ => panel(&parts[index], &labels, 0.0..100.0, costs.clone(), curves)?,
+            }
         }
         Ok(())
     })

@@ -4,6 +4,8 @@
 //! scenario against every peer, one after the other. The result is the ratio to the reference within a round: its
 //! median over the rounds, and its spread.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -26,6 +28,9 @@ const ROUNDS: u16 = 3;
 
 /// How often the reference is measured in a closed loop to find the rates of open loops.
 const CALIBRATIONS: usize = 3;
+
+/// The rates that the reference reaches in a closed loop, by the number of connections and whether cores are pinned.
+type Reached = HashMap<(usize, bool), f64>;
 
 /// The servers that take part. The first one is the reference.
 struct Servers {
@@ -51,8 +56,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Problem> {
     let scenarios: Vec<_> = scenarios().into_iter().filter(is_requested).collect();
     let servers = Servers::start(arguments, &directory, scenarios.iter().any(|scenario| scenario.is_pinned))?;
     let mut rows = Vec::new();
+    let mut reached = HashMap::new();
     for scenario in scenarios {
-        rows.extend(servers.row(scenario)?);
+        rows.extend(servers.row(scenario, &mut reached)?);
     }
     let rounds = usize::from(arguments.rounds.unwrap_or(ROUNDS));
     for round in 0..rounds {
@@ -117,17 +123,16 @@ impl Servers {
     }
 
     /// Returns the row of a scenario, for which no peer is measured yet, or `None` if it cannot be run here.
-    fn row(&self, scenario: Scenario) -> io::Result<Option<Row>> {
+    fn row(&self, scenario: Scenario, reached: &mut Reached) -> io::Result<Option<Row>> {
         let Some(reference) = self.peers(&scenario).first() else { return Ok(None) };
         let rate = match scenario.share {
             None => None,
             Some(share) => {
-                note(format_args!("{}: the rate of {}", scenario.name, reference.name));
-                let _pinned = self.pin(&scenario)?;
-                let load = scenario.load(reference.server.address, None);
-                let measure = |_| run::run(&load, None, &mut |_| ()).map(|outcome| outcome.rate());
-                let rates = (0..CALIBRATIONS).map(measure).collect::<io::Result<Vec<_>>>()?;
-                Some((share * median(&rates) / 100.0).ceil().max(1.0) * 100.0)
+                let reached = match reached.entry((scenario.connections, scenario.is_pinned)) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(unknown) => *unknown.insert(self.reached(reference, &scenario)?),
+                };
+                Some((share * reached / 100.0).ceil().max(1.0) * 100.0)
             }
         };
         let cells = self.peers.iter().map(|peer| {
@@ -137,6 +142,16 @@ impl Servers {
         });
         let cells = cells.collect();
         Ok(Some(Row { scenario, rate, cells }))
+    }
+
+    /// Measures the rate of the reference in a closed loop.
+    fn reached(&self, reference: &Peer, scenario: &Scenario) -> io::Result<f64> {
+        note(format_args!("the rate of {}: {} connections", reference.name, scenario.connections));
+        let _pinned = self.pin(scenario)?;
+        let load = scenario.load(reference.server.address, None);
+        let measure = |_| run::run(&load, None, &mut |_| ()).map(|outcome| outcome.rate());
+        let rates = (0..CALIBRATIONS).map(measure).collect::<io::Result<Vec<_>>>()?;
+        Ok(median(&rates))
     }
 
     /// Measures each peer once. The order rotates, so that each is first in some round.
