@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::arguments::{ProbeArguments, Wanted};
 use super::dial::dial;
-use super::process::deadline::Deadline;
+use super::process::deadline::{Deadline, is_passing};
 use super::process::failure::{self, Failure, RESET};
-use super::process::{FAILED, USAGE, resolve};
+use super::process::{FAILED, resolve};
 use super::stdio;
 use super::udp::send;
 
@@ -50,10 +50,7 @@ fn probe(arguments: &ProbeArguments) -> Result<String, Failure> {
     };
     match address.strip_prefix("udp://") {
         Some(address) => {
-            if text.len() > send::LONGEST {
-                let message = format!("--send has {} bytes, and a datagram holds at most 65,507", text.len());
-                return Err(Failure { code: USAGE, message });
-            }
+            send::require_fit("--send", text)?;
             let targets = resolve::within(address, deadline)?;
             let begun = Instant::now();
             let (target, answer) = send::send(&targets, text.as_bytes(), Some(deadline))?;
@@ -78,7 +75,7 @@ fn probe(arguments: &ProbeArguments) -> Result<String, Failure> {
 
 /// Fails if the answer came too late: a timeout of a socket may end some milliseconds after its time.
 fn require_in_time(server: &str, deadline: Deadline) -> Result<(), Failure> {
-    match left(deadline) {
+    match deadline.socket_timeout() {
         Ok(_) => Ok(()),
         Err(cause) => Err(Failure::new(format_args!("no answer from {server}"), &cause)),
     }
@@ -104,7 +101,7 @@ fn ask(mut stream: &TcpStream, text: &str, deadline: Deadline) -> io::Result<Ans
     let line = format!("{text}\n");
     let mut unsent = line.as_bytes();
     while !unsent.is_empty() {
-        stream.set_write_timeout(left(deadline)?)?;
+        stream.set_write_timeout(deadline.socket_timeout()?)?;
         match stream.write(unsent) {
             Ok(count) => unsent = &unsent[count..],
             Err(error) if is_passing(&error) => {}
@@ -125,7 +122,7 @@ fn receive(mut stream: &TcpStream, length: usize, deadline: Deadline) -> io::Res
     let mut line = Vec::new();
     let mut buffer = [0; 4096];
     loop {
-        stream.set_read_timeout(left(deadline)?)?;
+        stream.set_read_timeout(deadline.socket_timeout()?)?;
         match stream.read(&mut buffer) {
             Ok(0) => return Ok(Answer::Closed(line)),
             Ok(count) => {
@@ -145,24 +142,6 @@ fn receive(mut stream: &TcpStream, length: usize, deadline: Deadline) -> io::Res
     }
 }
 
-/// Returns the time that is left as a socket takes it.
-///
-/// # Errors
-///
-/// [`ErrorKind::TimedOut`] if the deadline is over.
-fn left(deadline: Deadline) -> io::Result<Option<Duration>> {
-    match deadline.left() {
-        Some(left) if left.is_zero() => Err(ErrorKind::TimedOut.into()),
-        left => Ok(left),
-    }
-}
-
-/// Returns whether the call is to be made again: its time is over (`WouldBlock` on Linux), which the deadline decides, or
-/// a signal came, such as one that continues a stopped process.
-fn is_passing(error: &io::Error) -> bool {
-    [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted].contains(&error.kind())
-}
-
 /// Closes the sending side, and discards what still comes until the server closes too. Bytes that are left unread at a
 /// close would reset the connection.
 fn leave(mut stream: TcpStream, deadline: Deadline) {
@@ -170,7 +149,7 @@ fn leave(mut stream: TcpStream, deadline: Deadline) {
     if stream.shutdown(Shutdown::Write).is_err() {
         return;
     }
-    while let Ok(left) = left(deadline) {
+    while let Ok(left) = deadline.socket_timeout() {
         if stream.set_read_timeout(left).is_err() {
             return;
         }

@@ -6,26 +6,32 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use hebra::text::EscapedStream;
 
 use crate::cli::arguments::SendArguments;
-use crate::cli::process::deadline::Deadline;
+use crate::cli::process::deadline::{Deadline, is_passing};
 use crate::cli::process::failure::{self, Failure, TIMED_OUT};
-use crate::cli::process::{FAILED, USAGE, complain, resolve};
+use crate::cli::process::{FAILED, USAGE, resolve};
 use crate::cli::stdio;
 
 /// Bytes that a datagram holds at most over IPv4: 65,535 less the headers of IP (20) and UDP (8).
-pub(in crate::cli) const LONGEST: usize = 65_507;
+const LONGEST: usize = 65_507;
 
 /// Sends the datagram. Returns the exit code.
 pub(in crate::cli) fn run(arguments: &SendArguments) -> u8 {
     let text = arguments.text.join(" ");
-    if text.len() > LONGEST {
-        complain(format_args!("TEXT has {} bytes, and a datagram holds at most 65,507", text.len()));
-        return USAGE;
-    }
     let answer = arguments.wait.map(|wait| Deadline::after(Some(wait)));
-    let sent = resolve::within(&arguments.address, answer.unwrap_or(Deadline::after(None)))
+    let sent = require_fit("TEXT", &text)
+        .and_then(|()| resolve::within(&arguments.address, answer.unwrap_or(Deadline::after(None))))
         .and_then(|targets| send(&targets, text.as_bytes(), answer))
         .and_then(|(_, answer)| print(answer).or_else(|cause| failure::not_printed(&cause)));
     failure::exit_code(sent)
+}
+
+/// Fails if `text`, which the command line calls `name`, is too long for a datagram.
+pub(in crate::cli) fn require_fit(name: &str, text: &str) -> Result<(), Failure> {
+    if text.len() <= LONGEST {
+        return Ok(());
+    }
+    let message = format!("{name} has {} bytes, and a datagram holds at most 65,507", text.len());
+    Err(Failure { code: USAGE, message })
 }
 
 /// Sends to the first of `targets` that is not known to fail. Returns it, and the answer if one is waited for.
@@ -85,20 +91,13 @@ fn connect(socket: UdpSocket, target: SocketAddr) -> io::Result<UdpSocket> {
 fn receive(socket: &UdpSocket, until: Deadline) -> io::Result<Vec<u8>> {
     let mut buffer = vec![0; u16::MAX.into()];
     loop {
-        let left = until.left();
-        if left.is_some_and(|left| left.is_zero()) {
-            return Err(ErrorKind::TimedOut.into());
-        }
-        socket.set_read_timeout(left)?;
+        socket.set_read_timeout(until.socket_timeout()?)?;
         match socket.recv(&mut buffer) {
             Ok(length) => {
                 buffer.truncate(length);
                 return Ok(buffer);
             }
-            // The time is over (`WouldBlock` on Linux), or a signal came, such as one that continues a stopped process.
-            Err(error)
-                if [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted].contains(&error.kind()) => {
-            }
+            Err(error) if is_passing(&error) => {}
             Err(error) => return Err(error),
         }
     }
