@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::noise::Noise;
-use super::random::{Chance, Random, Sequence};
+use super::random::{Chance, Delays, Random, Sequence};
 use super::{check_delay, check_probabilities, shown_chance, shown_delay, varies};
 use crate::config::setters;
 use crate::error::Error;
@@ -118,7 +118,7 @@ impl fmt::Display for DatagramFaults {
 /// What chance decides about the answers of one socket.
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerChance {
-    delay: Option<(RangeInclusive<Duration>, Random)>,
+    delay: Option<Delays>,
     noise: Option<Noise>,
     drop: Option<Chance>,
     duplicate: Option<Chance>,
@@ -138,10 +138,9 @@ pub(crate) struct Fate {
 impl AnswerChance {
     /// Returns `None` if there are no faults.
     pub(crate) fn new(faults: &DatagramFaults, socket: u64) -> Option<Self> {
-        let random = |sequence| Random::new(faults.seed, socket, sequence);
-        let chance = |probability, sequence| Chance::new(probability, random(sequence));
+        let chance = |probability, sequence| Chance::new(probability, Random::new(faults.seed, socket, sequence));
         faults.are_any().then(|| Self {
-            delay: faults.delay.clone().map(|delay| (delay, random(Sequence::Delay))),
+            delay: Delays::new(faults.delay.as_ref(), faults.seed, socket),
             noise: Noise::new(faults.corrupt, 0.0, faults.seed, socket),
             drop: chance(faults.drop, Sequence::Drop),
             duplicate: chance(faults.duplicate, Sequence::Duplicate),
@@ -161,11 +160,7 @@ impl AnswerChance {
             is_lost: decide(&mut self.drop),
             is_duplicated: decide(&mut self.duplicate),
             is_reordered: decide(&mut self.reorder),
-            delay: self
-                .delay
-                .as_mut()
-                .map(|(delay, random)| random.duration(delay))
-                .filter(|delay| !delay.is_zero()),
+            delay: self.delay.as_mut().and_then(Delays::draw),
         }
     }
 

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::mem;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Faults;
 use super::noise::Noise;
 use super::pace::Pace;
-use super::random::{Random, Sequence};
+use super::random::Delays;
 use crate::events::{CloseReason, FaultCounters, FaultKind};
 use crate::service::{Handler, Next};
 use crate::session::{Session, SessionEnded, Waiter};
@@ -63,7 +62,7 @@ impl<H: Handler> Handler for Faulty<H> {
 struct Injector {
     waiter: Waiter,
     counters: Arc<FaultCounters>,
-    delay: Option<(RangeInclusive<Duration>, Random)>,
+    delay: Option<Delays>,
     noise: Option<Noise>,
     pace: Option<Pace>,
     /// After how many messages the session ends, and how.
@@ -82,13 +81,12 @@ struct Injector {
 impl Injector {
     fn new(faults: &Faults, session: &Session) -> Self {
         let client = session.client().id;
-        let random = || Random::new(faults.seed, client, Sequence::Delay);
         let close = faults.close_after.map(|messages| (messages, Next::FaultClose));
         let reset = faults.reset_after.map(|messages| (messages, Next::FaultReset));
         Self {
             waiter: session.waiter(),
             counters: Arc::clone(session.fault_counters()),
-            delay: faults.delay.clone().map(|delay| (delay, random())),
+            delay: Delays::new(faults.delay.as_ref(), faults.seed, client),
             noise: Noise::new(faults.corrupt, faults.drop, faults.seed, client),
             pace: faults.rate.map(Pace::new),
             end: close.or(reset),
@@ -131,12 +129,9 @@ impl Injector {
             return Ok(());
         }
         if !mem::replace(&mut self.is_begun, true)
-            && let Some((delay, random)) = &mut self.delay
+            && let Some(delay) = self.delay.as_mut().and_then(Delays::draw)
         {
-            let delay = random.duration(delay);
-            if !delay.is_zero() {
-                self.wait(delay, reply)?;
-            }
+            self.wait(delay, reply)?;
         }
         if self.noise.is_none() {
             return self.send_paced(bytes, reply);

@@ -92,6 +92,10 @@ setters!(Faults {
 });
 
 impl Faults {
+    /// The smallest probability but 0, for connections and for datagrams. Chance has 53 bits, so smaller ones would be
+    /// inexact, and then impossible.
+    pub const LEAST_PROBABILITY: f64 = 1e-15;
+
     /// Wraps the handler of a session. The factory given to [`Server::bind`](crate::Server::bind) calls it.
     ///
     /// It does not check the fields; [`validate`](Self::validate) does.
@@ -144,9 +148,6 @@ impl fmt::Display for Faults {
     }
 }
 
-/// The smallest probability but 0. Chance has 53 bits, so smaller ones would be inexact, and then impossible.
-const LEAST_PROBABILITY: f64 = 1e-15;
-
 /// Returns whether a delay depends on chance.
 fn varies(delay: Option<&RangeInclusive<Duration>>) -> bool {
     delay.is_some_and(|delay| delay.start() != delay.end())
@@ -162,7 +163,7 @@ fn check_delay(delay: Option<&RangeInclusive<Duration>>) -> Result<(), Error> {
 fn check_probabilities(fields: impl IntoIterator<Item = (&'static str, f64)>) -> Result<(), Error> {
     fields.into_iter().try_for_each(|(field, probability)| {
         require((0.0..=1.0).contains(&probability), field, "must be from 0 to 1")?;
-        let is_possible = probability == 0.0 || probability >= LEAST_PROBABILITY;
+        let is_possible = probability == 0.0 || probability >= Faults::LEAST_PROBABILITY;
         require(is_possible, field, "is too small; the smallest probability but 0 is 1e-15")
     })
 }
@@ -203,7 +204,7 @@ mod tests {
         }
         let faults = Faults::default().delay(TICK..=TICK).reset_after(0).rate(1).corrupt(1.0).drop(0.0);
         assert!(faults.validate().is_ok() && faults.are_any() && !Faults::default().are_any());
-        let faults = Faults::default().delay(Duration::ZERO..=TICK).corrupt(LEAST_PROBABILITY).drop(-0.0);
+        let faults = Faults::default().delay(Duration::ZERO..=TICK).corrupt(Faults::LEAST_PROBABILITY).drop(-0.0);
         assert!(faults.validate().is_ok() && faults.are_random());
     }
 

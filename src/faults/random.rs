@@ -52,6 +52,25 @@ impl Random {
     }
 }
 
+/// The delays of answers, with the sequence that they are drawn from.
+#[derive(Clone, Debug)]
+pub(crate) struct Delays {
+    range: RangeInclusive<Duration>,
+    random: Random,
+}
+
+impl Delays {
+    /// Returns `None` if no answer is delayed.
+    pub(crate) fn new(range: Option<&RangeInclusive<Duration>>, seed: u64, stream: u64) -> Option<Self> {
+        Some(Self { range: range?.clone(), random: Random::new(seed, stream, Sequence::Delay) })
+    }
+
+    /// Draws the delay of the next answer, or `None` if that is zero.
+    pub(crate) fn draw(&mut self) -> Option<Duration> {
+        Some(self.random.duration(&self.range)).filter(|delay| !delay.is_zero())
+    }
+}
+
 /// A probability, with the sequence that decides by it.
 #[derive(Clone, Debug)]
 pub(crate) struct Chance {

@@ -281,13 +281,10 @@ impl Threads {
     ) -> Result<(), Error> {
         for (number, (address, socket)) in (1..).zip(sockets) {
             let socket = Arc::new(socket);
-            let faulty = match AnswerChance::new(faults, number) {
-                Some(chance) if chance.can_wait() => {
-                    Some(FaultyAnswers::new(chance, Some(self.delay_on(&socket)?)))
-                }
-                Some(chance) => Some(FaultyAnswers::new(chance, None)),
-                None => None,
-            };
+            let chance = AnswerChance::new(faults, number);
+            let can_wait = chance.as_ref().is_some_and(AnswerChance::can_wait);
+            let late = can_wait.then(|| self.delay_on(&socket)).transpose()?;
+            let faulty = chance.map(|chance| FaultyAnswers::new(chance, late));
             let (receiving, shared) = (Arc::clone(&socket), Arc::clone(&self.shared));
             let thread =
                 LimitedThread::start("hebra-udp", move || receiver::run(&receiving, address, &shared, faulty))?;

@@ -215,7 +215,7 @@ impl ServeArguments {
 
     /// Returns whether clients are accepted when they have sent something: not in a chat, which speaks first.
     pub(crate) fn defers_accept(&self) -> bool {
-        self.defer_accept && self.service.kind != Service::Chat
+        self.defer_accept && !self.service.is_chat()
     }
 
     /// Returns what the flags mean for the service on UDP.

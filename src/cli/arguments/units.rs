@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use hebra::LogMessages;
+use hebra::{Faults, LogMessages};
 
 /// The largest number: sums of two fit every field, and nothing that is counted comes near it.
 const MAX_NUMBER: usize = i32::MAX as usize;
@@ -17,9 +17,6 @@ const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The largest size: more than any field can use, and little enough that a typing error is reported as one.
 const MAX_SIZE: u64 = 1 << 40;
-
-/// The smallest probability but 0, which is also the library's.
-const LEAST_PROBABILITY: f64 = 1e-15;
 
 /// A value, or `off`, which is `None`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +88,8 @@ fn require_digits(text: &str) -> Result<(), String> {
 pub(crate) fn probability(text: &str) -> Result<f64, String> {
     // `inf` and `NaN` are numbers to the parser, and no probability.
     match text.parse() {
-        Ok(probability) if probability > 0.0 && probability < LEAST_PROBABILITY => {
-            Err(format!("is too small; the smallest probability but 0 is {LEAST_PROBABILITY:e}"))
+        Ok(probability) if probability > 0.0 && probability < Faults::LEAST_PROBABILITY => {
+            Err(format!("is too small; the smallest probability but 0 is {:e}", Faults::LEAST_PROBABILITY))
         }
         Ok(probability) if (0.0..=1.0).contains(&probability) => Ok(probability),
         _ => Err("is not a probability; a probability is a number from 0 to 1, such as 0.01".to_owned()),
@@ -280,7 +277,7 @@ mod tests {
         for wrong in ["", "1.01", "-0.1", "NaN", "inf", "1%", "often"] {
             assert!(probability(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(probability("1e-15"), Ok(LEAST_PROBABILITY));
+        assert_eq!(probability("1e-15"), Ok(Faults::LEAST_PROBABILITY));
         for small in ["9e-16", "1e-300"] {
             let message = probability(small).expect_err(small);
             assert_eq!(message, "is too small; the smallest probability but 0 is 1e-15");
