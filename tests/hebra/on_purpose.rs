@@ -475,7 +475,7 @@ fn an_error_with_words_of_its_own_after_a_wait_that_was_broken_off_is_no_failure
 }
 
 #[test]
-fn ends_on_purpose_are_counted_once_whoever_asks_for_them() {
+fn an_end_on_purpose_is_counted_once_also_if_another_handler_asks_for_it() {
     let answer = |next| Answering(move |_: &[u8], _: &mut dyn Write| Ok(next));
     let close = move |_: &Session| answer(Next::FaultClose);
     let reset = move |_: &Session| answer(Next::FaultReset);

@@ -4,9 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use hebra::{LogMessages, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};
+use hebra::{LogMessages, RunningUdpServer, UdpConfig, UdpEvent, UdpServer};
 use nix::sys::signal::Signal;
 
+use crate::support::udp::{client, receive, wait_until};
 use crate::support::{FUSE, Program, free_address, random_bytes, signal, spawn_apart, status, udp_command};
 
 /// The longest payload of a datagram over IPv4.
@@ -21,33 +22,9 @@ fn start(config: UdpConfig) -> RunningUdpServer {
     UdpServer::bind(config).expect("it binds").start().expect("it starts")
 }
 
-/// Returns a socket that receives from `server` only, and fails instead of hanging.
-fn client(server: SocketAddr) -> UdpSocket {
-    let socket = UdpSocket::bind((server.ip(), 0)).expect("a free port");
-    socket.connect(server).expect("a server");
-    socket.set_read_timeout(Some(FUSE)).expect("a valid timeout");
-    socket
-}
-
-fn receive(socket: &UdpSocket) -> Vec<u8> {
-    let mut buffer = vec![0; 65_535];
-    let length = socket.recv(&mut buffer).expect("a datagram");
-    buffer.truncate(length);
-    buffer
-}
-
 fn exchange(socket: &UdpSocket, datagram: &[u8]) -> Vec<u8> {
     assert_eq!(socket.send(datagram).expect("it is sent"), datagram.len());
     receive(socket)
-}
-
-/// Waits until the totals of the server satisfy `holds`.
-fn wait_until(server: &RunningUdpServer, holds: impl Fn(UdpStats) -> bool) {
-    let began = Instant::now();
-    while !holds(server.stats()) {
-        assert!(began.elapsed() < FUSE, "{:?}", server.stats());
-        std::thread::yield_now();
-    }
 }
 
 #[test]

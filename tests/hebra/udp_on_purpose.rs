@@ -2,12 +2,13 @@
 //! for answers.
 
 use std::io::ErrorKind;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use hebra::{DatagramFaults, Error, RunningUdpServer, UdpConfig, UdpServer, UdpStats};
 use nix::sys::signal::Signal;
 
+use crate::support::udp::{client, receive, wait_until};
 use crate::support::{FUSE, Program, connect, exchange, read_to_end, udp_command};
 
 const LONG: Duration = Duration::from_secs(60 * 60);
@@ -19,21 +20,6 @@ fn start_with(config: UdpConfig, faults: DatagramFaults) -> RunningUdpServer {
 
 fn start(faults: DatagramFaults) -> RunningUdpServer {
     start_with(UdpConfig::default().rate(None), faults)
-}
-
-/// Returns a socket that receives from `server` only, and fails instead of hanging.
-fn client(server: SocketAddr) -> UdpSocket {
-    let socket = UdpSocket::bind((server.ip(), 0)).expect("a free port");
-    socket.connect(server).expect("a server");
-    socket.set_read_timeout(Some(FUSE)).expect("a valid timeout");
-    socket
-}
-
-fn receive(socket: &UdpSocket) -> Vec<u8> {
-    let mut buffer = vec![0; 65_535];
-    let length = socket.recv(&mut buffer).expect("a datagram");
-    buffer.truncate(length);
-    buffer
 }
 
 /// Returns what has arrived.
@@ -56,15 +42,6 @@ fn arrived(socket: &UdpSocket) -> Vec<Vec<u8>> {
 /// Returns a number of faults by its kind.
 fn count(stats: &UdpStats, kind: &str) -> u64 {
     stats.faults_by_kind().find(|(label, _)| *label == kind).expect("there is such a kind").1
-}
-
-/// Waits until the totals of the server satisfy `holds`.
-fn wait_until(server: &RunningUdpServer, holds: impl Fn(UdpStats) -> bool) {
-    let began = Instant::now();
-    while !holds(server.stats()) {
-        assert!(began.elapsed() < FUSE, "{:?}", server.stats());
-        std::thread::yield_now();
-    }
 }
 
 /// A datagram of 64 bytes that begins with its number.

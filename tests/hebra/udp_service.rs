@@ -1,11 +1,12 @@
 //! Services of one's own for datagrams: what they see, what they send, and what bounds their answers.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Instant;
 
-use hebra::{Datagram, RunningUdpServer, UdpConfig, UdpEvent, UdpServer, UdpStats};
+use hebra::{Datagram, RunningUdpServer, UdpConfig, UdpEvent, UdpServer};
 
 use crate::support::FUSE;
+use crate::support::udp::{client, receive, wait_until};
 
 /// The largest payload of a datagram over IPv4.
 const LARGEST: usize = 65_507;
@@ -19,30 +20,6 @@ fn start(
 
 fn loopback() -> UdpConfig {
     UdpConfig::default().listen(["127.0.0.1:0"])
-}
-
-/// Returns a socket that receives from `server` only, and fails instead of hanging.
-fn client(server: SocketAddr) -> UdpSocket {
-    let socket = UdpSocket::bind((server.ip(), 0)).expect("a free port");
-    socket.connect(server).expect("a server");
-    socket.set_read_timeout(Some(FUSE)).expect("a valid timeout");
-    socket
-}
-
-fn receive(socket: &UdpSocket) -> Vec<u8> {
-    let mut buffer = vec![0; 65_535];
-    let length = socket.recv(&mut buffer).expect("a datagram");
-    buffer.truncate(length);
-    buffer
-}
-
-/// Waits until the totals of the server satisfy `holds`.
-fn wait_until(server: &RunningUdpServer, holds: impl Fn(UdpStats) -> bool) {
-    let began = Instant::now();
-    while !holds(server.stats()) {
-        assert!(began.elapsed() < FUSE, "{:?}", server.stats());
-        std::thread::yield_now();
-    }
 }
 
 /// A service that answers with as many bytes as the question says.

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{FUSE, Program, connect, exchange, free_address, run, say_bye, send_and_finish};
-use crate::{pipe, tool};
+use crate::{Folder, pipe, tool};
 
 fn text(name: &str) -> String {
     let path = format!("{}/examples/deploy/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -71,8 +71,7 @@ fn assert_longer_than_the_drain(limit: u64, arguments: &[String]) {
 
 #[test]
 fn systemd_finds_nothing_wrong_with_the_units() {
-    let folder = temp_dir().join(format!("hebra-units-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a temporary directory");
+    let folder = Folder::new("units");
     let unit = text("hebra.service");
     // The program is not installed where the unit expects it.
     fs::write(folder.join("hebra.service"), unit.replace("/usr/local/bin/hebra", env!("CARGO_BIN_EXE_hebra")))
@@ -87,7 +86,6 @@ fn systemd_finds_nothing_wrong_with_the_units() {
     // In tenths.
     analyze.args(["security", "--offline=true", "--threshold=15", "--no-pager"]).arg(folder.join("hebra.service"));
     pipe(&mut analyze, b"");
-    fs::remove_dir_all(&folder).expect("it is ours");
 
     let arguments = unit_arguments(&unit);
     assert_longer_than_the_drain(seconds(&settings(&unit, "TimeoutStopSec")[0]), &arguments);

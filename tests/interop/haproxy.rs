@@ -15,13 +15,19 @@ use crate::{pipe, tool};
 
 const FROM_LOOPBACK: &[&str] = &["--proxy-protocol", "127.0.0.1"];
 
-/// A running HAProxy, which is killed when this is dropped.
-struct HaProxy {
+/// A running HAProxy, which is killed when this is dropped, and a file of its own, which is removed then.
+pub(crate) struct HaProxy {
     process: Child,
-    configuration: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 impl HaProxy {
+    /// Starts HAProxy with the command `haproxy`.
+    pub(crate) fn spawn(haproxy: &mut Command, file: PathBuf) -> Self {
+        let process = haproxy.stdin(Stdio::null()).spawn().expect("it is installed");
+        Self { process, file }
+    }
+
     /// Starts HAProxy between `frontend` and `server`, with these options for the server, and waits until it listens.
     fn between(frontend: SocketAddr, server: &Program, options: &str) -> Self {
         let configuration = temp_dir().join(format!("hebra-haproxy-{}-{frontend}.cfg", std::process::id()));
@@ -30,9 +36,7 @@ impl HaProxy {
         fs::write(&configuration, format!("defaults\n mode tcp\n {timeouts}\n{listen}\n"))
             .expect("a temporary directory");
         let mut command = Command::new(tool("haproxy"));
-        command.args(["-q", "-db", "-f"]).arg(&configuration).stdin(Stdio::null());
-        let process = command.spawn().expect("it is installed");
-        let proxy = Self { process, configuration };
+        let proxy = Self::spawn(command.args(["-q", "-db", "-f"]).arg(&configuration), configuration);
         let began = Instant::now();
         while TcpStream::connect(frontend).is_err() {
             assert!(began.elapsed() < FUSE, "HAProxy does not listen");
@@ -47,7 +51,7 @@ impl Drop for HaProxy {
         // If it has ended by itself, its test has failed for that.
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = fs::remove_file(&self.configuration);
+        let _ = fs::remove_file(&self.file);
     }
 }
 

@@ -4,35 +4,13 @@ use std::env;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio, id};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 
 use crate::support::{Program, lines, run, signal, terminal};
-use crate::{pipe, tool};
-
-/// A folder that is removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("hebra-{name}-{}", id()));
-        fs::create_dir(&path).expect("a temporary directory");
-        Self(path)
-    }
-
-    fn join(&self, path: &str) -> PathBuf {
-        self.0.join(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left of a failed test can be looked at.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::{Folder, pipe, tool};
 
 /// Runs make in the repository, as a person does, and expects success.
 fn make(arguments: &[&str]) {

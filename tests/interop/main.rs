@@ -31,6 +31,7 @@ mod vanishing;
 mod whoami;
 
 use std::env;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -60,4 +61,26 @@ fn pipe(client: &mut Command, input: &[u8]) -> Vec<u8> {
     let Output { status, stdout, stderr } = run(client, input);
     assert!(status.success(), "{client:?}: {status}: {}", String::from_utf8_lossy(&stderr));
     stdout
+}
+
+/// A folder that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("hebra-{name}-{}", std::process::id()));
+        fs::create_dir(&path).expect("a temporary directory");
+        Self(path)
+    }
+
+    fn join(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left of a failed test can be looked at.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }

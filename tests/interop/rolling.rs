@@ -1,12 +1,10 @@
 //! Two servers behind a real HAProxy with `examples/deploy/haproxy.cfg`, of which one is restarted, or full.
 
 use std::env::temp_dir;
-use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::haproxy::HaProxy;
 use crate::harness::load::{Adversaries, End, Load, Mode};
 use crate::harness::run;
 use crate::support::{FUSE, Program, connect_from, exchange, free_address, say_bye, send_and_finish};
@@ -25,17 +24,16 @@ const CONFIGURATION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/deplo
 /// A client that is not the proxy, so that its connection needs no header.
 const NOT_THE_PROXY: [u8; 4] = [127, 0, 0, 5];
 
-/// A running HAProxy, which is killed when this is dropped, and the addresses of its two servers.
-struct HaProxy {
-    process: Child,
-    socket: PathBuf,
+/// HAProxy with the example, whose file is its statistics socket, and the addresses of its two servers.
+struct Example {
+    haproxy: HaProxy,
     frontend: SocketAddr,
     hosts: [String; 2],
     port: u16,
     admin_port: u16,
 }
 
-impl HaProxy {
+impl Example {
     /// Starts HAProxy with the addresses of network 127.0.`network`.0, which no other test uses.
     fn start(network: u8) -> Self {
         let [front, a, b] = [1, 2, 3].map(|host| format!("127.0.{network}.{host}"));
@@ -43,11 +41,11 @@ impl HaProxy {
         let [port, admin_port] = [port, admin_port].map(|address| address.port());
         let socket = temp_dir().join(format!("hebra-haproxy-{}-{network}.sock", std::process::id()));
         let mut command = Command::new(tool("haproxy"));
-        command.args(["-q", "-db", "-f", CONFIGURATION]).stdin(Stdio::null()).stdout(Stdio::null());
+        command.args(["-q", "-db", "-f", CONFIGURATION]).stdout(Stdio::null());
         command.env("HEBRA_PROXY_BIND", frontend.to_string()).env("HEBRA_SERVER_A", &a).env("HEBRA_SERVER_B", &b);
         command.env("HEBRA_SERVER_PORT", port.to_string()).env("HEBRA_SERVER_ADMIN_PORT", admin_port.to_string());
-        let process = command.env("HEBRA_PROXY_SOCKET", &socket).spawn().expect("it is installed");
-        Self { process, socket, frontend, hosts: [a, b], port, admin_port }
+        let haproxy = HaProxy::spawn(command.env("HEBRA_PROXY_SOCKET", &socket), socket);
+        Self { haproxy, frontend, hosts: [a, b], port, admin_port }
     }
 
     /// Starts the server of this number, and waits until it listens.
@@ -78,20 +76,11 @@ impl HaProxy {
     /// Returns what `show stat` prints, or nothing if HAProxy has only just been started.
     fn statistics(&self) -> String {
         let mut text = String::new();
-        if let Ok(mut stream) = UnixStream::connect(&self.socket) {
+        if let Ok(mut stream) = UnixStream::connect(&self.haproxy.file) {
             stream.write_all(b"show stat\n").expect("it reads");
             stream.read_to_string(&mut text).expect("it answers");
         }
         text
-    }
-}
-
-impl Drop for HaProxy {
-    fn drop(&mut self) {
-        // If it has ended by itself, its test has failed for that.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = fs::remove_file(&self.socket);
     }
 }
 
@@ -108,7 +97,7 @@ fn the_example_has_no_warning() {
 const DRAIN_DELAY: &str = "3s";
 
 /// Runs a load through HAProxy until `stop`.
-fn load(haproxy: &HaProxy, mode: Mode, connections: usize, rate: f64, stop: &Arc<AtomicBool>) -> Load {
+fn load(haproxy: &Example, mode: Mode, connections: usize, rate: f64, stop: &Arc<AtomicBool>) -> Load {
     Load {
         address: haproxy.frontend,
         mode,
@@ -130,7 +119,7 @@ fn load(haproxy: &HaProxy, mode: Mode, connections: usize, rate: f64, stop: &Arc
 }
 
 /// Restarts a server. Returns the new one, and the number of sessions that the stop ended.
-fn restart(haproxy: &HaProxy, number: usize, server: Program) -> (Program, u64) {
+fn restart(haproxy: &Example, number: usize, server: Program) -> (Program, u64) {
     server.signal(Signal::SIGTERM);
     haproxy.wait_until(number, "DOWN");
     // HAProxy has stopped to send clients before the server stops to take them.
@@ -151,7 +140,7 @@ fn restart(haproxy: &HaProxy, number: usize, server: Program) -> (Program, u64) 
 #[test]
 fn each_of_two_servers_is_restarted_three_times_under_load_and_no_session_fails() {
     const LONG: usize = 20;
-    let haproxy = HaProxy::start(5);
+    let haproxy = Example::start(5);
     let flags = ["--drain-delay", DRAIN_DELAY, "--log-messages", "off"];
     let mut servers = [0, 1].map(|number| Some(haproxy.serve(number, &flags)));
     for number in [0, 1] {
@@ -182,7 +171,7 @@ fn each_of_two_servers_is_restarted_three_times_under_load_and_no_session_fails(
 
 #[test]
 fn whoami_shows_both_servers_and_names_the_client_and_the_proxy() {
-    let haproxy = HaProxy::start(7);
+    let haproxy = Example::start(7);
     let _servers = [0, 1].map(|number| {
         let label = format!("server={number}");
         haproxy.serve(number, &["--service", "whoami", "--label", &label])
@@ -206,7 +195,7 @@ fn whoami_shows_both_servers_and_names_the_client_and_the_proxy() {
 
 #[test]
 fn a_server_that_is_full_gets_no_clients_until_it_has_room() {
-    let haproxy = HaProxy::start(6);
+    let haproxy = Example::start(6);
     let full = haproxy.serve(0, &["--workers", "2", "--max-pending", "0"]);
     let _other = haproxy.serve(1, &[]);
     for number in [0, 1] {

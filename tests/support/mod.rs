@@ -1,9 +1,10 @@
 //! Helpers that several test binaries share: servers in this process, and clients that fail instead of hanging.
-//! [`program`] has those for the `hebra` program in a process of its own.
+//! [`program`] has those for the `hebra` program in a process of its own, and [`udp`] those for datagrams.
 
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses its own part of this")]
 
 pub mod program;
+pub mod udp;
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
