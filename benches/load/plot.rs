@@ -157,15 +157,11 @@ pub(crate) fn growth(title: &str, quantities: &[Growth<'_>]) -> io::Result<Strin
 /// Draws the 99th percentile and the processor time of a message by the share of the reference's rate, with a row of
 /// panels for each number of connections.
 pub(crate) fn below_saturation(all: &[Below<'_>]) -> io::Result<String> {
-    let curves = |below: &Below<'_>, figures: fn(&Cell) -> &Vec<f64>| -> Vec<Curve<'static>> {
+    fn curves<'a>(below: &Below<'a>, figures: fn(&Cell) -> &Vec<f64>) -> Vec<Curve<'a>> {
+        let point = |(share, cell): &(f64, &Cell)| (*share, median(figures(cell)));
         let drawn = below.servers.iter().filter(|(name, _)| BELOW.contains(name));
-        drawn
-            .map(|(name, series)| {
-                let name = BELOW.into_iter().find(|known| known == name).unwrap_or_default();
-                (name, series.iter().map(|(share, cell)| (*share, median(figures(cell)))).collect())
-            })
-            .collect()
-    };
+        drawn.map(|(name, series)| (*name, series.iter().map(point).collect())).collect()
+    }
     let panels: Vec<[(String, &str, Vec<Curve<'_>>); 2]> = all
         .iter()
         .map(|below| {

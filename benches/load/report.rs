@@ -7,7 +7,6 @@ use super::figures::{self, MIB, PERCENTILES, microseconds, throughput};
 use super::load::{Load, Mode};
 use super::run::Outcome;
 use super::server_side::ServerSide;
-
 use super::tally::{Failure, Tally};
 
 /// Returns the result as a table.

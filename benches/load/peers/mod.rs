@@ -97,9 +97,9 @@ pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::
 pub(crate) fn with_before(directory: &Path, program: &Path) -> io::Result<Vec<Peer>> {
     let clients = MAX_CONNECTIONS + 100;
     let before = process::hebra_at(program, clients, &[], &log(directory, "before"))?;
-    let now = process::hebra(clients, &[], &log(directory, "hebra"))?;
+    let now = process::hebra(clients, &[], &log(directory, HEBRA))?;
     let peer = |name, server| Peer { name, limit: MAX_CONNECTIONS, is_one_process: true, server };
-    Ok(vec![peer("before", before), peer("hebra", now)])
+    Ok(vec![peer("before", before), peer(HEBRA, now)])
 }
 
 /// Starts a built-in peer for this number of clients.

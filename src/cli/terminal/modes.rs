@@ -65,8 +65,8 @@ impl Modes {
 
     /// The editor is about to set its modes, on this thread. Returns `false` if it must not, because the program ends.
     pub(super) fn enter(&self) -> bool {
-        // The editor sets and resets modes without a look at who has the terminal. Should that ever happen in the
-        // background, the signal must not stop the program: POSIX 11.1.4 lets a thread that blocks it go on.
+        // The editor sets and resets modes even if the program is in the background. The signal that it gets for that must
+        // not stop it: POSIX 11.1.4 lets a thread that blocks the signal go on.
         let _ = SigSet::from(Signal::SIGTTOU).thread_block();
         let mut state = self.lock();
         state.is_entering = !state.is_over;
