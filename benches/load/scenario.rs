@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::load::{Adversaries, End, Load, Mode};
-use super::peers::{COMPARED, MAX_CONNECTIONS, POLLING, POOL};
+use super::peers::{COMPARED, DEFERRING, MAX_CONNECTIONS, POLLING, POOL};
 
 /// Length of each measurement. It is short because there are hundreds; the spread over the rounds shows the noise.
 const DURATION: Duration = Duration::from_millis(500);
@@ -83,7 +83,7 @@ impl Scenario {
             duration,
             share: None,
             is_pinned: false,
-            takes_part: |name| name != POOL,
+            takes_part: |name| ![POOL, DEFERRING].contains(&name),
         }
     }
 

@@ -23,13 +23,15 @@ pub(crate) const TOKIO: &str = "tokio";
 pub(crate) const QUIET: &str = "hebra quiet";
 /// The same with `--busy-poll 50us`.
 pub(crate) const POLLING: &str = "hebra polling";
+/// hebra with `--defer-accept`.
+pub(crate) const DEFERRING: &str = "hebra deferring";
 
 /// The bare loop in C.
 pub(crate) const C: &str = "c";
 pub(crate) const HEBRA: &str = "hebra";
 
 /// Peers that are part of this repository.
-const BUILT_IN: [&str; 6] = [REFERENCE, POOL, HEBRA, QUIET, POLLING, TOKIO];
+const BUILT_IN: [&str; 7] = [REFERENCE, POOL, HEBRA, QUIET, POLLING, DEFERRING, TOKIO];
 
 /// The peers whose response times and processor time are compared.
 pub(crate) const COMPARED: [&str; 5] = [REFERENCE, C, HEBRA, QUIET, TOKIO];
@@ -109,9 +111,10 @@ pub(crate) fn start(directory: &Path, name: &str, clients: usize) -> io::Result<
     if let Some((_, serve)) = SERVE.into_iter().find(|(peer, _)| *peer == name) {
         return Process::announced(Command::new(env::current_exe()?).arg(serve), &log);
     }
-    let flags = match name {
+    let flags: &[&str] = match name {
         QUIET => &quiet[..2],
         POLLING => &quiet,
+        DEFERRING => &["--defer-accept"],
         _ => &[],
     };
     process::hebra(clients + 100, flags, &log)
