@@ -37,20 +37,36 @@ fn find_break(bytes: &[u8]) -> usize {
         // What is left is short, or has a byte nearby that may be a break.
         let near = bytes.len().min(at + CHUNK);
         while let Some(word) = bytes[at..near].first_chunk() {
-            let mut candidates = candidates(u64::from_le_bytes(*word));
-            while candidates != 0 {
-                let index = at + (candidates.trailing_zeros() / 8) as usize;
-                if is_break_at(bytes, index) {
-                    return index;
-                }
-                candidates &= candidates - 1;
+            if let Some(index) = first_break(bytes, at, candidates(u64::from_le_bytes(*word))) {
+                return index;
             }
             at += size_of::<u64>();
         }
         if near == bytes.len() {
-            return (at..near).find(|index| is_break_at(bytes, *index)).unwrap_or(near);
+            let index = match bytes.last_chunk() {
+                // The last few bytes are tested in one word with those before them, which have been tested already.
+                Some(word) if at < near => {
+                    let start = near - size_of::<u64>();
+                    let tested = 8 * (at - start);
+                    first_break(bytes, start, candidates(u64::from_le_bytes(*word)) >> tested << tested)
+                }
+                _ => (at..near).find(|index| is_break_at(bytes, *index)),
+            };
+            return index.unwrap_or(near);
         }
     }
+}
+
+/// Returns the index of the first break among the candidates of the word at `start`.
+fn first_break(bytes: &[u8], start: usize, mut candidates: u64) -> Option<usize> {
+    while candidates != 0 {
+        let index = start + (candidates.trailing_zeros() / 8) as usize;
+        if is_break_at(bytes, index) {
+            return Some(index);
+        }
+        candidates &= candidates - 1;
+    }
+    None
 }
 
 /// Bytes that are tested together.
