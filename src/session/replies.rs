@@ -79,8 +79,9 @@ impl<'a, S: Write> Replies<'a, S> {
     /// Lets the handler answer one message.
     #[inline(always)]
     fn answer(&mut self, message: &[u8], handler: &mut impl Handler) -> Result<(), CloseReason> {
-        let client = self.session.client();
-        self.sink.sample(|| Event::Message { client, excerpt: Excerpt::new(message) });
+        // The client is copied only for an event that is logged: it is in a part of the session that a message does not
+        // touch otherwise.
+        self.sink.sample(|| Event::Message { client: self.session.client(), excerpt: Excerpt::new(message) });
         // Counted after the event is sent: when the logging thread sees the count, the event is in the channel or was
         // dropped.
         self.session.counters.add_message();
