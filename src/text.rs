@@ -34,7 +34,7 @@ pub struct Escaped<'a>(pub &'a [u8]);
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.utf8_chunks().try_for_each(|chunk| {
-            chunk.valid().chars().try_for_each(|character| write_character(f, character))?;
+            write_text(f, chunk.valid(), is_escaped)?;
             write_bytes(f, chunk.invalid())
         })
     }
@@ -47,12 +47,7 @@ pub(crate) fn quote(f: &mut fmt::Formatter<'_>, kept: &[u8], length: usize) -> f
     let shown = if is_cut { &kept[..kept.len() - incomplete(kept)] } else { kept };
     f.write_char('"')?;
     for chunk in shown.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if matches!(character, '"' | '\\') {
-                f.write_char('\\')?;
-            }
-            write_character(f, character)?;
-        }
+        write_text(f, chunk.valid(), |character| matches!(character, '"' | '\\') || is_escaped(character))?;
         write_bytes(f, chunk.invalid())?;
     }
     f.write_str(if is_cut { "...\"" } else { "\"" })?;
@@ -60,8 +55,18 @@ pub(crate) fn quote(f: &mut fmt::Formatter<'_>, kept: &[u8], length: usize) -> f
     write!(f, " ({length} {unit})")
 }
 
-fn write_character(out: &mut impl Write, character: char) -> fmt::Result {
-    if is_escaped(character) { write!(out, "{}", character.escape_default()) } else { out.write_char(character) }
+/// Writes a text in which the characters are escaped that `is_escaped` names. What is between them is written at once,
+/// because most texts have none of them.
+fn write_text(out: &mut impl Write, text: &str, is_escaped: impl Fn(char) -> bool) -> fmt::Result {
+    let mut rest = text.chars();
+    while let Some(at) = rest.as_str().find(&is_escaped) {
+        out.write_str(&rest.as_str()[..at])?;
+        rest = rest.as_str()[at..].chars();
+        if let Some(character) = rest.next() {
+            write!(out, "{}", character.escape_default())?;
+        }
+    }
+    out.write_str(rest.as_str())
 }
 
 fn write_bytes(out: &mut impl Write, bytes: &[u8]) -> fmt::Result {
@@ -107,13 +112,12 @@ impl EscapedStream {
 fn escape_lines(input: &[u8]) -> String {
     let mut output = String::with_capacity(input.len());
     for chunk in input.utf8_chunks() {
-        let mut characters = chunk.valid().chars().peekable();
-        while let Some(character) = characters.next() {
-            match character {
-                '\n' => output.push('\n'),
-                '\r' if characters.peek() == Some(&'\n') => {}
-                // Writing to a string cannot fail.
-                _ => drop(write_character(&mut output, character)),
+        for line in chunk.valid().split_inclusive('\n') {
+            let text = line.strip_suffix('\n').map_or(line, |text| text.strip_suffix('\r').unwrap_or(text));
+            // Writing to a string cannot fail.
+            let _: fmt::Result = write_text(&mut output, text, is_escaped);
+            if line.ends_with('\n') {
+                output.push('\n');
             }
         }
         let _: fmt::Result = write_bytes(&mut output, chunk.invalid());

@@ -117,6 +117,18 @@ fn an_empty_rust_log_counts_as_unset() {
 }
 
 #[test]
+fn lines_have_colours_on_a_terminal_and_where_they_are_asked_for() {
+    for (style, is_coloured) in [("always", true), ("never", false), ("auto", false)] {
+        let mut command = Program::command();
+        let program = Program::spawn(command.args(["--listen", "127.0.0.1:0"]).env("RUST_LOG_STYLE", style), 1);
+        program.signal(Signal::SIGTERM);
+        let line = program.wait_for("stopping");
+        assert_eq!(line.contains("\x1b[32mINFO "), is_coloured, "{style}: {line}");
+        assert_eq!(line.contains('\x1b'), is_coloured, "{style}: {line}");
+    }
+}
+
+#[test]
 fn totals_are_logged_at_an_interval() {
     let program = Program::serve(&["--stats-interval", "20ms"]);
     let _client = connect_served(program.address());

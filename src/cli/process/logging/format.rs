@@ -10,6 +10,7 @@ use std::{env, fmt};
 
 use clap::ValueEnum;
 use env_logger::fmt::Formatter;
+use env_logger::fmt::style::Style;
 use log::kv::{Error, Key, Value, VisitSource, VisitValue};
 use log::{Level, Record};
 
@@ -33,10 +34,10 @@ impl LogFormat {
         if is_journal() { Self::Journal } else { Self::Text }
     }
 
-    /// Writes a record as a line.
-    pub(super) fn write(self, buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+    /// Writes a record as a line. Only a text can have colours.
+    pub(super) fn write(self, buffer: &mut Formatter, record: &Record<'_>, is_coloured: bool) -> io::Result<()> {
         match self {
-            Self::Text => text(buffer, record),
+            Self::Text => text(buffer, record, is_coloured),
             Self::Json => json(buffer, record),
             Self::Journal => journal(buffer, record),
         }
@@ -89,9 +90,9 @@ fn target<'a>(record: &Record<'a>) -> &'a str {
     if target.starts_with("hebra::") && target != ADMIN { EVENTS } else { target }
 }
 
-fn text(buffer: &mut Formatter, record: &Record<'_>) -> io::Result<()> {
+fn text(buffer: &mut Formatter, record: &Record<'_>, is_coloured: bool) -> io::Result<()> {
     let (time, level, target) = (buffer.timestamp(), record.level(), target(record));
-    let style = buffer.default_level_style(level);
+    let style = if is_coloured { buffer.default_level_style(level) } else { Style::new() };
     writeln!(buffer, "[{time} {style}{level:<5}{style:#} {target}] {}", record.args())
 }
 

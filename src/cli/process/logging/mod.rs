@@ -10,8 +10,8 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{env, panic};
 
-use anstream::AutoStream;
-use env_logger::{Builder, Env, Logger, Target};
+use anstream::{AutoStream, ColorChoice};
+use env_logger::{Builder, Env, Logger, Target, WriteStyle};
 use log::{LevelFilter, Log, Metadata, Record};
 
 pub(crate) use self::format::LogFormat;
@@ -44,13 +44,13 @@ pub(crate) fn init(level: LevelFilter, format: Option<LogFormat>) {
     let format = *FORMAT.get_or_init(|| format.unwrap_or_else(LogFormat::of_stderr));
     let filter = format!("{level},{REPORTS}=info");
     let mut builder = Builder::new();
-    // The lines pass through a buffer, so env_logger does not know where they go.
-    builder.write_style(AutoStream::choice(&io::stderr()).into());
     builder.parse_env(Env::default().default_filter_or(filter.as_str()));
     // Treats an empty `RUST_LOG` as unset, because container settings pass empty ones.
     if env::var_os("RUST_LOG").is_some_and(|filter| filter.is_empty()) {
         builder.parse_filters(&filter);
     }
+    // Otherwise env_logger looks for colours in each line that has none, to remove them.
+    builder.write_style(WriteStyle::Always);
     // The program logs nothing before, so no other logger is set.
     let _ = Lines::init(builder, format);
     // The default hook prints several lines, and a backtrace if the environment asks for it, on a worker's
@@ -69,6 +69,15 @@ pub(crate) fn init(level: LevelFilter, format: Option<LogFormat>) {
     }));
 }
 
+/// Returns whether lines have colours. They pass through a buffer, so env_logger does not know where they go.
+fn is_coloured() -> bool {
+    match env::var("RUST_LOG_STYLE").as_deref() {
+        Ok("always") => true,
+        Ok("never") => false,
+        _ => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+    }
+}
+
 /// The logger: `env_logger` makes the lines, and this writes them.
 struct Lines {
     logger: Logger,
@@ -80,7 +89,8 @@ struct Lines {
 impl Lines {
     fn init(mut builder: Builder, format: LogFormat) -> Result<(), log::SetLoggerError> {
         let pending = Shared::default();
-        builder.format(move |buffer, record| format.write(buffer, record));
+        let is_coloured = is_coloured();
+        builder.format(move |buffer, record| format.write(buffer, record, is_coloured));
         let logger = builder.target(Target::Pipe(Box::new(pending.clone()))).build();
         let (level, is_terminal) = (logger.filter(), io::stderr().is_terminal());
         log::set_boxed_logger(Box::new(Self { logger, pending, format, is_terminal }))?;
