@@ -33,22 +33,31 @@ const PROGRAM: &[&[&str]] = &[
     &["mod"],
 ];
 
-/// The load harness below `benches/load`, likewise. `main` only declares the units and calls the three kinds of run.
+/// The load harness below `benches/load`, likewise. Here each file of a folder is a unit, and the folders are floors as
+/// well. Their `mod.rs` and `bench` only declare modules, and `bench` calls the three kinds of run.
 const HARNESS: &[&[&str]] = &[
-    &["affinity", "faults", "load", "output", "payload", "problem", "schedule", "server_side", "source"],
-    &["alignment", "tally"],
-    &["adversary", "process", "sample"],
-    &["context", "peers"],
-    &["pipeline", "scenario"],
-    &["connection"],
-    &["engine"],
-    &["run"],
-    &["figures", "progress"],
-    &["json", "markdown", "report"],
-    &["arguments", "baseline", "comparison"],
-    &["plot", "suite_report"],
-    &["growth", "single", "suite"],
-    &["main"],
+    &["output"],
+    &["server", "server::process", "server::usage"],
+    &["traffic::faults", "traffic::load", "traffic::payload", "traffic::schedule", "traffic::source"],
+    &["traffic::alignment", "traffic::tally"],
+    &["traffic::adversary", "traffic::sample"],
+    &["traffic::context"],
+    &["traffic::pipeline"],
+    &["traffic::connection"],
+    &["traffic::engine"],
+    &["traffic", "traffic::run"],
+    &["results::baseline", "results::figures"],
+    &["results", "results::json", "results::plot", "results::report"],
+    &["cli::problem", "cli::progress", "cli::values"],
+    &["cli::arguments", "cli::installation"],
+    &["cli", "cli::single"],
+    &["comparison::affinity", "comparison::build", "comparison::markdown", "comparison::rounds"],
+    &["comparison::peers"],
+    &["comparison::scenario"],
+    &["comparison::arguments", "comparison::suite_results"],
+    &["comparison::plot", "comparison::suite_report"],
+    &["comparison", "comparison::growth", "comparison::suite"],
+    &["bench"],
 ];
 
 /// A path of the source, from the root of its crate.
@@ -83,7 +92,10 @@ fn the_program_imports_downward_only_and_the_library_by_its_public_names() {
 #[test]
 fn the_load_harness_imports_downward_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load");
-    let unit = |path: &Names| path.first().cloned().unwrap_or_else(|| "main".to_owned());
+    let unit = |path: &Names| match path.first() {
+        Some(file) if file == "output" => file.clone(),
+        _ => path.iter().take(2).cloned().collect::<Vec<_>>().join("::"),
+    };
     check(HARNESS, sources(&root, &[]), unit);
 }
 

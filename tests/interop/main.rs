@@ -5,7 +5,7 @@
 mod support;
 
 #[allow(dead_code, reason = "only the load under which servers are restarted")]
-#[path = "../../benches/load/main.rs"]
+#[path = "../../benches/load/bench.rs"]
 mod harness;
 
 mod admin;

@@ -14,8 +14,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::haproxy::HaProxy;
-use crate::harness::load::{Adversaries, End, Load, Mode};
-use crate::harness::run;
+use crate::harness::traffic::load::{Adversaries, End, Load, Mode};
+use crate::harness::traffic::run;
 use crate::support::{FUSE, Program, connect_from, exchange, free_address, say_bye, send_and_finish};
 use crate::tool;
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::baseline::{Baseline, Comparison};
+use crate::harness::comparison::build::results;
+use crate::harness::results::baseline::{Baseline, Comparison};
 
 fn result(rate: f64, requested: Option<f64>, p99: f64) -> Value {
     json!({
@@ -47,6 +48,6 @@ fn a_baseline_that_cannot_be_compared_is_reported_before_the_run() {
     assert!(Baseline::parse("main", "no JSON", &load).is_err());
     let empty = result(0.0, None, 0.0).to_string();
     assert_eq!(Baseline::parse("main", &empty, &load).expect_err("it has no rate"), "it has no answers");
-    let error = Baseline::read("never-saved", &load).expect_err("there is none");
+    let error = Baseline::read(&results().expect("a directory"), "never-saved", &load).expect_err("there is none");
     assert_eq!(error, "never-saved: no such baseline, see --save-baseline");
 }

@@ -9,9 +9,9 @@ use hdrhistogram::Histogram;
 use hebra::{Framing, Handler, Next, Server};
 
 use crate::faulty::{Fault, serve};
-use crate::harness::load::Load;
-use crate::harness::run::Outcome;
-use crate::harness::tally::{Failure, Tally, record_many};
+use crate::harness::traffic::load::Load;
+use crate::harness::traffic::run::Outcome;
+use crate::harness::traffic::tally::{Failure, Tally, record_many};
 use crate::support::{FUSE, address, config, start};
 use crate::{load, run};
 

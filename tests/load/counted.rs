@@ -10,10 +10,10 @@ use std::time::Duration;
 use hebra::{Framing, Handler, Next, RunningServer, Server};
 use socket2::SockRef;
 
-use crate::harness::alignment::{Finding, judge};
-use crate::harness::load::{Load, Mode};
-use crate::harness::report;
-use crate::harness::tally::Failure;
+use crate::harness::results::report;
+use crate::harness::traffic::alignment::{Finding, judge};
+use crate::harness::traffic::load::{Load, Mode};
+use crate::harness::traffic::tally::Failure;
 use crate::support::{Random, address, config, listen, start};
 use crate::{load, run};
 

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use hebra::{Echo, Handler, Next, Server, Stats};
 
-use crate::harness::load::{Adversaries, End, Load, Mode};
-use crate::harness::run::Outcome;
-use crate::harness::schedule::Schedule;
-use crate::harness::tally::Failure;
+use crate::harness::traffic::load::{Adversaries, End, Load, Mode};
+use crate::harness::traffic::run::Outcome;
+use crate::harness::traffic::schedule::Schedule;
+use crate::harness::traffic::tally::Failure;
 use crate::support::{FUSE, address, config, start};
 use crate::{load, run};
 

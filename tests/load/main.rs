@@ -4,7 +4,7 @@
 mod support;
 
 #[allow(dead_code, reason = "only the benchmark calls its `main`")]
-#[path = "../../benches/load/main.rs"]
+#[path = "../../benches/load/bench.rs"]
 mod harness;
 
 mod faulty;
@@ -20,8 +20,8 @@ mod usage;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use harness::load::{Adversaries, End, Load, Mode};
-use harness::run::Outcome;
+use harness::traffic::load::{Adversaries, End, Load, Mode};
+use harness::traffic::run::Outcome;
 
 /// Describes a short run on one connection.
 fn load(address: SocketAddr) -> Load {
@@ -47,5 +47,5 @@ fn load(address: SocketAddr) -> Load {
 
 /// Runs a load against a server whose process is not known.
 fn run(load: &Load) -> Outcome {
-    harness::run::run(load, None, &mut |_| ()).expect("the client gets its descriptors")
+    harness::traffic::run::run(load, None, &mut |_| ()).expect("the client gets its descriptors")
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use hebra::Framing;
 
-use crate::harness::load::{Load, Mode};
-use crate::harness::payload::{Payloads, Position};
+use crate::harness::traffic::load::{Load, Mode};
+use crate::harness::traffic::payload::{Payloads, Position};
 use crate::support::{address, config, start};
 use crate::{load, run};
 

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use hebra::{Echo, Faults, Framing, RunningServer, Server};
 
-use crate::harness::figures::microseconds;
-use crate::harness::load::Load;
-use crate::harness::run::Outcome;
+use crate::harness::results::figures::microseconds;
+use crate::harness::traffic::load::Load;
+use crate::harness::traffic::run::Outcome;
 use crate::support::{FUSE, address, config};
 use crate::{load, run};
 

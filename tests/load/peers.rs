@@ -4,9 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::thread;
 
-use crate::harness::load::Load;
-use crate::harness::peers::{bare, pool, tokio};
-use crate::harness::process::{Process, hebra, results};
+use crate::harness::comparison::build::{hebra, results};
+use crate::harness::comparison::peers::{bare, pool, tokio};
+use crate::harness::server::process::Process;
+use crate::harness::traffic::load::Load;
 use crate::{load, run};
 
 #[track_caller]
@@ -31,7 +32,7 @@ fn the_bare_loop_echoes() {
 
 #[test]
 fn the_pool_echoes() {
-    assert_echoes(serve(|listener| pool::serve(&listener).expect("accepting works")));
+    assert_echoes(serve(|listener| pool::serve(&listener, 20).expect("accepting works")));
 }
 
 #[test]
@@ -45,8 +46,8 @@ fn a_started_server_is_killed_when_it_is_dropped() {
     let server = hebra(20, &[], &log).expect("hebra starts");
     let (address, id) = (server.address, server.id());
     assert_echoes(address);
-    let outcome =
-        crate::harness::run::run(&load(address), Some(id), &mut |_| ()).expect("the client gets its descriptors");
+    let outcome = crate::harness::traffic::run::run(&load(address), Some(id), &mut |_| ())
+        .expect("the client gets its descriptors");
     let side = outcome.server.expect("the process id is known");
     assert!(side.threads >= 20 && side.descriptors > 3 && side.resident > 1024 * 1024, "{side:?}");
     drop(server);

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::harness::arguments::{Arguments, check};
-use crate::harness::json;
-use crate::harness::load::{Adversaries, Mode};
+use crate::harness::cli::arguments::check;
+use crate::harness::cli::problem::Problem;
+use crate::harness::cli::single;
+use crate::harness::comparison::arguments::Bench;
+use crate::harness::comparison::build::BENCH;
 use crate::harness::output::Output;
-use crate::harness::problem::Problem;
-use crate::harness::single;
+use crate::harness::results::json;
+use crate::harness::traffic::load::{Adversaries, Mode};
 use crate::support::{address, config, start};
 use crate::{load, run};
 
@@ -19,8 +21,8 @@ use crate::{load, run};
 fn the_flags_mean_what_scripts_expect() {
     let line = "load --addr 127.0.0.1:1 --connections 7 --duration 3s --warmup 1s --size 16KiB --depth 2 \
                 --rate 1000 --mode churn --json file --idle 1 --slow-writers 2 --slow-readers 3 --resetters 4 --bench";
-    let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("the command line is valid");
-    let load = arguments.load(([127, 0, 0, 1], 1).into());
+    let arguments = Bench::try_parse_from(line.split_whitespace()).expect("the command line is valid");
+    let load = arguments.single.load(([127, 0, 0, 1], 1).into());
     assert_eq!((load.connections, load.size, load.depth, load.rate), (7, 16 * 1024, 2, Some(1000.0)));
     assert_eq!((load.duration, load.warmup), (Duration::from_secs(3), Duration::from_secs(1)));
     assert_eq!(load.mode, Mode::Churn);
@@ -30,8 +32,8 @@ fn the_flags_mean_what_scripts_expect() {
 #[test]
 fn the_defaults_are_those_of_the_mode() {
     let load = |line: &str| {
-        let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("the command line is valid");
-        arguments.load(([127, 0, 0, 1], 1).into())
+        let arguments = Bench::try_parse_from(line.split_whitespace()).expect("the command line is valid");
+        arguments.single.load(([127, 0, 0, 1], 1).into())
     };
     let echo = load("load");
     assert_eq!((echo.size, echo.depth, echo.rate, echo.duration), (512, 1, None, Duration::from_secs(10)));
@@ -66,7 +68,7 @@ fn wrong_usage_is_exit_code_2() {
         "--mode x",
         "x",
     ] {
-        let error = Arguments::try_parse_from(["load"].into_iter().chain(line.split_whitespace())).expect_err(line);
+        let error = Bench::try_parse_from(["load"].into_iter().chain(line.split_whitespace())).expect_err(line);
         assert_eq!(error.exit_code(), 2, "{line}");
     }
 }
@@ -74,8 +76,8 @@ fn wrong_usage_is_exit_code_2() {
 #[test]
 fn a_window_of_a_week_is_computed_without_overflow() {
     let line = "load --duration 7days --warmup 7days --timeout 7days --rate 0.01";
-    let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("the command line is valid");
-    assert_eq!(check(&arguments.load(([127, 0, 0, 1], 1).into())), Ok(()));
+    let arguments = Bench::try_parse_from(line.split_whitespace()).expect("the command line is valid");
+    assert_eq!(check(&arguments.single.load(([127, 0, 0, 1], 1).into())), Ok(()));
 }
 
 /// Nothing listens at the address, so a run would fail with another error.
@@ -93,8 +95,8 @@ fn what_is_wrong_with_a_command_line_is_reported_before_the_run() {
         ("--connections 10000 --depth 100000", "--depth 100000: with 10000 connections, at most 1000"),
     ] {
         let line = format!("load --addr 127.0.0.1:1 {flags}");
-        let arguments = Arguments::try_parse_from(line.split_whitespace()).expect("each flag alone is valid");
-        match single::run(&arguments) {
+        let arguments = Bench::try_parse_from(line.split_whitespace()).expect("each flag alone is valid");
+        match single::run(&BENCH, &arguments.single) {
             Err(Problem::Usage(found)) => assert!(found.starts_with(problem), "{found}"),
             other => panic!("{flags}: {other:?}"),
         }
@@ -147,11 +149,12 @@ fn the_json_has_what_scripts_read() {
 
 #[test]
 fn flags_of_the_suite_need_the_suite() {
-    let parse = |line: &str| Arguments::try_parse_from(line.split_whitespace());
+    let parse = |line: &str| Bench::try_parse_from(line.split_whitespace());
     let part = parse("load --suite --rounds 9 --only 500 --only churning --peer tokio")
-        .expect("the command line is valid");
+        .expect("the command line is valid")
+        .comparison;
     assert_eq!((part.rounds, part.only.len(), part.peer), (Some(9), 2, vec!["tokio".to_owned()]));
-    assert!(parse("load --growth --rounds 5").is_ok_and(|arguments| arguments.growth));
+    assert!(parse("load --growth --rounds 5").is_ok_and(|arguments| arguments.comparison.growth));
     for wrong in [
         "load --only 500",
         "load --peer tokio",

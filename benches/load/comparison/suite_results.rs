@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::figures::microseconds;
-use super::json;
-use super::load::Load;
+use super::super::results::figures::microseconds;
+use super::super::results::json;
+use super::super::traffic::load::Load;
+use super::super::traffic::run::Outcome;
 use super::peers::{COMPARED, REFERENCE};
-use super::run::Outcome;
 use super::scenario::Scenario;
 
 /// The results of a scenario with one peer, with an entry for each round.

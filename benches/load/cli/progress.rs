@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::load::Load;
-use super::output::note;
-use super::run::Point;
+use super::super::output::note;
+use super::super::traffic::load::Load;
+use super::super::traffic::run::Point;
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -2,10 +2,11 @@
 
 use std::fmt::{Result, Write};
 
-use super::comparison::{Cell, Comparison, Row};
-use super::figures::{median, thousands};
+use super::super::results::figures::thousands;
 use super::markdown;
 use super::peers::{COMPARED, TOKIO};
+use super::rounds::median;
+use super::suite_results::{Cell, Comparison, Row};
 
 /// Share of busy time above which the client's own core is the limit, and a ratio says little about the server.
 const BUSY: f64 = 0.9;

@@ -1,4 +1,4 @@
-//! The description of one run. The command line, the suite and the tests make it.
+//! The description of one run. The command line, the comparison and the tests make it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

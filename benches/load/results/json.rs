@@ -7,10 +7,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
+use super::super::traffic::load::{Load, name};
+use super::super::traffic::run::Outcome;
+use super::super::traffic::tally::Failure;
 use super::figures::{PERCENTILES, microseconds, throughput};
-use super::load::{Load, name};
-use super::run::Outcome;
-use super::tally::Failure;
 
 /// Version of the format. It grows when a field is removed or changes its meaning.
 const SCHEMA: u32 = 3;

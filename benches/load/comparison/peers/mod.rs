@@ -7,13 +7,14 @@ pub(crate) mod tokio;
 
 use std::env;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use socket2::{Domain, Socket, Type};
 
-use super::process::{self, Process};
+use super::super::server::process::{self, Process};
+use super::build;
 
 /// The peer whose figures the others are divided by.
 pub(crate) const REFERENCE: &str = "bare";
@@ -44,8 +45,8 @@ const EXTERNAL: [(&str, usize, Start); 5] = [
     (C, MAX_CONNECTIONS, c_loop),
     ("python", 500, |log| python("quiet", log)),
     ("python printing", 50, |log| python("printing", log)),
-    ("ncat", 50, |log| Process::silent(ncat, log)),
-    ("socat", 50, |log| Process::silent(socat, log)),
+    ("ncat", 50, |log| silent(ncat, log)),
+    ("socat", 50, |log| silent(socat, log)),
 ];
 
 /// Those that start a process for each connection.
@@ -98,8 +99,8 @@ pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::
 /// Starts another hebra program, which is the reference, and the hebra of this build.
 pub(crate) fn with_before(directory: &Path, program: &Path) -> io::Result<Vec<Peer>> {
     let clients = MAX_CONNECTIONS + 100;
-    let before = process::hebra_at(program, clients, &[], &log(directory, "before"))?;
-    let now = process::hebra(clients, &[], &log(directory, HEBRA))?;
+    let before = process::hebra(program, clients, &[], &log(directory, "before"))?;
+    let now = build::hebra(clients, &[], &log(directory, HEBRA))?;
     let peer = |name, server| Peer { name, limit: MAX_CONNECTIONS, is_one_process: true, server };
     Ok(vec![peer("before", before), peer(HEBRA, now)])
 }
@@ -117,7 +118,7 @@ pub(crate) fn start(directory: &Path, name: &str, clients: usize) -> io::Result<
         DEFERRING => &["--defer-accept"],
         _ => &[],
     };
-    process::hebra(clients + 100, flags, &log)
+    build::hebra(clients + 100, flags, &log)
 }
 
 fn log(directory: &Path, name: &str) -> PathBuf {
@@ -130,7 +131,7 @@ pub(crate) fn serve(argument: &str) -> Option<io::Result<()>> {
     Some(listen().and_then(|listener| {
         println!("listening on {}", listener.local_addr()?);
         match peer {
-            POOL => pool::serve(&listener),
+            POOL => pool::serve(&listener, MAX_CONNECTIONS),
             TOKIO => tokio::serve(listener),
             _ => bare::serve(&listener),
         }
@@ -148,7 +149,7 @@ fn listen() -> io::Result<TcpListener> {
 
 /// Compiles the loop in C and starts it.
 fn c_loop(log: &Path) -> io::Result<Process> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/peers/c_loop.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/comparison/peers/c_loop.c");
     let program = log.with_extension("");
     let mut compiler = Command::new("cc");
     let compiled = compiler.args(["-O2", "-pthread", "-o"]).arg(&program).arg(source).status()?;
@@ -159,8 +160,15 @@ fn c_loop(log: &Path) -> io::Result<Process> {
 }
 
 fn python(manner: &str, log: &Path) -> io::Result<Process> {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/peers/client_thread.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/comparison/peers/client_thread.py");
     Process::announced(Command::new("python3").arg(script).arg(manner), log)
+}
+
+/// Starts a server that must be given its port and does not print when it listens.
+fn silent(command: impl FnOnce(SocketAddr) -> Command, log: &Path) -> io::Result<Process> {
+    // If another process takes this port in between, the server fails to start and the error is reported.
+    let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+    Process::start(&mut command(address), log, || TcpStream::connect(address).ok().map(|_| address))
 }
 
 fn ncat(address: SocketAddr) -> Command {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::load::{Adversaries, End, Load, Mode};
+use super::super::traffic::load::{Adversaries, End, Load, Mode};
 use super::peers::{COMPARED, DEFERRING, MAX_CONNECTIONS, POLLING, POOL};
 
 /// Length of each measurement. It is short because there are hundreds; the spread over the rounds shows the noise.

@@ -3,7 +3,7 @@
 //! A connection never blocks: its event loop calls it when its socket is ready, when a request is due, and every tenth
 //! of a second for timeouts.
 
-mod ending;
+mod state;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -13,59 +13,15 @@ use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Token};
 
+pub(crate) use state::Connection;
+use state::State;
+
 use super::context::{BUFFER, Context};
 use super::load::{End, Mode};
-use super::pipeline::Pipeline;
 use super::source;
 use super::tally::{Failure, record};
 
-/// One measured client.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    slot: usize,
-    stream: Option<TcpStream>,
-    state: State,
-    /// When it came into this state.
-    since: Instant,
-    pipeline: Pipeline,
-    /// Number of sessions that it has had.
-    sessions: u64,
-    /// The first message of this session.
-    first: u64,
-    /// A write has failed, so that the end of the stream is that of a connection that was reset.
-    is_broken: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Without a socket: at first, between two sessions, or at the end.
-    Vacant,
-    /// Its session ended without an answer. It connects again at the next check of timeouts, and not at once, so that
-    /// it does not ask a server without a service a million times.
-    Pausing,
-    Connecting,
-    Open,
-    /// It has closed its sending side or said `bye`, and waits for the end of the stream.
-    Leaving,
-    /// Its connection was lost.
-    Failed,
-}
-
 impl Connection {
-    /// A client in `slot` of its event loop, with a `number` among the clients of all event loops.
-    pub(crate) fn new(slot: usize, number: u64) -> Self {
-        Self {
-            slot,
-            stream: None,
-            state: State::Vacant,
-            since: Instant::now(),
-            pipeline: Pipeline::new(slot, number),
-            sessions: 0,
-            first: 0,
-            is_broken: false,
-        }
-    }
-
     /// Begins to connect.
     pub(crate) fn connect(&mut self, context: &mut Context<'_>) {
         context.now = Instant::now();
@@ -173,28 +129,6 @@ impl Connection {
         }
     }
 
-    /// Returns `true` while the server owes something: a connect, an answer, or the end of a churned session.
-    pub(crate) fn is_waiting(&self, context: &Context<'_>) -> bool {
-        !self.pipeline.is_empty()
-            || self.state == State::Connecting
-            || (self.state == State::Leaving && context.load.mode == Mode::Churn)
-    }
-
-    /// Returns `true` between the client's end of the session and the server's.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.state == State::Leaving
-    }
-
-    /// Returns `true` if its connection was lost.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.state == State::Failed
-    }
-
-    /// Returns its messages.
-    pub(crate) fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
-    }
-
     fn finish_connect(&mut self, context: &mut Context<'_>) {
         let Some(stream) = &self.stream else { return };
         let connected = match stream.take_error() {
@@ -268,13 +202,5 @@ impl Connection {
                 Err(error) => return self.lose(&error, context),
             }
         }
-    }
-
-    fn set(&mut self, state: State, context: &mut Context<'_>) {
-        let count = |state| (usize::from(state == State::Connecting), usize::from(state == State::Open));
-        let (before, after) = (count(self.state), count(state));
-        context.connecting = context.connecting + after.0 - before.0;
-        context.open = context.open + after.1 - before.1;
-        (self.state, self.since) = (state, context.now);
     }
 }

@@ -11,18 +11,18 @@ use std::io;
 use std::path::Path;
 use std::time::Instant;
 
+use super::super::cli::problem::Problem;
+use super::super::output::{self, Output, named, note};
+use super::super::traffic::run;
 use super::affinity::{self, Pinned};
-use super::arguments::Arguments;
-use super::comparison::{Cell, Comparison, Row};
-use super::figures::median;
-use super::output::{self, Output, named, note};
+use super::arguments::Comparisons;
+use super::build;
 use super::peers::{self, HEBRA, MAX_CONNECTIONS, Peer, REFERENCE};
 use super::plot;
-use super::problem::Problem;
-use super::process;
-use super::run;
+use super::rounds::median;
 use super::scenario::{Scenario, scenarios};
 use super::suite_report;
+use super::suite_results::{Cell, Comparison, Row};
 
 const ROUNDS: u16 = 3;
 
@@ -44,9 +44,9 @@ struct Servers {
 
 /// Runs the requested scenarios and writes `suite.json`, and `below.svg` if all of those below saturation are among
 /// them. Returns `true` if each run against hebra had a result and no failure.
-pub(crate) fn run(arguments: &Arguments) -> Result<bool, Problem> {
+pub(crate) fn run(arguments: &Comparisons) -> Result<bool, Problem> {
     let start = Instant::now();
-    let directory = process::results()?;
+    let directory = build::results()?;
     let file = Output::open(&directory.join("suite.json"))?;
     // Servers inherit the limit.
     rlimit::increase_nofile_limit(2 * MAX_CONNECTIONS as u64)?;
@@ -86,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Problem> {
 }
 
 impl Servers {
-    fn start(arguments: &Arguments, directory: &Path, with_pinned: bool) -> Result<Self, Problem> {
+    fn start(arguments: &Comparisons, directory: &Path, with_pinned: bool) -> Result<Self, Problem> {
         if let Some(program) = &arguments.before {
             fs::metadata(program).map_err(|error| Problem::flag("before", named(program, &error)))?;
         }

@@ -6,14 +6,16 @@
 use std::io;
 use std::time::Duration;
 
-use super::arguments::Arguments;
-use super::figures::{median, microseconds, thousands};
+use super::super::output::{self, Output, note};
+use super::super::results::figures::{microseconds, thousands};
+use super::super::results::plot::panel::Curve;
+use super::super::traffic::run::{self, Outcome};
+use super::arguments::Comparisons;
+use super::build;
 use super::markdown;
-use super::output::{self, Output, note};
 use super::peers::{self, POLLING, QUIET, REFERENCE, TOKIO};
-use super::plot::{self, Curve, Growth, Scale};
-use super::process;
-use super::run::{self, Outcome};
+use super::plot::{self, Growth, Scale};
+use super::rounds::median;
 use super::scenario::Scenario;
 
 const ROUNDS: u16 = 3;
@@ -55,8 +57,8 @@ impl Quantity {
 }
 
 /// Measures, prints a table for each quantity, and draws `growth.svg`.
-pub(crate) fn run(arguments: &Arguments) -> io::Result<()> {
-    let directory = process::results()?;
+pub(crate) fn run(arguments: &Comparisons) -> io::Result<()> {
+    let directory = build::results()?;
     let path = directory.join("growth.svg");
     let file = Output::open(&path)?;
     rlimit::increase_nofile_limit(2 * MAX_CONNECTIONS as u64)?;

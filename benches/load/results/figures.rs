@@ -2,8 +2,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::load::Load;
-use super::run::Outcome;
+use super::super::traffic::load::Load;
+use super::super::traffic::run::Outcome;
 
 /// The reported percentiles, with their names.
 pub(crate) const PERCENTILES: [(&str, f64); 5] =
@@ -19,13 +19,6 @@ pub(crate) fn microseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
 /// Returns the echoed bytes per second in MiB.
 pub(crate) fn throughput(load: &Load, outcome: &Outcome) -> f64 {
     outcome.rate() * load.size as f64 / MIB
-}
-
-/// Returns the median, or 0 if there are no figures.
-pub(crate) fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Formats a rate: one below 100 with two decimals.

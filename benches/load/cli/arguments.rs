@@ -1,29 +1,21 @@
 //! The command line, and the [`Load`] that it describes.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bytesize::ByteSize;
-use clap::Parser;
-use clap::builder::PossibleValuesParser;
+use clap::Args;
 
-use super::load::{Adversaries, End, Load, Mode};
-use super::payload::MAX_SIZE;
-use super::schedule::Schedule;
-use super::{peers, scenario};
-
-/// The longest window, warm-up or timeout.
-const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+use super::super::traffic::load::{Adversaries, End, Load, Mode};
+use super::super::traffic::schedule::Schedule;
+use super::values::{baseline_name, duration, percent, positive_duration, rate, size};
 
 /// The most messages of all connections that may be in flight.
 const MAX_IN_FLIGHT: usize = 10_000_000;
 
-/// Measures an echo server: rate, latency and errors. Verifies every byte.
-///
-/// Exit codes: 0 clean, 1 errors, wrong bytes, a regression or nothing measured, 2 usage.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "load", bin_name = "cargo bench --bench load --", version)]
+// Not a comment for the documentation, because clap would show it in place of the description of the program.
+// The flags of a run.
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
     /// Server to load; without it, a hebra is started on a free port
     #[arg(long, value_name = "HOST:PORT")]
@@ -120,34 +112,6 @@ pub(crate) struct Arguments {
     /// Exit with code 1 if the result is worse than the baseline by more than this percentage
     #[arg(long, value_name = "PCT", requires = "baseline", value_parser = percent)]
     pub(crate) fail_on_regression: Option<f64>,
-
-    /// Compare hebra with other servers, all of them started here (make bench)
-    #[arg(long, conflicts_with_all = ["addr", "json", "plots", "baseline", "save_baseline"])]
-    pub(crate) suite: bool,
-
-    /// --suite, --growth: number of rounds [default: 3, or fewer if --suite would take more than three minutes]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
-    pub(crate) rounds: Option<u16>,
-
-    /// --suite: run only scenarios whose name contains TEXT, such as "500 x" (repeatable)
-    #[arg(long, value_name = "TEXT", requires = "suite", value_parser = part_of_a_scenario)]
-    pub(crate) only: Vec<String>,
-
-    /// --suite: run only this peer and the reference (repeatable)
-    #[arg(long, value_name = "NAME", requires = "suite", value_parser = PossibleValuesParser::new(peers::names()))]
-    pub(crate) peer: Vec<String>,
-
-    /// --suite: compare hebra with this hebra program alone, such as the one of the commit before
-    #[arg(long, value_name = "PROGRAM", requires = "suite", conflicts_with = "peer")]
-    pub(crate) before: Option<PathBuf>,
-
-    /// Measure rate, latency and memory against the number of connections, and draw growth.svg (make growth)
-    #[arg(long, conflicts_with_all = ["suite", "addr", "json", "plots", "baseline", "save_baseline"])]
-    pub(crate) growth: bool,
-
-    /// Cargo passes this to every benchmark.
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 impl Arguments {
@@ -218,60 +182,4 @@ pub(crate) fn check(load: &Load) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Returns the first address of `HOST:PORT`.
-pub(crate) fn resolve(text: &str) -> Result<SocketAddr, String> {
-    let mut addresses = text.to_socket_addrs().map_err(|error| format!("{text}: {error}"))?;
-    addresses.next().ok_or_else(|| format!("{text}: no address"))
-}
-
-/// Accepts durations that can be added to the present time, and whose points of each tenth of a second fit in memory.
-fn duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration <= LONGEST => Ok(duration),
-        Ok(_) => Err("must be at most 7days".to_owned()),
-        Err(_) => Err("a duration looks like 250ms, 10s or 5m".to_owned()),
-    }
-}
-
-fn positive_duration(text: &str) -> Result<Duration, String> {
-    duration(text)
-        .and_then(|duration| if duration.is_zero() { Err("must be positive".into()) } else { Ok(duration) })
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    let bytes = text.parse::<ByteSize>().map_err(|_| "a size looks like 512 or 16KiB")?.as_u64();
-    let size = usize::try_from(bytes).unwrap_or(usize::MAX);
-    if (1..=MAX_SIZE).contains(&size) { Ok(size) } else { Err(format!("must be from 1 to {MAX_SIZE}")) }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if (0.01..=1e8).contains(&rate) => Ok(rate),
-        _ => Err("a rate is a number of messages per second, from 0.01 to 100000000".to_owned()),
-    }
-}
-
-/// Accepts only names that are plain file names: a baseline is stored under its name.
-fn baseline_name(text: &str) -> Result<String, String> {
-    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    let plain = text.chars().all(fits) && text.starts_with(|first: char| first != '.');
-    if plain {
-        Ok(text.to_owned())
-    } else {
-        Err("a name consists of letters, digits, dashes, underscores and dots".to_owned())
-    }
-}
-
-fn part_of_a_scenario(text: &str) -> Result<String, String> {
-    let known = scenario::scenarios().iter().any(|scenario| scenario.name.contains(text));
-    if known { Ok(text.to_owned()) } else { Err("no scenario has this text in its name".to_owned()) }
-}
-
-fn percent(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent),
-        _ => Err("a limit is a number from 0 to 1000, in percent".to_owned()),
-    }
 }

@@ -6,15 +6,18 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use super::super::output::{self, Output};
+use super::super::results::baseline::{self, Baseline};
+use super::super::results::{json, plot, report};
+use super::super::server::process::{self, Process};
+use super::super::server::usage::Snapshot;
+use super::super::traffic::load::{Load, Mode};
+use super::super::traffic::run::{self, Outcome};
 use super::arguments::{self, Arguments};
-use super::baseline::{self, Baseline};
-use super::load::{Load, Mode};
-use super::output::{self, Output, note};
+use super::installation::Installation;
 use super::problem::Problem;
 use super::progress::Progress;
-use super::run::{self, Outcome};
-use super::server_side::Snapshot;
-use super::{json, plot, process, report};
+use super::values;
 
 /// The files that the command line asks for.
 struct Files {
@@ -25,8 +28,8 @@ struct Files {
 }
 
 /// Measures, prints and writes the result. Returns `true` if there is one, without failures and without a regression.
-pub(crate) fn run(arguments: &Arguments) -> Result<bool, Problem> {
-    let given = arguments.addr.as_deref().map(arguments::resolve).transpose();
+pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<bool, Problem> {
+    let given = arguments.addr.as_deref().map(values::resolve).transpose();
     let given = given.map_err(|error| Problem::flag("addr", error))?;
     if let Some(id) = arguments.pid {
         Snapshot::take(id).map_err(|error| Problem::flag("pid", format_args!("{id}: {error}")))?;
@@ -34,15 +37,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Problem> {
     let unknown: SocketAddr = (Ipv4Addr::UNSPECIFIED, 0).into();
     let mut load = arguments.load(given.unwrap_or(unknown));
     arguments::check(&load).map_err(Problem::Usage)?;
-    let baseline = arguments.baseline.as_deref().map(|name| Baseline::read(name, &json::load(&load))).transpose();
-    let baseline = baseline.map_err(|error| Problem::flag("baseline", error))?;
-    let files = Files::open(arguments)?;
+    let baseline = match &arguments.baseline {
+        Some(name) => Some(Baseline::read(&(installation.results)()?, name, &json::load(&load))),
+        None => None,
+    };
+    let baseline = baseline.transpose().map_err(|error| Problem::flag("baseline", error))?;
+    let files = Files::open(installation, arguments)?;
     let own = match given {
         Some(_) => None,
-        None => Some(process::hebra(arguments.clients(), &[], &process::results()?.join("hebra.log"))?),
+        None => {
+            let log = (installation.results)()?.join("hebra.log");
+            Some(process::hebra(&(installation.hebra)()?, arguments.clients(), &[], &log)?)
+        }
     };
     load.address = own.as_ref().map_or(load.address, |own| own.address);
-    let id = own.as_ref().map(process::Process::id).or(arguments.pid);
+    let id = own.as_ref().map(Process::id).or(arguments.pid);
     let mut progress = Progress::new(&load);
     let outcome = run::run(&load, id, &mut |point| progress.show(point))?;
     drop(progress);
@@ -53,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Problem> {
     files.write(&load, &outcome, &result, nothing_measured.is_none())?;
     printed?;
     if let Some(problem) = nothing_measured {
-        note(format_args!("load: {problem}"));
+        installation.note(problem);
         return Ok(false);
     }
     if let Some(baseline) = baseline {
@@ -66,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool, Problem> {
 }
 
 impl Files {
-    fn open(arguments: &Arguments) -> Result<Self, Problem> {
+    fn open(installation: &Installation, arguments: &Arguments) -> Result<Self, Problem> {
         let open = |flag: &str, path: &Path| Output::open(path).map_err(|error| Problem::flag(flag, error));
         let plot = |name: &str| arguments.plots.as_ref().map(|plots| open("plots", &plots.join(name))).transpose();
         Ok(Self {
@@ -74,7 +83,7 @@ impl Files {
             latency: plot("latency.svg")?,
             rate: plot("rate.svg")?,
             saved: match &arguments.save_baseline {
-                Some(name) => Some(open("save-baseline", &baseline::path(name)?)?),
+                Some(name) => Some(open("save-baseline", &baseline::path(&(installation.results)()?, name)?)?),
                 None => None,
             },
         })

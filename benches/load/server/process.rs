@@ -5,7 +5,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use super::output::named;
+use super::super::output::named;
 
 /// The backlog of all servers whose backlog can be chosen.
 pub(crate) const BACKLOG: i32 = 4096;
@@ -48,19 +48,17 @@ impl Process {
         })
     }
 
-    /// Starts a server that must be given its port and does not print when it listens.
-    pub(crate) fn silent(command: impl FnOnce(SocketAddr) -> Command, log: &Path) -> io::Result<Self> {
-        // If another process takes this port in between, the server fails to start and the error is reported.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        Self::start(&mut command(address), log, || TcpStream::connect(address).ok().map(|_| address))
-    }
-
     /// Returns the process id of the server.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    fn start(command: &mut Command, log: &Path, listening: impl Fn() -> Option<SocketAddr>) -> io::Result<Self> {
+    /// Starts a server and waits until `listening` returns its address. Its output goes to the file `log`.
+    pub(crate) fn start(
+        command: &mut Command,
+        log: &Path,
+        listening: impl Fn() -> Option<SocketAddr>,
+    ) -> io::Result<Self> {
         let create = |path: &Path| File::create(path).map_err(|error| named(path, &error));
         let (output, errors) = (create(log)?, create(&log.with_extension("err"))?);
         let mut command = in_session(command)?;
@@ -135,24 +133,11 @@ fn in_session(command: &Command) -> io::Result<Command> {
     Ok(wrapped)
 }
 
-/// Starts the hebra of this build with `clients` workers and additional `flags`.
-pub(crate) fn hebra(clients: usize, flags: &[&str], log: &Path) -> io::Result<Process> {
-    hebra_at(Path::new(env!("CARGO_BIN_EXE_hebra")), clients, flags, log)
-}
-
 /// Starts a hebra program with `clients` workers and additional `flags`.
-pub(crate) fn hebra_at(program: &Path, clients: usize, flags: &[&str], log: &Path) -> io::Result<Process> {
+pub(crate) fn hebra(program: &Path, clients: usize, flags: &[&str], log: &Path) -> io::Result<Process> {
     let mut command = Command::new(program);
     command.args(["serve", "--listen", "127.0.0.1:0", "--max-pending", "4096"]);
     command.args(["--backlog", &BACKLOG.to_string(), "--workers", &clients.to_string()]);
     command.args(flags).env_remove("RUST_LOG");
     Process::announced(&mut command, log)
-}
-
-/// Returns the directory of results, `bench` in cargo's target directory. Creates it.
-pub(crate) fn results() -> io::Result<PathBuf> {
-    // The temporary directory that cargo provides is a child of the target directory.
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap_or(Path::new(".")).join("bench");
-    fs::create_dir_all(&directory).map_err(|error| named(&directory, &error))?;
-    Ok(directory)
 }

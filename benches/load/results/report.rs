@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use super::faults::{Faults, Sessions};
+use super::super::server::usage::ServerSide;
+use super::super::traffic::faults::{Faults, Sessions};
+use super::super::traffic::load::{Load, Mode};
+use super::super::traffic::run::Outcome;
+use super::super::traffic::tally::{Failure, Tally};
 use super::figures::{self, MIB, PERCENTILES, microseconds, throughput};
-use super::load::{Load, Mode};
-use super::run::Outcome;
-use super::server_side::ServerSide;
-use super::tally::{Failure, Tally};
 
 /// Returns the result as a table.
 pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {

@@ -5,12 +5,11 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::output::named;
-use super::process;
+use super::super::output::named;
 
 /// The fields in which a result must equal its baseline.
 const SAME: [&str; 7] = ["mode", "connections", "size", "depth", "end", "threads", "requested_rate"];
@@ -35,21 +34,21 @@ pub(crate) struct Comparison {
     noise: f64,
 }
 
-/// Returns the path of the baseline with this name. Creates its directory.
-pub(crate) fn path(name: &str) -> io::Result<PathBuf> {
-    let directory = process::results()?.join("baselines");
+/// Returns the path of the baseline with this name, among the results in `directory`. Creates the directory.
+pub(crate) fn path(directory: &Path, name: &str) -> io::Result<PathBuf> {
+    let directory = directory.join("baselines");
     fs::create_dir_all(&directory).map_err(|error| named(&directory, &error))?;
     Ok(directory.join(format!("{name}.json")))
 }
 
 impl Baseline {
-    /// Reads the baseline with this name.
+    /// Reads the baseline with this name, among the results in `directory`.
     ///
     /// # Errors
     ///
     /// Returns the reason, for people to read, if there is none or if no run of `load` can be compared with it.
-    pub(crate) fn read(name: &str, load: &Value) -> Result<Self, String> {
-        let path = path(name).map_err(|error| error.to_string())?;
+    pub(crate) fn read(directory: &Path, name: &str, load: &Value) -> Result<Self, String> {
+        let path = path(directory, name).map_err(|error| error.to_string())?;
         let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => format!("{name}: no such baseline, see --save-baseline"),
             _ => format!("{name}: {}", named(&path, &error)),

@@ -6,12 +6,12 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::super::server::usage::{ServerSide, Snapshot};
 use super::adversary::Crowd;
 use super::engine::{Engine, Notice};
 use super::load::Load;
 use super::payload::Payloads;
 use super::sample::Sample;
-use super::server_side::{ServerSide, Snapshot};
 use super::tally::{Tally, histogram};
 
 /// Descriptors that this process needs in addition to its connections.

@@ -1,0 +1,8 @@
+//! The command line of one run, and what happens from its flags to its exit code.
+
+mod values;
+pub(crate) mod arguments;
+pub(crate) mod problem;
+pub(crate) mod installation;
+mod progress;
+pub(crate) mod single;

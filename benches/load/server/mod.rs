@@ -1,0 +1,4 @@
+//! Servers under load: how one is started, and what it uses.
+
+pub(crate) mod process;
+pub(crate) mod usage;

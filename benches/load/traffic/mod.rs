@@ -1,0 +1,18 @@
+//! The load of one run: clients that send messages, verify the answers and count.
+//!
+//! [`run`] is the entrance. One or two event loops ([`engine`]) run the clients.
+
+pub(crate) mod load;
+pub(crate) mod payload;
+pub(crate) mod alignment;
+pub(crate) mod schedule;
+mod source;
+pub(crate) mod faults;
+pub(crate) mod tally;
+mod sample;
+mod context;
+mod pipeline;
+mod connection;
+mod engine;
+mod adversary;
+pub(crate) mod run;
