@@ -38,8 +38,10 @@ const PROGRAM: &[&[&str]] = &[
 const HARNESS: &[&[&str]] = &[
     &["output"],
     &["server", "server::process", "server::usage"],
-    &["traffic::faults", "traffic::load", "traffic::payload", "traffic::schedule", "traffic::source"],
-    &["traffic::alignment", "traffic::tally"],
+    &["traffic::address"],
+    &["traffic::proxy"],
+    &["traffic::faults", "traffic::load", "traffic::payload", "traffic::schedule"],
+    &["traffic::alignment", "traffic::source", "traffic::tally"],
     &["traffic::adversary", "traffic::sample"],
     &["traffic::context"],
     &["traffic::pipeline"],

@@ -7,6 +7,7 @@ mod support;
 #[path = "../../benches/load/bench.rs"]
 mod harness;
 
+mod addresses;
 mod faulty;
 mod catches;
 mod counted;
@@ -26,7 +27,8 @@ use harness::traffic::run::Outcome;
 /// Describes a short run on one connection.
 fn load(address: SocketAddr) -> Load {
     Load {
-        address,
+        address: address.into(),
+        proxy: None,
         mode: Mode::Echo,
         connections: 1,
         duration: Duration::from_millis(200),

@@ -1,6 +1,7 @@
 //! The command line, and the JSON that scripts read.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,12 +18,15 @@ use crate::harness::traffic::load::{Adversaries, Mode};
 use crate::support::{address, config, start};
 use crate::{load, run};
 
+/// Nothing listens there.
+const NOWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
+
 #[test]
 fn the_flags_mean_what_scripts_expect() {
     let line = "load --addr 127.0.0.1:1 --connections 7 --duration 3s --warmup 1s --size 16KiB --depth 2 \
                 --rate 1000 --mode churn --json file --idle 1 --slow-writers 2 --slow-readers 3 --resetters 4 --bench";
     let arguments = Bench::try_parse_from(line.split_whitespace()).expect("the command line is valid");
-    let load = arguments.single.load(([127, 0, 0, 1], 1).into());
+    let load = arguments.single.load(NOWHERE.into());
     assert_eq!((load.connections, load.size, load.depth, load.rate), (7, 16 * 1024, 2, Some(1000.0)));
     assert_eq!((load.duration, load.warmup), (Duration::from_secs(3), Duration::from_secs(1)));
     assert_eq!(load.mode, Mode::Churn);
@@ -33,7 +37,7 @@ fn the_flags_mean_what_scripts_expect() {
 fn the_defaults_are_those_of_the_mode() {
     let load = |line: &str| {
         let arguments = Bench::try_parse_from(line.split_whitespace()).expect("the command line is valid");
-        arguments.single.load(([127, 0, 0, 1], 1).into())
+        arguments.single.load(NOWHERE.into())
     };
     let echo = load("load");
     assert_eq!((echo.size, echo.depth, echo.rate, echo.duration), (512, 1, None, Duration::from_secs(10)));
@@ -66,6 +70,7 @@ fn wrong_usage_is_exit_code_2() {
         "--save-baseline ../x",
         "--save-baseline ",
         "--mode x",
+        "--proxy v3",
         "x",
     ] {
         let error = Bench::try_parse_from(["load"].into_iter().chain(line.split_whitespace())).expect_err(line);
@@ -77,10 +82,10 @@ fn wrong_usage_is_exit_code_2() {
 fn a_window_of_a_week_is_computed_without_overflow() {
     let line = "load --duration 7days --warmup 7days --timeout 7days --rate 0.01";
     let arguments = Bench::try_parse_from(line.split_whitespace()).expect("the command line is valid");
-    assert_eq!(check(&arguments.single.load(([127, 0, 0, 1], 1).into())), Ok(()));
+    assert_eq!(check(&arguments.single.load(NOWHERE.into())), Ok(()));
 }
 
-/// Nothing listens at the address, so a run would fail with another error.
+/// Nothing listens at any of the addresses, so a run would fail with another error.
 #[test]
 fn what_is_wrong_with_a_command_line_is_reported_before_the_run() {
     for (flags, problem) in [
@@ -93,8 +98,13 @@ fn what_is_wrong_with_a_command_line_is_reported_before_the_run() {
         ("--mode churn --reconnect", "--reconnect: not with --mode churn"),
         ("--mode churn --expect-faults", "--expect-faults: not with --mode churn"),
         ("--connections 10000 --depth 100000", "--depth 100000: with 10000 connections, at most 1000"),
+        ("--addr x", "--addr x: "),
+        ("--addr unix:/nonexistent", "--addr unix:/nonexistent: No such file or directory"),
+        ("--addr unix:/dev/null", "--addr unix:/dev/null: it is not a socket"),
+        ("--addr unix:", "--addr unix:: No such file or directory"),
     ] {
-        let line = format!("load --addr 127.0.0.1:1 {flags}");
+        let address = if flags.starts_with("--addr") { "" } else { "--addr 127.0.0.1:1 " };
+        let line = format!("load {address}{flags}");
         let arguments = Bench::try_parse_from(line.split_whitespace()).expect("each flag alone is valid");
         match single::run(&BENCH, &arguments.single) {
             Err(Problem::Usage(found)) => assert!(found.starts_with(problem), "{found}"),

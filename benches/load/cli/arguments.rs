@@ -1,12 +1,13 @@
 //! The command line, and the [`Load`] that it describes.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::super::traffic::address::Address;
 use super::super::traffic::load::{Adversaries, End, Load, Mode};
+use super::super::traffic::proxy;
 use super::super::traffic::schedule::Schedule;
 use super::values::{baseline_name, duration, percent, positive_duration, rate, size};
 
@@ -17,13 +18,17 @@ const MAX_IN_FLIGHT: usize = 10_000_000;
 // The flags of a run.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Arguments {
-    /// Server to load; without it, a hebra is started on a free port
-    #[arg(long, value_name = "HOST:PORT")]
+    /// Server to load: HOST:PORT, unix:/path or unix:@name; without it, a hebra is started on a free port
+    #[arg(long, value_name = "ADDRESS")]
     pub(crate) addr: Option<String>,
 
     /// Process id of the server, to measure its processor time and memory; known if it is started here
     #[arg(long, value_name = "PID", requires = "addr")]
     pub(crate) pid: Option<u32>,
+
+    /// Begin each connection with a PROXY header, which names a client of its own in 198.18.0.0/15
+    #[arg(long, value_name = "VERSION")]
+    proxy: Option<proxy::Version>,
 
     /// echo: send messages and wait for answers; churn: connect, send one message, leave; stream: bulk data, in MiB/s
     #[arg(long, default_value = "echo")]
@@ -122,14 +127,20 @@ impl Arguments {
         counts.into_iter().map(usize::from).sum::<usize>() + usize::from(self.resetters) + 16
     }
 
+    /// Returns the flags of a server that is started for this load.
+    pub(crate) fn server_flags(&self) -> &'static [&'static str] {
+        if self.proxy.is_some() { &["--proxy-protocol", "127.0.0.1"] } else { &[] }
+    }
+
     /// Returns the load against `address`.
-    pub(crate) fn load(&self, address: SocketAddr) -> Load {
+    pub(crate) fn load(&self, address: Address) -> Load {
         let (size, depth) = match self.mode {
             Mode::Echo | Mode::Churn => (512, 1),
             Mode::Stream => (64 * 1024, 16),
         };
         Load {
             address,
+            proxy: self.proxy,
             mode: self.mode,
             connections: self.connections.into(),
             duration: self.duration,

@@ -34,8 +34,8 @@ pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<
     if let Some(id) = arguments.pid {
         Snapshot::take(id).map_err(|error| Problem::flag("pid", format_args!("{id}: {error}")))?;
     }
-    let unknown: SocketAddr = (Ipv4Addr::UNSPECIFIED, 0).into();
-    let mut load = arguments.load(given.unwrap_or(unknown));
+    let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into();
+    let mut load = arguments.load(given.clone().unwrap_or(unknown));
     arguments::check(&load).map_err(Problem::Usage)?;
     let baseline = match &arguments.baseline {
         Some(name) => Some(Baseline::read(&(installation.results)()?, name, &json::load(&load))),
@@ -47,10 +47,12 @@ pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<
         Some(_) => None,
         None => {
             let log = (installation.results)()?.join("hebra.log");
-            Some(process::hebra(&(installation.hebra)()?, arguments.clients(), &[], &log)?)
+            Some(process::hebra(&(installation.hebra)()?, arguments.clients(), arguments.server_flags(), &log)?)
         }
     };
-    load.address = own.as_ref().map_or(load.address, |own| own.address);
+    if let Some(own) = &own {
+        load.address = own.address.into();
+    }
     let id = own.as_ref().map(Process::id).or(arguments.pid);
     let mut progress = Progress::new(&load);
     let outcome = run::run(&load, id, &mut |point| progress.show(point))?;

@@ -1,19 +1,37 @@
 //! What each kind of value on the command line looks like.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use super::super::traffic::address::Address;
 use super::super::traffic::payload::MAX_SIZE;
 
 /// The longest window, warm-up or timeout.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Returns the first address of `HOST:PORT`.
-pub(crate) fn resolve(text: &str) -> Result<SocketAddr, String> {
+/// Returns the first address of `HOST:PORT`, or the Unix socket of `unix:/path` or `unix:@name`.
+pub(crate) fn resolve(text: &str) -> Result<Address, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(path).map_err(|problem| format!("{text}: {problem}"));
+    }
     let mut addresses = text.to_socket_addrs().map_err(|error| format!("{text}: {error}"))?;
-    addresses.next().ok_or_else(|| format!("{text}: no address"))
+    addresses.next().map(Address::Tcp).ok_or_else(|| format!("{text}: no address"))
+}
+
+fn unix(path: &str) -> Result<Address, String> {
+    let address = Address::Unix(path.into());
+    if !path.starts_with('@') {
+        let file = Path::new(path).metadata().map_err(|error| error.to_string())?;
+        if !file.file_type().is_socket() {
+            return Err("it is not a socket".to_owned());
+        }
+    }
+    address.to_socket().map_err(|error| error.to_string())?;
+    Ok(address)
 }
 
 /// Accepts durations that can be added to the present time, and whose points of each tenth of a second fit in memory.

@@ -96,7 +96,8 @@ impl Scenario {
     pub(crate) fn load(&self, address: SocketAddr, rate: Option<f64>) -> Load {
         let Self { mode, connections, size, depth, duration, .. } = *self;
         Load {
-            address,
+            address: address.into(),
+            proxy: None,
             mode,
             connections,
             duration,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::super::output::named;
 
 /// The fields in which a result must equal its baseline.
-const SAME: [&str; 7] = ["mode", "connections", "size", "depth", "end", "threads", "requested_rate"];
+const SAME: [&str; 8] = ["mode", "proxy", "connections", "size", "depth", "end", "threads", "requested_rate"];
 
 /// A saved result whose load is the one to be measured.
 #[derive(Debug)]

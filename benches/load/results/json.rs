@@ -35,6 +35,7 @@ pub(crate) fn load(load: &Load) -> Value {
     json!({
         "address": load.address.to_string(),
         "mode": name(&load.mode),
+        "proxy": load.proxy.as_ref().map(name),
         "connections": load.connections,
         "size": load.size,
         "depth": load.depth,

@@ -2,14 +2,14 @@
 //! times per second. Whatever happens to them is not an error.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{SockAddr, Socket, Type};
 
-use super::load::Adversaries;
+use super::load::{Adversaries, Load};
+use super::proxy::Client;
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -37,23 +37,29 @@ enum Kind {
 #[derive(Debug)]
 struct Adversary {
     kind: Kind,
-    address: SocketAddr,
-    stream: Option<TcpStream>,
+    address: SockAddr,
+    /// What it sends first.
+    header: Vec<u8>,
+    stream: Option<Socket>,
 }
 
 impl Crowd {
-    /// Connects the adversaries and starts their thread.
-    pub(crate) fn start(address: SocketAddr, adversaries: Adversaries) -> Self {
-        let Adversaries { idle, slow_writers, slow_readers, resetters } = adversaries;
-        let mut crowd: Vec<Adversary> = [
+    /// Connects the adversaries of a load and starts their thread.
+    pub(crate) fn start(load: &Load) -> io::Result<Self> {
+        let address = load.address.to_socket()?;
+        let Adversaries { idle, slow_writers, slow_readers, resetters } = load.adversaries;
+        let kinds = [
             (Kind::Idle, idle),
             (Kind::SlowWriter, slow_writers),
             (Kind::SlowReader, slow_readers),
             (Kind::Resetter, resetters),
-        ]
-        .into_iter()
-        .flat_map(|(kind, count)| (0..count).map(move |_| Adversary { kind, address, stream: None }))
-        .collect();
+        ];
+        let kinds = kinds.into_iter().flat_map(|(kind, count)| (0..count).map(move |_| kind));
+        let adversary = |(kind, number)| {
+            let header = load.header(Client::Adversary(number));
+            Adversary { kind, address: address.clone(), header, stream: None }
+        };
+        let mut crowd: Vec<Adversary> = kinds.zip(0..).map(adversary).collect();
         crowd.iter_mut().for_each(Adversary::act);
         let (stop, stopped) = mpsc::channel();
         let thread = thread::spawn(move || {
@@ -61,7 +67,7 @@ impl Crowd {
                 crowd.iter_mut().for_each(Adversary::act);
             }
         });
-        Self { stop: Some(stop), thread: Some(thread) }
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
@@ -94,18 +100,20 @@ impl Adversary {
             Kind::Resetter => {
                 let _ = stream.write(&[b'x'; 100]);
                 // With a linger time of zero, closing resets the connection.
-                let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+                let _ = stream.set_linger(Some(Duration::ZERO));
                 false
             }
         };
         self.stream = alive.then_some(stream);
     }
 
-    fn connect(&self) -> Option<TcpStream> {
-        let stream = TcpStream::connect_timeout(&self.address, CONNECT_TIMEOUT).ok()?;
+    fn connect(&self) -> Option<Socket> {
+        let mut stream = Socket::new(self.address.domain(), Type::STREAM, None).ok()?;
+        stream.connect_timeout(&self.address, CONNECT_TIMEOUT).ok()?;
+        stream.write_all(&self.header).ok()?;
         stream.set_nonblocking(true).ok()?;
         if self.kind == Kind::SlowReader {
-            SockRef::from(&stream).set_recv_buffer_size(4096).ok()?;
+            stream.set_recv_buffer_size(4096).ok()?;
         }
         Some(stream)
     }

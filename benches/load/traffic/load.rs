@@ -1,17 +1,21 @@
 //! The description of one run. The command line, the comparison and the tests make it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::address::Address;
+use super::proxy::{self, Client};
+
 /// One run against one server.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     /// The server's address.
-    pub(crate) address: SocketAddr,
+    pub(crate) address: Address,
+    /// Begin each connection with a PROXY header, which names a client of its own.
+    pub(crate) proxy: Option<proxy::Version>,
     /// What each connection does.
     pub(crate) mode: Mode,
     /// Measured connections, all of them open at once.
@@ -86,7 +90,15 @@ impl Load {
         if let Some(rate) = self.rate {
             title += &format!(", {rate}/s");
         }
+        if let Some(version) = &self.proxy {
+            title += &format!(", PROXY {}", name(version));
+        }
         title
+    }
+
+    /// Returns what a connection of `client` begins with, before its first message.
+    pub(crate) fn header(&self, client: Client) -> Vec<u8> {
+        self.proxy.map_or_else(Vec::new, |version| proxy::header(version, client.address(self.seed), &self.address))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! [`run`] is the entrance. One or two event loops ([`engine`]) run the clients.
 
+pub(crate) mod address;
+pub(crate) mod proxy;
 pub(crate) mod load;
 pub(crate) mod payload;
 pub(crate) mod alignment;

@@ -49,6 +49,11 @@ impl Pipeline {
         }
     }
 
+    /// Returns the connection's number among those of all event loops.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Allows `requests` more to begin.
     pub(crate) fn allow(&mut self, requests: u64) {
         self.due = self.due.saturating_add(requests);

@@ -100,7 +100,7 @@ impl Outcome {
 pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)) -> io::Result<Outcome> {
     raise_descriptor_limit(load.connections + load.adversaries.count() + OTHER_DESCRIPTORS)?;
     let payloads = &Payloads::new(load.seed, load.size);
-    let _crowd = Crowd::start(load.address, load.adversaries);
+    let _crowd = Crowd::start(load)?;
     thread::scope(|scope| {
         let (sender, notices) = mpsc::channel();
         let mut engines = Vec::new();

@@ -7,17 +7,20 @@ mod state;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use mio::event::Event;
-use mio::net::TcpStream;
+use mio::unix::SourceFd;
 use mio::{Interest, Token};
 
 pub(crate) use state::Connection;
 use state::State;
 
+use super::address::Address;
 use super::context::{BUFFER, Context};
 use super::load::{End, Mode};
+use super::proxy::Client;
 use super::source;
 use super::tally::{Failure, record};
 
@@ -25,18 +28,21 @@ impl Connection {
     /// Begins to connect.
     pub(crate) fn connect(&mut self, context: &mut Context<'_>) {
         context.now = Instant::now();
+        self.set(State::Connecting, context);
+        self.begin_connect(context);
+    }
+
+    fn begin_connect(&mut self, context: &mut Context<'_>) {
         context.connects += 1;
-        let connecting = source::connect(context.load.address, context.connects).and_then(|stream| {
-            let mut stream = TcpStream::from_std(stream);
+        let connecting = source::connect(context.load, context.connects).and_then(|stream| {
             let interest = Interest::READABLE | Interest::WRITABLE;
-            context.registry.register(&mut stream, Token(self.slot), interest)?;
+            context.registry.register(&mut SourceFd(&stream.as_raw_fd()), Token(self.slot), interest)?;
             Ok(stream)
         });
         match connecting {
-            Ok(stream) => {
-                self.stream = Some(stream);
-                self.set(State::Connecting, context);
-            }
+            Ok(stream) => self.stream = Some(stream),
+            // The queue of a Unix socket is full. It is tried again at each check of timeouts.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => self.fail_with(&error, context),
         }
     }
@@ -109,6 +115,9 @@ impl Connection {
                 self.fail(Failure::TimedOut, context, || format!("{doing}, message {}", missing.message));
             }
         }
+        if self.state == State::Connecting && self.stream.is_none() {
+            self.begin_connect(context);
+        }
         let is_failed_churn = self.state == State::Failed && context.load.mode == Mode::Churn;
         if is_failed_churn || self.state == State::Pausing {
             self.set(State::Vacant, context);
@@ -130,9 +139,18 @@ impl Connection {
     }
 
     fn finish_connect(&mut self, context: &mut Context<'_>) {
-        let Some(stream) = &self.stream else { return };
+        let churns = context.load.mode == Mode::Churn;
+        let session = if churns { self.sessions * context.load.connections as u64 } else { 0 };
+        let header = context.load.header(Client::Measured(self.pipeline.number() + session));
+        let Some(stream) = &mut self.stream else { return };
         let connected = match stream.take_error() {
-            Ok(None) => stream.peer_addr().and_then(|_| stream.set_nodelay(true)),
+            Ok(None) => stream.peer_addr().and_then(|_| {
+                if let Address::Tcp(_) = context.load.address {
+                    stream.set_tcp_nodelay(true)?;
+                }
+                // A new socket has room for it.
+                stream.write_all(&header)
+            }),
             Ok(Some(error)) | Err(error) => Err(error),
         };
         match connected {
@@ -141,7 +159,7 @@ impl Connection {
                 if intended.is_none_or(|intended| context.window.contains(intended)) {
                     record(&mut context.tally.connect, context.now - self.since);
                 }
-                if context.load.mode == Mode::Churn {
+                if churns {
                     // Its message is sent only now. One that is sent again has waited since it was sent first.
                     self.pipeline.restart_oldest(context.now);
                 }

@@ -4,7 +4,7 @@
 use std::io::{self, ErrorKind};
 use std::time::Instant;
 
-use mio::net::TcpStream;
+use socket2::Socket;
 
 use super::super::context::Context;
 use super::super::load::Mode;
@@ -16,7 +16,7 @@ use super::super::tally::Failure;
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(super) slot: usize,
-    pub(super) stream: Option<TcpStream>,
+    pub(super) stream: Option<Socket>,
     pub(super) state: State,
     /// When it came into this state.
     pub(super) since: Instant,
@@ -36,6 +36,7 @@ pub(super) enum State {
     /// Its session ended without an answer. It connects again at the next check of timeouts, and not at once, so that
     /// it does not ask a server without a service a million times.
     Pausing,
+    /// Without a socket while the queue of a Unix socket is full.
     Connecting,
     Open,
     /// It has closed its sending side or said `bye`, and waits for the end of the stream.
