@@ -65,13 +65,15 @@ uninstall: prefix ## Remove what install installed (with the same PREFIX and DES
 
 # With an explicit target the flags do not concern build scripts and macros, which cannot be static. Optimized as a
 # whole, the program is a seventh smaller, and the build takes less processor time.
+# make static: the program to build, hebra or hebra-load.
+PROGRAM ?= hebra
 STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 
-static: ## Build target/static/hebra, which needs no other file: for containers from scratch
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --bin hebra --target-dir target/static \
-		--target $(STATIC_TARGET) --config 'profile.release.strip=true' \
+static: ## Build target/static/hebra, which needs no other file, for containers from scratch (PROGRAM=hebra-load)
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --bin $(PROGRAM) --target-dir target/static \
+		$(if $(filter hebra-load,$(PROGRAM)),--features load) --target $(STATIC_TARGET) --config 'profile.release.strip=true' \
 		--config 'profile.release.lto="fat"' --config 'profile.release.codegen-units=1'
-	cp target/static/$(STATIC_TARGET)/release/hebra target/static/hebra
+	cp target/static/$(STATIC_TARGET)/release/$(PROGRAM) target/static/$(PROGRAM)
 
 # With hebra-load, which some tests run.
 TEST := $(CARGO) test --locked --features load

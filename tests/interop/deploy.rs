@@ -6,7 +6,7 @@ use std::env::temp_dir;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -167,9 +167,9 @@ fn the_unit_allows_every_system_call_that_hebra_makes() {
     assert!(denied.is_empty(), "{denied:?}");
 }
 
-/// Returns the instructions of the Dockerfile with what follows them.
-fn instructions() -> Vec<(String, String)> {
-    let text = text("Dockerfile").replace("\\\n", " ");
+/// Returns the instructions of a Dockerfile with what follows them.
+fn instructions(file: &str) -> Vec<(String, String)> {
+    let text = text(file).replace("\\\n", " ");
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let split = |line: &str| line.split_once(' ').map(|(name, rest)| (name.to_owned(), rest.trim().to_owned()));
     lines.map(|line| split(line).unwrap_or_else(|| panic!("{line}"))).collect()
@@ -182,7 +182,7 @@ fn words(rest: &str) -> Vec<String> {
 
 #[test]
 fn the_image_holds_the_static_program_which_takes_its_arguments_and_is_healthy() {
-    let instructions = instructions();
+    let instructions = instructions("Dockerfile");
     let only = |name: &str| {
         let found: Vec<&str> =
             instructions.iter().filter(|(found, _)| found == name).map(|(_, rest)| &rest[..]).collect();
@@ -213,6 +213,13 @@ fn the_image_holds_the_static_program_which_takes_its_arguments_and_is_healthy()
     stop(program);
 }
 
+/// Returns the Kubernetes objects in a file.
+fn objects(file: &str) -> Vec<Value> {
+    let script = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
+    let json = pipe(Command::new(tool("python3")).args(["-c", script]), text(file).as_bytes());
+    serde_json::from_slice(&json).expect("Python wrote it")
+}
+
 /// Returns the Kubernetes object of this kind.
 fn object<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
     let mut found = objects.iter().filter(|object| object["kind"] == kind);
@@ -223,9 +230,7 @@ fn object<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
 
 #[test]
 fn the_objects_of_kubernetes_fit_together_and_hebra_takes_their_arguments() {
-    let script = "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))";
-    let json = pipe(Command::new(tool("python3")).args(["-c", script]), text("kubernetes.yaml").as_bytes());
-    let objects: Vec<Value> = serde_json::from_slice(&json).expect("Python wrote it");
+    let objects = objects("kubernetes.yaml");
     let [deployment, service, budget, policy] =
         ["Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy"].map(|kind| object(&objects, kind));
     assert_eq!(objects.len(), 4);
@@ -253,7 +258,7 @@ fn the_objects_of_kubernetes_fit_together_and_hebra_takes_their_arguments() {
     assert_eq!((&own["allowPrivilegeEscalation"], &security["runAsNonRoot"]), (&json!(false), &json!(true)));
     assert_eq!(security["seccompProfile"]["type"], "RuntimeDefault");
     // The user of the image.
-    let user = instructions().into_iter().find(|(name, _)| name == "USER").expect("it has one").1;
+    let user = instructions("Dockerfile").into_iter().find(|(name, _)| name == "USER").expect("it has one").1;
     assert_eq!(format!("{}:{}", security["runAsUser"], security["runAsGroup"]), user);
 
     let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).expect("texts");
@@ -296,4 +301,64 @@ fn environment(variables: &Value) -> Vec<(String, String)> {
         set.push((name, value));
     }
     set
+}
+
+/// As in a cluster, the pods write to pipes.
+#[cfg(feature = "load")]
+#[test]
+fn the_pods_of_the_job_load_a_server_at_the_same_time_and_their_results_are_added() {
+    let load = env!("CARGO_BIN_EXE_hebra-load");
+    let image = instructions("Dockerfile.load");
+    let said = |name: &str| image.iter().find(|(found, _)| found == name).map(|(_, rest)| &rest[..]);
+    assert_eq!(said("COPY"), Some("target/static/hebra-load /hebra-load"));
+    assert_eq!(said("ENTRYPOINT").map(words), Some(vec!["/hebra-load".to_owned()]));
+
+    let objects = objects("load-job.yaml");
+    let job = &object(&objects, "Job")["spec"];
+    let pod = &job["template"]["spec"];
+    let container = &pod["containers"][0];
+    assert_eq!((&job["completionMode"], &job["completions"]), (&json!("Indexed"), &job["parallelism"]));
+    assert_eq!((&pod["restartPolicy"], &job["backoffLimit"]), (&json!("Never"), &json!(0)));
+    let ids = format!("{}:{}", pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]);
+    assert_eq!(said("USER"), Some(&*ids));
+    let variables: Vec<&Value> = container["env"].as_array().expect("variables").iter().collect();
+    assert_eq!(variables.iter().map(|variable| &variable["name"]).collect::<Vec<_>>(), ["START", "INDEX"]);
+
+    let server = Program::serve(&["--workers", "400"]);
+    let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).expect("texts");
+    let start = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    let start = humantime::format_rfc3339_seconds(start).to_string();
+    let pods = job["completions"].as_u64().expect("a number");
+    let running: Vec<_> = (0..pods)
+        .map(|index| {
+            let arguments = arguments.iter().map(|argument| {
+                let argument = argument.replace("$(START)", &start).replace("$(INDEX)", &index.to_string());
+                argument.replace("hebra:1234", &server.address().to_string()).replace("=30s", "=500ms")
+            });
+            let mut command = Command::new(load);
+            command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+            command.spawn().expect("it is built")
+        })
+        .collect();
+    let folder = Folder::new("job");
+    let mut merge = Command::new(load);
+    merge.arg("merge");
+    for (index, pod) in running.into_iter().enumerate() {
+        let output = pod.wait_with_output().expect("it was started");
+        let logged = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{logged}");
+        // As sed does it.
+        let json = logged.find("\n{\n").map(|at| &logged[at..]).expect("it has the JSON");
+        let path = folder.join(&format!("{index}.json"));
+        fs::write(&path, json).expect("a temporary directory");
+        merge.arg(path);
+    }
+    let Output { status, stdout, stderr } = run(&mut merge, b"");
+    let [printed, warnings] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(status.success() && warnings.is_empty(), "{printed}{warnings}");
+    assert!(
+        printed.starts_with(&format!("echo: {} connections, 512 B, depth 1, {}/s", 100 * pods, 1000 * pods)),
+        "{printed}"
+    );
+    drop(server);
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hdrhistogram::Histogram;
 use hebra::{Framing, Handler, Next, Server};
@@ -145,7 +145,7 @@ fn outcome(due: u64, unsent: u64, unanswered: &[(Duration, u64)]) -> Outcome {
     for (age, count) in unanswered {
         record_many(&mut tally.unanswered, *age, *count);
     }
-    Outcome { tally, points: Vec::new(), server: None }
+    Outcome { tally, points: Vec::new(), server: None, begun: SystemTime::UNIX_EPOCH }
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod baselines;
 mod peers;
 #[cfg(feature = "load")]
 mod program;
+#[cfg(feature = "load")]
+mod merged;
 mod usage;
 
 use std::net::SocketAddr;
@@ -44,6 +46,7 @@ fn load(address: SocketAddr) -> Load {
         seed: 1,
         reconnect: false,
         expect_faults: false,
+        start_at: None,
         stop: None,
         adversaries: Adversaries::default(),
     }

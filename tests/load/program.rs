@@ -9,10 +9,10 @@ use std::process::{Command, Output};
 
 use crate::support::{address, config, run, start};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_hebra-load");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_hebra-load");
 
 /// Returns a new empty folder for files of one test.
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("hebra-load").join(name);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).expect("the target directory can be written");
@@ -20,7 +20,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Returns the command that runs a hebra-load, which keeps its files in a folder.
-fn program(program: &Path, folder: &Path) -> Command {
+pub(crate) fn program(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     command.env("XDG_STATE_HOME", folder);
     command
@@ -99,6 +99,8 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         ("man --dir", "--dir"),
         ("completions", "SHELL"),
         ("completions x", "x"),
+        ("merge", "FILE"),
+        ("--start-at 2020-01-01T00:00:00Z", "--start-at"),
         ("\u{1b}[2J", "\\u{1b}[2J"),
     ] {
         let folder = folder("wrong");
@@ -116,7 +118,7 @@ fn it_writes_a_page_for_itself_and_each_command() {
     let folder = folder("pages");
     let Output { status, stderr, .. } = run(Command::new(PROGRAM).args(["man", "--dir"]).arg(&folder), b"");
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-    for name in ["hebra-load", "hebra-load-man", "hebra-load-completions"] {
+    for name in ["hebra-load", "hebra-load-merge", "hebra-load-man", "hebra-load-completions"] {
         let page = fs::read_to_string(folder.join(format!("{name}.1"))).expect(name);
         for section in ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "\"EXIT STATUS\"", "EXAMPLES", "\"SEE ALSO\""]
         {

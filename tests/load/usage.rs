@@ -71,6 +71,10 @@ fn wrong_usage_is_exit_code_2() {
         "--save-baseline ",
         "--mode x",
         "--proxy v3",
+        "--start-at 2020-01-01T00:00:00Z",
+        "--start-at +8days",
+        "--start-at 12:00",
+        "--start-at +",
         "x",
     ] {
         let error = Bench::try_parse_from(["load"].into_iter().chain(line.split_whitespace())).expect_err(line);

@@ -1,7 +1,6 @@
 //! The command line, and the [`Load`] that it describes.
 
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 
@@ -9,7 +8,8 @@ use super::super::traffic::address::Address;
 use super::super::traffic::load::{Adversaries, End, Load, Mode};
 use super::super::traffic::proxy;
 use super::super::traffic::schedule::Schedule;
-use super::values::{baseline_name, duration, percent, positive_duration, rate, size};
+use super::files::FileFlags;
+use super::values::{baseline_name, duration, future, percent, positive_duration, rate, size};
 
 /// The most messages of all connections that may be in flight.
 const MAX_IN_FLIGHT: usize = 10_000_000;
@@ -45,6 +45,10 @@ pub(crate) struct Arguments {
     /// Load before the window, not measured
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(crate) warmup: Duration,
+
+    /// Begin the load at this time, on connections that are open before: 2030-01-31T12:00:00Z, or +5s from now
+    #[arg(long, value_name = "TIME", value_parser = future)]
+    start_at: Option<SystemTime>,
 
     /// Size of a message, including the line feed at its end [default: 512; stream: 64KiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
@@ -98,13 +102,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=10_000))]
     resetters: u16,
 
-    /// Write the result to a file (benches/README.md describes the format)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-
-    /// Write plots of the latency by percentile and of the rate over time to a directory
-    #[arg(long, value_name = "DIRECTORY")]
-    pub(crate) plots: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) files: FileFlags,
 
     /// Save the result as a baseline
     #[arg(long, value_name = "NAME", value_parser = baseline_name)]
@@ -154,6 +153,7 @@ impl Arguments {
             seed: self.seed,
             reconnect: self.reconnect || self.expect_faults,
             expect_faults: self.expect_faults,
+            start_at: self.start_at,
             stop: None,
             adversaries: Adversaries {
                 idle: self.idle.into(),

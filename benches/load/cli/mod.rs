@@ -1,8 +1,10 @@
 //! The command line of one run, and what happens from its flags to its exit code.
 
 mod values;
-pub(crate) mod arguments;
 pub(crate) mod problem;
+pub(crate) mod files;
+pub(crate) mod arguments;
 pub(crate) mod installation;
 mod progress;
+mod target;
 pub(crate) mod single;

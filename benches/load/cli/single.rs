@@ -3,65 +3,45 @@
 //! Everything that can be wrong with the command line is reported before the measurement.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 
-use super::super::output::{self, Output};
+use super::super::output;
 use super::super::results::baseline::{self, Baseline};
-use super::super::results::{json, plot, report};
-use super::super::server::process::{self, Process};
-use super::super::server::usage::Snapshot;
-use super::super::traffic::load::{Load, Mode};
-use super::super::traffic::run::{self, Outcome};
-use super::arguments::{self, Arguments};
+use super::super::results::{json, report};
+use super::super::traffic::run;
+use super::arguments::Arguments;
+use super::files::{Files, open};
 use super::installation::Installation;
 use super::problem::Problem;
 use super::progress::Progress;
-use super::values;
-
-/// The files that the command line asks for.
-struct Files {
-    json: Option<Output>,
-    latency: Option<Output>,
-    rate: Option<Output>,
-    saved: Option<Output>,
-}
+use super::target::{self, Target};
 
 /// Measures, prints and writes the result. Returns `true` if there is one, without failures and without a regression.
 pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<bool, Problem> {
-    let given = arguments.addr.as_deref().map(values::resolve).transpose();
-    let given = given.map_err(|error| Problem::flag("addr", error))?;
-    if let Some(id) = arguments.pid {
-        Snapshot::take(id).map_err(|error| Problem::flag("pid", format_args!("{id}: {error}")))?;
-    }
-    let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into();
-    let mut load = arguments.load(given.clone().unwrap_or(unknown));
-    arguments::check(&load).map_err(Problem::Usage)?;
+    let load = target::load(arguments)?;
     let baseline = match &arguments.baseline {
         Some(name) => Some(Baseline::read(&(installation.results)()?, name, &json::load(&load))),
         None => None,
     };
     let baseline = baseline.transpose().map_err(|error| Problem::flag("baseline", error))?;
-    let files = Files::open(installation, arguments)?;
-    let own = match given {
-        Some(_) => None,
-        None => {
-            let log = (installation.results)()?.join("hebra.log");
-            Some(process::hebra(&(installation.hebra)()?, arguments.clients(), arguments.server_flags(), &log)?)
-        }
+    let files = Files::open(&arguments.files)?;
+    let saved = match &arguments.save_baseline {
+        Some(name) => Some(open("save-baseline", &baseline::path(&(installation.results)()?, name)?)?),
+        None => None,
     };
-    if let Some(own) = &own {
-        load.address = own.address.into();
-    }
-    let id = own.as_ref().map(Process::id).or(arguments.pid);
-    let mut progress = Progress::new(&load);
-    let outcome = run::run(&load, id, &mut |point| progress.show(point))?;
+    let target = Target::start(installation, arguments, load)?;
+    let load = &target.load;
+    let mut progress = Progress::new(load);
+    let outcome = run::run(load, target.id, &mut |point| progress.show(point))?;
     drop(progress);
-    let printed = output::print(&report::table(&load, &outcome));
+    let printed = output::print(&report::table(load, &outcome));
     let mut is_clean = outcome.tally.failures.total() == 0;
-    let nothing_measured = outcome.nothing_measured(&load);
-    let result = json::join(json::environment(), json::result(&load, &outcome));
-    files.write(&load, &outcome, &result, nothing_measured.is_none())?;
+    let nothing_measured = outcome.nothing_measured(load);
+    let result = json::join(json::environment(), json::result(load, &outcome));
+    files.write(load, &outcome, &result)?;
+    // Without a result, the saved baseline stays as it was.
+    if let Some(file) = saved.filter(|_| nothing_measured.is_none()) {
+        file.write(&format!("{result:#}\n"))?;
+    }
     printed?;
     if let Some(problem) = nothing_measured {
         installation.note(problem);
@@ -74,45 +54,4 @@ pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<
         is_clean &= !limit.is_some_and(|limit| comparison.regressed(limit));
     }
     Ok(is_clean)
-}
-
-impl Files {
-    fn open(installation: &Installation, arguments: &Arguments) -> Result<Self, Problem> {
-        let open = |flag: &str, path: &Path| Output::open(path).map_err(|error| Problem::flag(flag, error));
-        let plot = |name: &str| arguments.plots.as_ref().map(|plots| open("plots", &plots.join(name))).transpose();
-        Ok(Self {
-            json: arguments.json.as_ref().map(|path| open("json", path)).transpose()?,
-            latency: plot("latency.svg")?,
-            rate: plot("rate.svg")?,
-            saved: match &arguments.save_baseline {
-                Some(name) => Some(open("save-baseline", &baseline::path(&(installation.results)()?, name)?)?),
-                None => None,
-            },
-        })
-    }
-
-    /// Writes the files. Without a result, the saved baseline stays as it was.
-    fn write(self, load: &Load, outcome: &Outcome, result: &serde_json::Value, has_result: bool) -> io::Result<()> {
-        let text = format!("{result:#}\n");
-        if let Some(file) = self.json {
-            file.write(&text)?;
-        }
-        if let Some(file) = self.latency {
-            let tally = &outcome.tally;
-            let mut times = vec![("response time", &tally.response)];
-            // In a closed loop without churn both times are equal.
-            if load.rate.is_some() || load.mode == Mode::Churn {
-                times.push(("service time", &tally.service));
-            }
-            file.write(&plot::latency(&format!("Latency by percentile ({})", load.title()), &times)?)?;
-        }
-        if let Some(file) = self.rate {
-            let title = format!("Rate over time ({})", load.title());
-            file.write(&plot::rate(&title, &[("rate", &outcome.points)])?)?;
-        }
-        if let Some(file) = self.saved.filter(|_| has_result) {
-            file.write(&text)?;
-        }
-        Ok(())
-    }
 }

@@ -3,7 +3,7 @@
 use std::net::ToSocketAddrs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
 
@@ -46,6 +46,21 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     duration(text)
         .and_then(|duration| if duration.is_zero() { Err("must be positive".into()) } else { Ok(duration) })
+}
+
+/// Accepts a time, or how long from now it is.
+pub(crate) fn future(text: &str) -> Result<SystemTime, String> {
+    let now = SystemTime::now();
+    let time = match text.strip_prefix('+') {
+        Some(delay) => now + duration(delay)?,
+        None => humantime::parse_rfc3339(text)
+            .map_err(|_| "a time looks like 2030-01-31T12:00:00Z, in UTC, or +5s from now".to_owned())?,
+    };
+    match time.duration_since(now) {
+        Ok(wait) if wait <= LONGEST => Ok(time),
+        Ok(_) => Err("must be within 7days".to_owned()),
+        Err(_) => Err("it has passed".to_owned()),
+    }
 }
 
 pub(crate) fn size(text: &str) -> Result<usize, String> {

@@ -111,6 +111,7 @@ impl Scenario {
             seed: 1,
             reconnect: false,
             expect_faults: false,
+            start_at: None,
             stop: None,
             adversaries: Adversaries::default(),
         }

@@ -8,6 +8,7 @@ use hebra::text::Escaped;
 
 use super::super::cli::arguments::Arguments;
 use super::super::describe::Shell;
+use super::merge::Merge;
 
 /// Measures an echo server: rate, latency and errors. Verifies every byte.
 ///
@@ -24,6 +25,9 @@ struct Program {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Adds the results of several processes: rates, counts and histograms
+    Merge(Merge),
+
     /// Prints the manual page, or writes all pages
     Man {
         /// Write the page, and those of the commands, to a directory

@@ -1,7 +1,8 @@
 //! The program `hebra-load`: its command line, and where it stands. The benchmark has none of it.
 
-mod arguments;
 mod installed;
+mod merge;
+mod arguments;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -17,18 +18,20 @@ use installed::INSTALLED;
 pub(crate) fn run() -> ExitCode {
     INSTALLED.exit_code(match arguments::parse() {
         Ok(Asked::Load(load)) => single::run(&INSTALLED, &load),
-        Ok(Asked::Command(command)) => answer(&command).map(|()| true).map_err(Problem::from),
+        Ok(Asked::Command(command)) => answer(&command),
         Ok(Asked::Help(help)) => print(&help).map(|()| true).map_err(Problem::from),
         Err(problem) => Err(Problem::Usage(problem)),
     })
 }
 
-fn answer(command: &Command) -> io::Result<()> {
-    match command {
+fn answer(command: &Command) -> Result<bool, Problem> {
+    let printed = match command {
+        Command::Merge(merge) => return merge::run(&INSTALLED, merge),
         Command::Man { dir: Some(folder) } => describe::write_pages(&arguments::documented(), text, folder),
         Command::Man { dir: None } => print(&describe::page(&arguments::documented(), text)?),
         Command::Completions { shell } => print(&describe::completions(*shell, arguments::command())),
-    }
+    };
+    Ok(printed.map(|()| true)?)
 }
 
 /// Prints text of which a reader, such as a pager, may want only the first part.
@@ -43,6 +46,7 @@ fn print(text: &str) -> io::Result<()> {
 fn text(page: &str) -> &'static str {
     match page {
         "hebra-load" => include_str!("man/load.man"),
+        "hebra-load-merge" => include_str!("man/merge.man"),
         "hebra-load-man" => include_str!("man/man.man"),
         "hebra-load-completions" => include_str!("man/completions.man"),
         _ => "",

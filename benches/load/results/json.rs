@@ -4,7 +4,10 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use serde_json::{Map, Value, json};
 
 use super::super::traffic::load::{Load, name};
@@ -13,7 +16,7 @@ use super::super::traffic::tally::Failure;
 use super::figures::{PERCENTILES, microseconds, throughput};
 
 /// Version of the format. It grows when a field is removed or changes its meaning.
-const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 3;
 
 /// Returns the version, the arguments and the machine that a measurement was made with.
 pub(crate) fn environment() -> Value {
@@ -46,6 +49,8 @@ pub(crate) fn load(load: &Load) -> Value {
         "slow_writers": load.adversaries.slow_writers,
         "slow_readers": load.adversaries.slow_readers,
         "resetters": load.adversaries.resetters,
+        "reconnect": load.reconnect,
+        "expect_faults": load.expect_faults,
         "warmup_s": load.warmup.as_secs_f64(),
         "requested_rate": load.rate,
     })
@@ -59,6 +64,7 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
         .map(|failure| (failure.name().to_owned(), tally.failures.count(failure).into()))
         .collect();
     let result = json!({
+        "begun": humantime::format_rfc3339_micros(outcome.begun).to_string(),
         "elapsed_s": tally.elapsed.as_secs_f64(),
         "achieved_rate": outcome.rate(),
         "saturated": outcome.saturated(),
@@ -89,6 +95,13 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
         "service_us": latencies(&tally.service),
         "response_us": latencies(&tally.response),
         "connect_us": latencies(&tally.connect),
+        "histograms": {
+            "service": encoded(&tally.service),
+            "response": encoded(&tally.response),
+            "connect": encoded(&tally.connect),
+            "answered": encoded(&tally.answered),
+            "unanswered": encoded(&tally.unanswered),
+        },
         "client_busy": outcome.client_busy(),
         "server": outcome.server.map(|server| json!({
             "cpu_s": server.cpu.as_secs_f64(),
@@ -126,6 +139,15 @@ fn latencies(histogram: &Histogram<u64>) -> Value {
     fields.insert("mean".to_owned(), (histogram.mean() / 1000.0).into());
     fields.insert("count".to_owned(), histogram.len().into());
     Value::Object(fields)
+}
+
+/// Returns a histogram of nanoseconds as HdrHistogram's tools read it: compressed, version 2, in base64.
+fn encoded(histogram: &Histogram<u64>) -> String {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new()
+        .serialize(histogram, &mut bytes)
+        .expect("a vector has room, and counts fit in 63 bits");
+    BASE64_STANDARD.encode(bytes)
 }
 
 /// Returns a duration in seconds, rounded down to milliseconds.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::ValueEnum;
 
@@ -43,6 +43,8 @@ pub(crate) struct Load {
     pub(crate) reconnect: bool,
     /// Count corrupted and missing bytes and resets, and go on. They are errors otherwise.
     pub(crate) expect_faults: bool,
+    /// When the load begins. Without it, it begins when all connections are open.
+    pub(crate) start_at: Option<SystemTime>,
     /// Ends the window early when it becomes `true`.
     pub(crate) stop: Option<Arc<AtomicBool>>,
     /// Misbehaving clients, which are not measured.

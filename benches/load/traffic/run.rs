@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::super::server::usage::{ServerSide, Snapshot};
 use super::adversary::Crowd;
@@ -28,6 +28,8 @@ pub(crate) struct Outcome {
     pub(crate) points: Vec<Point>,
     /// What the server used. `None` if its process is not known.
     pub(crate) server: Option<ServerSide>,
+    /// When the load began, by the clock of this machine.
+    pub(crate) begun: SystemTime,
 }
 
 /// The state of a run at one moment.
@@ -115,7 +117,8 @@ pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)
         // Reading the counters of thousands of threads keeps a core busy for a while. It happens before the load
         // begins, because within the warm-up it would slow down just those servers that have many threads.
         let before = server.and_then(|id| Snapshot::take(id).ok());
-        let start = Instant::now();
+        let start = load.start_at.map_or_else(|| Ok(Instant::now()), wait_until)?;
+        let begun = SystemTime::now() - start.elapsed();
         for (go, _) in &engines {
             // An event loop that has failed no longer receives; its error is returned by the join below.
             let _ = go.send(start);
@@ -127,8 +130,18 @@ pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)
         for (_, engine) in engines {
             tally.merge(engine.join().map_err(|_| io::Error::other("an event loop panicked"))??);
         }
-        Ok(Outcome { tally, points, server })
+        Ok(Outcome { tally, points, server, begun })
     })
+}
+
+/// Sleeps until a time, and returns it as an instant.
+fn wait_until(time: SystemTime) -> io::Result<Instant> {
+    let left = time.duration_since(SystemTime::now()).map_err(|late| {
+        io::Error::other(format!("--start-at: the connections were open {:.1?} too late", late.duration()))
+    })?;
+    let start = Instant::now() + left;
+    thread::sleep(left);
+    Ok(start)
 }
 
 /// Collects the samples until the event loops have passed the window. A point combines one sample of each event loop.

@@ -70,8 +70,12 @@ pub(crate) struct Failures {
 
 impl Failures {
     pub(crate) fn add(&mut self, failure: Failure, what: impl FnOnce() -> String) {
-        self.counts[failure as usize] += 1;
+        self.add_many(failure, 1);
         self.first.get_or_insert_with(what);
+    }
+
+    pub(crate) fn add_many(&mut self, failure: Failure, count: u64) {
+        self.counts[failure as usize] += count;
     }
 
     pub(crate) fn count(&self, failure: Failure) -> u64 {
