@@ -7,7 +7,7 @@
 //! The main thread reads the command line, starts servers and shows results. One or two event loops run the clients
 //! ([`traffic`]).
 //!
-//! Folders import each other downwards only: [`comparison`], [`cli`], [`results`], [`traffic`], [`server`], [`output`].
+//! Folders import each other downwards only: [`comparison`], [`cli`], [`search`], [`results`], [`traffic`], [`server`], [`output`].
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program prints its results")]
 
@@ -15,6 +15,7 @@ pub(crate) mod output;
 pub(crate) mod server;
 pub(crate) mod traffic;
 pub(crate) mod results;
+pub(crate) mod search;
 pub(crate) mod cli;
 pub(crate) mod comparison;
 

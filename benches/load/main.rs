@@ -7,6 +7,7 @@ mod output;
 mod server;
 mod traffic;
 mod results;
+mod search;
 mod cli;
 mod program;
 #[path = "../../src/cli/describe.rs"]

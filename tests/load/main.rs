@@ -20,6 +20,7 @@ mod peers;
 mod program;
 #[cfg(feature = "load")]
 mod merged;
+mod search;
 mod usage;
 
 use std::net::SocketAddr;

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
+use clap::builder::ArgPredicate;
 
+use super::super::search::objective::Objective;
 use super::super::traffic::address::Address;
 use super::super::traffic::load::{Adversaries, End, Load, Mode};
 use super::super::traffic::proxy;
@@ -38,8 +40,9 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) connections: u16,
 
-    /// Length of the measured window
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
+    /// Length of the measured window [--search: 2s]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_duration,
+          default_value_if("search", ArgPredicate::IsPresent, "2s"))]
     pub(crate) duration: Duration,
 
     /// Load before the window, not measured
@@ -61,6 +64,11 @@ pub(crate) struct Arguments {
     /// Open loop: total messages per second (churn: sessions), due whether or not the server keeps up
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
+
+    /// Search the highest rate at which an objective holds, such as p99=5ms (p50, p90, p99, p99.9 or max), without errors
+    #[arg(long, value_name = "OBJECTIVE", value_parser = Objective::parse,
+          conflicts_with_all = ["rate", "start_at", "plots", "save_baseline", "baseline"])]
+    pub(crate) search: Option<Objective>,
 
     /// How a churning client leaves: it closes its sending side, or sends bye
     #[arg(long, default_value = "close")]

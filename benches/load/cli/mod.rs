@@ -7,4 +7,5 @@ pub(crate) mod arguments;
 pub(crate) mod installation;
 mod progress;
 mod target;
+mod search;
 pub(crate) mod single;

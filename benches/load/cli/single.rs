@@ -13,11 +13,15 @@ use super::files::{Files, open};
 use super::installation::Installation;
 use super::problem::Problem;
 use super::progress::Progress;
+use super::search;
 use super::target::{self, Target};
 
 /// Measures, prints and writes the result. Returns `true` if there is one, without failures and without a regression.
 pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<bool, Problem> {
     let load = target::load(arguments)?;
+    if let Some(objective) = &arguments.search {
+        return search::run(installation, arguments, load, objective);
+    }
     let baseline = match &arguments.baseline {
         Some(name) => Some(Baseline::read(&(installation.results)()?, name, &json::load(&load))),
         None => None,

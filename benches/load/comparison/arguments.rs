@@ -29,7 +29,7 @@ pub(crate) struct Bench {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Comparisons {
     /// Compare hebra with other servers, all of them started here (make bench)
-    #[arg(long, conflicts_with_all = ["addr", "json", "plots", "baseline", "save_baseline"])]
+    #[arg(long, conflicts_with_all = ["addr", "json", "plots", "baseline", "save_baseline", "search"])]
     pub(crate) suite: bool,
 
     /// --suite, --growth: number of rounds [default: 3, or fewer if --suite would take more than three minutes]
@@ -49,7 +49,7 @@ pub(crate) struct Comparisons {
     pub(crate) before: Option<PathBuf>,
 
     /// Measure rate, latency and memory against the number of connections, and draw growth.svg (make growth)
-    #[arg(long, conflicts_with_all = ["suite", "addr", "json", "plots", "baseline", "save_baseline"])]
+    #[arg(long, conflicts_with_all = ["suite", "addr", "json", "plots", "baseline", "save_baseline", "search"])]
     pub(crate) growth: bool,
 }
 
