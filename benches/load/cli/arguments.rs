@@ -93,6 +93,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=10_000))]
     resetters: u16,
 
+    /// Show nothing while the load runs: no live view on a terminal, and no lines elsewhere
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+
     /// Write the result to a file (benches/README.md describes the format)
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -100,6 +104,14 @@ pub(crate) struct Arguments {
     /// Write plots of the latency by percentile and of the rate over time to a directory
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) plots: Option<PathBuf>,
+
+    /// Write a report with charts to an HTML file, which loads nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
+    /// Write the response times by percentile to a file, in microseconds, as HdrHistogram's plotters read them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hgrm: Option<PathBuf>,
 
     /// Save the result as a baseline
     #[arg(long, value_name = "NAME", value_parser = baseline_name)]

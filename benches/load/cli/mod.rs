@@ -4,5 +4,5 @@ mod values;
 pub(crate) mod arguments;
 pub(crate) mod problem;
 pub(crate) mod installation;
-mod progress;
+pub(crate) mod live;
 pub(crate) mod single;

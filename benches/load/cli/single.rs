@@ -8,15 +8,15 @@ use std::path::Path;
 
 use super::super::output::{self, Output};
 use super::super::results::baseline::{self, Baseline};
-use super::super::results::{json, plot, report};
+use super::super::results::{hgrm, html, json, plot, report};
 use super::super::server::process::{self, Process};
 use super::super::server::usage::Snapshot;
 use super::super::traffic::load::{Load, Mode};
 use super::super::traffic::run::{self, Outcome};
 use super::arguments::{self, Arguments};
 use super::installation::Installation;
+use super::live::Live;
 use super::problem::Problem;
-use super::progress::Progress;
 use super::values;
 
 /// The files that the command line asks for.
@@ -24,6 +24,8 @@ struct Files {
     json: Option<Output>,
     latency: Option<Output>,
     rate: Option<Output>,
+    html: Option<Output>,
+    hgrm: Option<Output>,
     saved: Option<Output>,
 }
 
@@ -52,9 +54,9 @@ pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<
     };
     load.address = own.as_ref().map_or(load.address, |own| own.address);
     let id = own.as_ref().map(Process::id).or(arguments.pid);
-    let mut progress = Progress::new(&load);
-    let outcome = run::run(&load, id, &mut |point| progress.show(point))?;
-    drop(progress);
+    let mut live = Live::new(&load, !arguments.no_progress);
+    let outcome = run::run(&load, id, &mut |update| live.show(update))?;
+    drop(live);
     let printed = output::print(&report::table(&load, &outcome));
     let mut is_clean = outcome.tally.failures.total() == 0;
     let nothing_measured = outcome.nothing_measured(&load);
@@ -82,6 +84,8 @@ impl Files {
             json: arguments.json.as_ref().map(|path| open("json", path)).transpose()?,
             latency: plot("latency.svg")?,
             rate: plot("rate.svg")?,
+            html: arguments.html.as_ref().map(|path| open("html", path)).transpose()?,
+            hgrm: arguments.hgrm.as_ref().map(|path| open("hgrm", path)).transpose()?,
             saved: match &arguments.save_baseline {
                 Some(name) => Some(open("save-baseline", &baseline::path(&(installation.results)()?, name)?)?),
                 None => None,
@@ -107,6 +111,13 @@ impl Files {
         if let Some(file) = self.rate {
             let title = format!("Rate over time ({})", load.title());
             file.write(&plot::rate(&title, &[("rate", &outcome.points)])?)?;
+        }
+        if let Some(file) = self.html {
+            file.write(&html::page(load, outcome, result))?;
+        }
+        if let Some(file) = self.hgrm {
+            let what = format!("Response times ({}, against {})", load.title(), load.address);
+            file.write(&hgrm::distribution(&outcome.tally.response, &what))?;
         }
         if let Some(file) = self.saved.filter(|_| has_result) {
             file.write(&text)?;

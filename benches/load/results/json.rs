@@ -7,9 +7,11 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
+use super::super::server::usage::Reading;
 use super::super::traffic::load::{Load, name};
 use super::super::traffic::run::Outcome;
 use super::super::traffic::tally::Failure;
+use super::super::traffic::timeline::{Step, Timeline, Times};
 use super::figures::{PERCENTILES, microseconds, throughput};
 
 /// Version of the format. It grows when a field is removed or changes its meaning.
@@ -104,6 +106,7 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
             "p99_us": point.p99_us,
             "connections": point.open,
         })).collect::<Vec<_>>(),
+        "timeline": timeline(&outcome.timeline),
     });
     join(self::load(load), result)
 }
@@ -116,10 +119,34 @@ pub(crate) fn join(mut object: Value, more: Value) -> Value {
     object
 }
 
+/// Returns what the report draws over time.
+fn timeline(timeline: &Timeline) -> Value {
+    let step = |step: &Step| {
+        let time = |figure: fn(&Times) -> f64| step.times.as_ref().map(figure);
+        json!({
+            "at_s": seconds(step.at),
+            "rate": step.rate.round(),
+            "p50_us": time(|times| times.p50),
+            "p99_us": time(|times| times.p99),
+            "p999_us": time(|times| times.p999),
+            "max_us": time(|times| times.max),
+            "errors": step.failures,
+            "connections": step.open,
+        })
+    };
+    let reading = |(at, reading): &(Duration, Reading)| {
+        json!({ "at_s": seconds(*at), "cores": reading.cores, "resident_bytes": reading.resident })
+    };
+    json!({
+        "steps": timeline.steps.iter().map(step).collect::<Vec<_>>(),
+        "server": timeline.server.iter().map(reading).collect::<Vec<_>>(),
+    })
+}
+
 fn latencies(histogram: &Histogram<u64>) -> Value {
     let mut fields: Map<String, Value> = PERCENTILES
         .into_iter()
-        .map(|(name, quantile)| (name.to_owned(), microseconds(histogram, quantile).into()))
+        .map(|(name, _, quantile)| (name.to_owned(), microseconds(histogram, quantile).into()))
         .collect();
     fields.insert("max".to_owned(), (histogram.max() as f64 / 1000.0).into());
     fields.insert("mean".to_owned(), (histogram.mean() / 1000.0).into());

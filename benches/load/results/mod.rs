@@ -4,4 +4,6 @@ pub(crate) mod figures;
 pub(crate) mod report;
 pub(crate) mod json;
 pub(crate) mod plot;
+pub(crate) mod hgrm;
+pub(crate) mod html;
 pub(crate) mod baseline;

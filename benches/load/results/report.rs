@@ -1,13 +1,18 @@
-//! The result of one run as text for people.
+//! The result of one run as text for people, who may see it for the first time.
 
-use std::fmt::Write;
+use std::fmt::{Result, Write};
+
+use hdrhistogram::Histogram;
 
 use super::super::server::usage::ServerSide;
 use super::super::traffic::faults::{Faults, Sessions};
 use super::super::traffic::load::{Load, Mode};
 use super::super::traffic::run::Outcome;
 use super::super::traffic::tally::{Failure, Tally};
-use super::figures::{self, MIB, PERCENTILES, microseconds, throughput};
+use super::figures::{self, PERCENTILES, mebibytes, thousands, throughput, time, unit};
+
+/// Significant digits of a latency.
+const DIGITS: i32 = 3;
 
 /// Returns the result as a table.
 pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
@@ -17,76 +22,146 @@ pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
     text
 }
 
-fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::Result {
+fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> Result {
     let tally = &outcome.tally;
-    let unit = if load.mode == Mode::Churn { "sessions/s" } else { "messages/s" };
-    writeln!(
-        text,
-        "{} against {}, {:.1} s after {:.1} s of warm-up",
-        load.title(),
-        load.address,
-        tally.elapsed.as_secs_f64(),
-        load.warmup.as_secs_f64(),
-    )?;
-    let rate = figures::rate(outcome.rate());
-    write!(text, "  rate        {rate:>12} {unit}  {:.1} MiB/s each way", throughput(load, outcome))?;
-    match load.rate {
-        Some(rate) if outcome.saturated() => {
-            writeln!(
-                text,
-                "\n  SATURATED   {:>12} {unit} were requested; of {} messages that were due, {} were never sent and {} \
-                 were overdue",
-                figures::rate(rate),
-                tally.due,
-                tally.unsent,
-                outcome.overdue()
-            )?;
-        }
-        Some(rate) => writeln!(text, " of {} requested", figures::rate(rate))?,
-        None => writeln!(text)?,
-    }
-    writeln!(text, "  noise       {:12.1} % variation between tenths of a second", outcome.noise(load))?;
-    writeln!(text, "  verified    {:12} bytes in {} messages", tally.verified_bytes, tally.total_answers)?;
-    write!(text, "  {:<10}", "us")?;
-    for (name, _) in PERCENTILES {
-        write!(text, "{name:>11}")?;
-    }
-    writeln!(text, "{:>11}", "max")?;
-    let rows = [("service", &tally.service), ("response", &tally.response), ("connect", &tally.connect)];
-    for (name, histogram) in rows.into_iter().filter(|(_, histogram)| !histogram.is_empty()) {
-        write!(text, "  {name:<10}")?;
-        for (_, quantile) in PERCENTILES {
-            write!(text, "{:11.1}", microseconds(histogram, quantile))?;
-        }
-        writeln!(text, "{:11.1}", histogram.max() as f64 / 1000.0)?;
-    }
-    write!(text, "  errors     ")?;
-    for failure in Failure::ALL {
-        write!(text, " {} {}", failure.name(), tally.failures.count(failure))?;
-    }
-    writeln!(text)?;
-    if let Some(first) = &tally.failures.first {
-        writeln!(text, "  first error {first}")?;
-    }
+    writeln!(text, "{}, against {}", load.title(), load.address)?;
+    let [measured, warmup] = [tally.elapsed, load.warmup].map(|time| time.as_secs_f64());
+    writeln!(text, "  measured    {measured:.1} s, after {warmup:.1} s of warm-up")?;
+    write_adversaries(text, load)?;
+    write_rate(text, load, outcome)?;
+    write_latency(text, load, tally)?;
+    write_errors(text, tally)?;
     if load.reconnect {
         write_sessions(text, &tally.sessions)?;
     }
     if load.expect_faults {
         write_faults(text, tally)?;
     }
+    let (busy, verdict) = client(load, outcome);
+    writeln!(text, "  client      {busy}: {verdict}")?;
     if let Some(server) = &outcome.server {
         write_server(text, server)?;
     }
-    let busy = outcome.client_busy();
-    let verdict = if busy > 0.9 { ": the client is the limit" } else { "" };
-    writeln!(text, "  client      {:.0} % of {} core(s){verdict}", busy * 100.0, load.threads)
+    Ok(())
 }
 
-fn write_sessions(text: &mut String, sessions: &Sessions) -> std::fmt::Result {
+fn write_adversaries(text: &mut String, load: &Load) -> Result {
+    let adversaries = load.adversaries;
+    let kinds = [
+        ("idle", adversaries.idle),
+        ("slow writers", adversaries.slow_writers),
+        ("slow readers", adversaries.slow_readers),
+        ("resetters", adversaries.resetters),
+    ];
+    let kinds = kinds.into_iter().filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{count} {kind}"));
+    match kinds.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => Ok(()),
+        kinds => writeln!(text, "  beside it   {kinds}, which are not measured"),
+    }
+}
+
+fn write_rate(text: &mut String, load: &Load, outcome: &Outcome) -> Result {
+    let (rate, unit) = (figures::rate(outcome.rate()), unit(load));
+    writeln!(text, "  rate        {rate} {unit}{}, {:.1} MiB/s each way", asked(load), throughput(load, outcome))?;
+    if let Some(reason) = saturated(load, outcome) {
+        writeln!(text, "  SATURATED   {reason}")?;
+    }
+    writeln!(text, "              ±{:.1} % from one tenth of a second to another", outcome.noise(load))
+}
+
+/// Returns which rate was asked for.
+pub(crate) fn asked(load: &Load) -> String {
+    match load.rate {
+        Some(rate) => format!(" of {} requested", figures::rate(rate)),
+        None => ", as fast as answers came".to_owned(),
+    }
+}
+
+/// Explains who did not keep up with the requested rate, if it was missed.
+pub(crate) fn saturated(load: &Load, outcome: &Outcome) -> Option<String> {
+    let Tally { due, unsent, .. } = outcome.tally;
+    let who = if is_client_the_limit(outcome) { "this client" } else { "the server" };
+    let [due, unsent, overdue] = [due, unsent, outcome.overdue()].map(|count| thousands(count as f64));
+    let what = if load.mode == Mode::Churn { "sessions" } else { "messages" };
+    outcome.saturated().then(|| {
+        format!(
+            "{who} did not keep up: of {due} {what} that were due,\n              {unsent} were never sent and \
+             {overdue} were overdue at the end"
+        )
+    })
+}
+
+/// Returns the kinds of times that differ in this load, each with its name and what it counts from.
+pub(crate) fn times<'a>(load: &Load, tally: &'a Tally) -> Vec<(&'static str, &'a Histogram<u64>, &'static str)> {
+    let is_churn = load.mode == Mode::Churn;
+    let response = match (load.rate, is_churn) {
+        (Some(_), _) => "from when it was due",
+        (None, true) => "from the connect",
+        (None, false) => "from message to answer",
+    };
+    let mut times = vec![("response", &tally.response, response)];
+    // In a closed loop without churn both times are equal.
+    if load.rate.is_some() || is_churn {
+        times.push(("service", &tally.service, "from message to answer"));
+    }
+    if is_churn {
+        times.push(("connect", &tally.connect, "until it was connected"));
+    }
+    times.retain(|(_, histogram, _)| !histogram.is_empty());
+    times
+}
+
+fn write_latency(text: &mut String, load: &Load, tally: &Tally) -> Result {
+    write!(text, "  latency   ")?;
+    for (_, name, _) in PERCENTILES {
+        write!(text, "{name:>9}")?;
+    }
+    writeln!(text, "{:>9}", "max")?;
+    for (name, histogram, meaning) in times(load, tally) {
+        write!(text, "    {name:<8}")?;
+        for (_, _, quantile) in PERCENTILES {
+            write!(text, "{:>9}", time(figures::microseconds(histogram, quantile), DIGITS))?;
+        }
+        writeln!(text, "{:>9}  {meaning}", time(histogram.max() as f64 / 1000.0, DIGITS))?;
+    }
+    Ok(())
+}
+
+fn write_errors(text: &mut String, tally: &Tally) -> Result {
+    let right = format!("{} bytes in {} messages", thousands(tally.verified_bytes as f64), thousands(tally.total_answers as f64));
+    if tally.failures.total() == 0 {
+        return writeln!(text, "  errors      none: every byte was right, {right}");
+    }
+    let kinds = Failure::ALL.into_iter().filter(|kind| tally.failures.count(*kind) > 0);
+    let kinds = kinds.map(|kind| format!("{} {}", thousands(tally.failures.count(kind) as f64), kind.name()));
+    let total = thousands(tally.failures.total() as f64);
+    writeln!(text, "  ERRORS      {total}: {}", kinds.collect::<Vec<_>>().join(", "))?;
+    if let Some(first) = &tally.failures.first {
+        writeln!(text, "  first error {first}")?;
+    }
+    writeln!(text, "  verified    {right}")
+}
+
+/// Says how busy the client was, and whether it was the limit, in which case the figures are its own.
+pub(crate) fn client(load: &Load, outcome: &Outcome) -> (String, &'static str) {
+    let busy = 100.0 * outcome.client_busy();
+    let cores = if load.threads == 1 { "of its core".to_owned() } else { format!("of its {} cores", load.threads) };
+    let verdict = match is_client_the_limit(outcome) {
+        true => "THE CLIENT WAS THE LIMIT, the server may do more",
+        false => "it was not the limit",
+    };
+    (format!("{busy:.0} % {cores}"), verdict)
+}
+
+pub(crate) fn is_client_the_limit(outcome: &Outcome) -> bool {
+    outcome.client_busy() > 0.9
+}
+
+fn write_sessions(text: &mut String, sessions: &Sessions) -> Result {
     let Sessions { ended, reset, reconnected, resent, least_messages, most_messages } = sessions;
     write!(
         text,
-        "  sessions     ended {ended} reset {reset} reconnected {reconnected}, {resent} messages sent again"
+        "  sessions    {ended} ended, {reset} reset, {reconnected} reconnected, {resent} messages sent again"
     )?;
     if sessions.lost() > 0 {
         write!(text, ", {least_messages} to {most_messages} answers in each")?;
@@ -94,27 +169,28 @@ fn write_sessions(text: &mut String, sessions: &Sessions) -> std::fmt::Result {
     writeln!(text)
 }
 
-fn write_faults(text: &mut String, tally: &Tally) -> std::fmt::Result {
+fn write_faults(text: &mut String, tally: &Tally) -> Result {
     let Faults { corrupted_bytes, missing_bytes, damaged_messages, unfinished_messages } = tally.faults;
     let bytes = tally.verified_bytes + corrupted_bytes + missing_bytes;
     let share = |count: u64| count as f64 / bytes.max(1) as f64;
-    writeln!(text, "  corrupted   {corrupted_bytes:12} bytes of {bytes} ({:.6})", share(corrupted_bytes))?;
-    writeln!(text, "  missing     {missing_bytes:12} bytes of {bytes} ({:.6})", share(missing_bytes))?;
+    writeln!(text, "  corrupted   {corrupted_bytes} bytes of {bytes} ({:.6})", share(corrupted_bytes))?;
+    writeln!(text, "  missing     {missing_bytes} bytes of {bytes} ({:.6})", share(missing_bytes))?;
     let messages = tally.total_answers + unfinished_messages;
-    writeln!(text, "  damaged     {damaged_messages:12} messages of {messages}, {unfinished_messages} unfinished")
+    writeln!(text, "  damaged     {damaged_messages} messages of {messages}, {unfinished_messages} unfinished")
 }
 
-fn write_server(text: &mut String, server: &ServerSide) -> std::fmt::Result {
+fn write_server(text: &mut String, server: &ServerSide) -> Result {
     let seconds = server.elapsed.as_secs_f64().max(1e-9);
+    let per_second = |count: u64| thousands(count as f64 / seconds);
     writeln!(
         text,
-        "  server      {:.0} % of a core, {:.1} MiB resident, {} threads, {} descriptors, \
-         {:.0} voluntary and {:.0} involuntary context switches/s",
+        "  server      {:.0} % of a core, {} resident, {} threads, {} descriptors\n              \
+         {} voluntary and {} involuntary context switches/s",
         100.0 * server.cpu.as_secs_f64() / seconds,
-        server.resident as f64 / MIB,
+        mebibytes(server.resident),
         server.threads,
         server.descriptors,
-        server.voluntary_switches as f64 / seconds,
-        server.involuntary_switches as f64 / seconds,
+        per_second(server.voluntary_switches),
+        per_second(server.involuntary_switches),
     )
 }

@@ -21,7 +21,7 @@ use super::load::{End, Load, Mode};
 use super::payload::Payloads;
 use super::sample::Sample;
 use super::schedule::Schedule;
-use super::tally::{Tally, Window, record, record_many};
+use super::tally::{Counts, Tally, Window, record, record_many};
 
 /// Concurrent connects. This is well below any backlog, so that no connection has to wait until the kernel repeats its
 /// SYN.
@@ -118,7 +118,7 @@ impl<'a> Engine<'a> {
         self.context.window = Window { from, to: from + load.duration };
         self.context.now = Instant::now();
         // Samples count from the start of the load, not from the connects.
-        let _connecting = self.context.sampler.take(start, 0, 0);
+        let _connecting = self.context.sampler.take(start, Counts::default(), 0);
         self.next_housekeeping = start + HOUSEKEEPING;
         match load.rate {
             Some(rate) => {
@@ -201,7 +201,7 @@ impl<'a> Engine<'a> {
     /// Ends the current sample. Reports it if the window is not over: the cool-down is not shown.
     fn report_sample(&mut self) {
         let Context { now, tally, open, .. } = &self.context;
-        let sample = self.context.sampler.take(*now, tally.failures.total(), *open);
+        let sample = self.context.sampler.take(*now, tally.failures.counts, *open);
         if self.context.window.to > self.context.now {
             self.report(Notice::Sample { engine: self.number, sample, is_last: !self.is_alive() });
         }

@@ -82,7 +82,11 @@ impl Load {
     /// Describes the load in one line.
     pub(crate) fn title(&self) -> String {
         let Self { connections, size, depth, .. } = self;
-        let mut title = format!("{}: {connections} connections, {size} B, depth {depth}", name(&self.mode));
+        let plural = if *connections == 1 { "" } else { "s" };
+        let mut title = format!("{}: {connections} connection{plural}, {size} B messages", name(&self.mode));
+        if self.mode != Mode::Churn {
+            title += &format!(", {depth} in flight each");
+        }
         if let Some(rate) = self.rate {
             title += &format!(", {rate}/s");
         }

@@ -10,6 +10,7 @@ mod source;
 pub(crate) mod faults;
 pub(crate) mod tally;
 mod sample;
+pub(crate) mod timeline;
 mod context;
 mod pipeline;
 mod connection;

@@ -60,10 +60,13 @@ impl From<&io::Error> for Failure {
     }
 }
 
+/// A count for each kind of failure, in the order of [`Failure::ALL`].
+pub(crate) type Counts = [u64; Failure::ALL.len()];
+
 /// How often each kind of failure happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Failures {
-    counts: [u64; Failure::ALL.len()],
+    pub(crate) counts: Counts,
     /// Description of the first failure.
     pub(crate) first: Option<String>,
 }
