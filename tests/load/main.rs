@@ -15,8 +15,11 @@ mod neutral;
 mod on_purpose;
 mod baselines;
 mod peers;
+mod pictures;
 #[cfg(feature = "load")]
 mod program;
+#[cfg(feature = "load")]
+mod progress;
 mod usage;
 
 use std::net::SocketAddr;

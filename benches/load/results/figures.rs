@@ -33,7 +33,10 @@ pub(crate) fn rate(rate: f64) -> String {
 
 /// Formats a time, given in microseconds, with so many significant digits and the unit that suits it.
 pub(crate) fn time(us: f64, digits: i32) -> String {
-    let magnitude = |value: f64| value.max(1e-3).log10().floor() as i32;
+    if us <= 0.0 {
+        return "0 µs".to_owned();
+    }
+    let magnitude = |value: f64| value.log10().floor() as i32;
     // Rounded first, because 999.9 µs may be 1.00 ms.
     let unit = 10f64.powi(magnitude(us) + 1 - digits);
     let rounded = (us / unit).round() * unit;

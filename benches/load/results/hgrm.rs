@@ -15,7 +15,8 @@ const DIGITS: u32 = 3;
 
 /// Returns the distribution of times in nanoseconds, in microseconds. The last lines say what they are: `what`.
 pub(crate) fn distribution(times: &Histogram<u64>, what: &str) -> String {
-    let mut text = format!("{:>13} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+    let mut text =
+        format!("{:>13} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     // Writing to a string cannot fail.
     let _ = write_distribution(&mut text, times, what);
     text

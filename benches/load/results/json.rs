@@ -134,9 +134,7 @@ fn timeline(timeline: &Timeline) -> Value {
             "connections": step.open,
         })
     };
-    let reading = |(at, reading): &(Duration, Reading)| {
-        json!({ "at_s": seconds(*at), "cores": reading.cores, "resident_bytes": reading.resident })
-    };
+    let reading = |(at, reading): &(Duration, Reading)| json!({ "at_s": seconds(*at), "cores": reading.cores, "resident_bytes": reading.resident });
     json!({
         "steps": timeline.steps.iter().map(step).collect::<Vec<_>>(),
         "server": timeline.server.iter().map(reading).collect::<Vec<_>>(),

@@ -24,9 +24,9 @@ pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
 
 fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> Result {
     let tally = &outcome.tally;
-    writeln!(text, "{}, against {}", load.title(), load.address)?;
+    writeln!(text, "{}", load.title())?;
     let [measured, warmup] = [tally.elapsed, load.warmup].map(|time| time.as_secs_f64());
-    writeln!(text, "  measured    {measured:.1} s, after {warmup:.1} s of warm-up")?;
+    writeln!(text, "  against     {}, for {measured:.1} s after {warmup:.1} s of warm-up", load.address)?;
     write_adversaries(text, load)?;
     write_rate(text, load, outcome)?;
     write_latency(text, load, tally)?;
@@ -95,17 +95,17 @@ pub(crate) fn saturated(load: &Load, outcome: &Outcome) -> Option<String> {
 pub(crate) fn times<'a>(load: &Load, tally: &'a Tally) -> Vec<(&'static str, &'a Histogram<u64>, &'static str)> {
     let is_churn = load.mode == Mode::Churn;
     let response = match (load.rate, is_churn) {
-        (Some(_), _) => "from when it was due",
-        (None, true) => "from the connect",
-        (None, false) => "from message to answer",
+        (Some(_), _) => "since it was due",
+        (None, true) => "since the connect",
+        (None, false) => "since it was sent",
     };
     let mut times = vec![("response", &tally.response, response)];
     // In a closed loop without churn both times are equal.
     if load.rate.is_some() || is_churn {
-        times.push(("service", &tally.service, "from message to answer"));
+        times.push(("service", &tally.service, "since it was sent"));
     }
     if is_churn {
-        times.push(("connect", &tally.connect, "until it was connected"));
+        times.push(("connect", &tally.connect, "until connected"));
     }
     times.retain(|(_, histogram, _)| !histogram.is_empty());
     times
@@ -114,21 +114,25 @@ pub(crate) fn times<'a>(load: &Load, tally: &'a Tally) -> Vec<(&'static str, &'a
 fn write_latency(text: &mut String, load: &Load, tally: &Tally) -> Result {
     write!(text, "  latency   ")?;
     for (_, name, _) in PERCENTILES {
-        write!(text, "{name:>9}")?;
+        write!(text, "{name:>8}")?;
     }
-    writeln!(text, "{:>9}", "max")?;
+    writeln!(text, "{:>8}", "max")?;
     for (name, histogram, meaning) in times(load, tally) {
         write!(text, "    {name:<8}")?;
         for (_, _, quantile) in PERCENTILES {
-            write!(text, "{:>9}", time(figures::microseconds(histogram, quantile), DIGITS))?;
+            write!(text, "{:>8}", time(figures::microseconds(histogram, quantile), DIGITS))?;
         }
-        writeln!(text, "{:>9}  {meaning}", time(histogram.max() as f64 / 1000.0, DIGITS))?;
+        writeln!(text, "{:>8}  {meaning}", time(histogram.max() as f64 / 1000.0, DIGITS))?;
     }
     Ok(())
 }
 
 fn write_errors(text: &mut String, tally: &Tally) -> Result {
-    let right = format!("{} bytes in {} messages", thousands(tally.verified_bytes as f64), thousands(tally.total_answers as f64));
+    let right = format!(
+        "{} bytes in {} messages",
+        thousands(tally.verified_bytes as f64),
+        thousands(tally.total_answers as f64)
+    );
     if tally.failures.total() == 0 {
         return writeln!(text, "  errors      none: every byte was right, {right}");
     }

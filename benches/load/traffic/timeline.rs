@@ -1,7 +1,7 @@
 //! A run over time: a point for each tenth of a second, and a few hundred steps of equal length with their percentiles.
 //! The main thread makes both out of the samples of the event loops.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
@@ -118,7 +118,7 @@ impl Recorder {
     pub(crate) fn add<'a>(
         &mut self,
         samples: impl Iterator<Item = &'a Sample>,
-        start: std::time::Instant,
+        start: Instant,
         watch: &mut dyn FnMut(&Update<'_>),
     ) {
         let mut point = Point { at: Duration::ZERO, rate: 0.0, p99_us: 0.0, failures: 0, open: 0 };

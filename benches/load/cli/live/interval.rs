@@ -85,7 +85,8 @@ impl Interval {
 /// Formats the figures as one plain line.
 pub(super) fn line(load: &Load, figures: &Figures) -> String {
     let Figures { at, rate, times, failures, server } = figures;
-    let phase = if at.saturating_sub(TOLERANCE) <= load.warmup && !load.warmup.is_zero() { " of warm-up" } else { "" };
+    let phase =
+        if at.saturating_sub(TOLERANCE) <= load.warmup && !load.warmup.is_zero() { " of warm-up" } else { "" };
     let what = if load.mode == Mode::Churn { "sessions" } else { "answers" };
     let mut line = format!("{:3.0} s{phase}: {} {what}/s", at.as_secs_f64(), thousands(*rate));
     if let Some(times) = times {
@@ -102,6 +103,7 @@ pub(super) fn line(load: &Load, figures: &Figures) -> String {
 /// Names the kinds of failures that there were.
 fn errors(failures: &Counts) -> String {
     let kinds = Failure::ALL.into_iter().zip(failures).filter(|(_, count)| **count > 0);
-    let kinds: Vec<String> = kinds.map(|(kind, count)| format!("{} {}", thousands(*count as f64), kind.name())).collect();
+    let kinds: Vec<String> =
+        kinds.map(|(kind, count)| format!("{} {}", thousands(*count as f64), kind.name())).collect();
     if kinds.is_empty() { "no errors".to_owned() } else { format!("errors: {}", kinds.join(", ")) }
 }

@@ -50,12 +50,11 @@ impl<'a> View<'a> {
     /// Returns the block, no line of which is wider than `width`.
     pub(crate) fn text(&self, width: usize) -> String {
         let load = self.load;
-        let mut lines = vec![format!("{}, against {}", load.title(), load.address), self.progress(width)];
+        let mut lines = vec![format!("{}: {}", load.address, load.title()), self.progress(width)];
         if let Some(now) = self.seconds.back() {
             lines.extend(self.figures(now, width));
         }
-        let fit = |line: String| line.chars().take(width.saturating_sub(1)).collect::<String>().trim_end().to_owned();
-        lines.into_iter().map(fit).collect::<Vec<_>>().join("\n")
+        lines.iter().map(|line| fit(line, width.saturating_sub(1))).collect::<Vec<_>>().join("\n")
     }
 
     fn progress(&self, width: usize) -> String {
@@ -75,17 +74,17 @@ impl<'a> View<'a> {
 
     fn figures(&self, now: &Figures, width: usize) -> Vec<String> {
         let row = |name: &str, value: &str, values: &[Option<f64>], scale: Scale, note: &str| {
-            let curve = draw(values.iter().copied(), scale, curve(width));
-            format!("{name:NAME$}{value:>VALUE$}  {curve}  {note}")
+            let cells = curve(width);
+            let curve = draw(values.iter().copied(), scale, cells);
+            format!("{name:NAME$}{value:>VALUE$}  {curve:cells$}  {note}")
         };
         let course = |figure: fn(&Figures) -> Option<f64>| self.seconds.iter().map(figure).collect::<Vec<_>>();
         let most = |values: &[Option<f64>]| values.iter().flatten().copied().fold(0.0, f64::max);
 
         let rates = course(|second| Some(second.rate));
         let scale = Scale::Linear(most(&rates).max(self.load.rate.unwrap_or(0.0)));
-        let unit = unit(self.load);
-        let note = self.load.rate.map_or(unit.to_owned(), |asked| format!("of {} {unit}", rate(asked)));
-        let mut lines = vec![row("rate", &rate(now.rate), &rates, scale, &note)];
+        let note = self.load.rate.map_or(String::new(), |asked| format!("of {}/s requested", rate(asked)));
+        let mut lines = vec![row(unit(self.load), &rate(now.rate), &rates, scale, &note)];
 
         // One scale for the three, so that their heights can be compared.
         let times: [(&str, fn(&Times) -> f64); 3] =
@@ -105,7 +104,8 @@ impl<'a> View<'a> {
             let before = [0.0].into_iter().chain(counts.clone());
             // What was before the first second that is kept is not known.
             let kept = if self.seconds.len() > CURVE { 1 } else { 0 };
-            let values: Vec<_> = counts.zip(before).map(|(count, before)| Some(count - before)).skip(kept).collect();
+            let values: Vec<_> =
+                counts.zip(before).map(|(count, before)| Some(count - before)).skip(kept).collect();
             let count = thousands(now.failures[kind as usize] as f64);
             lines.push(row(kind.name(), &count, &values, Scale::Linear(most(&values)), "errors in all"));
         }
@@ -116,7 +116,7 @@ impl<'a> View<'a> {
         if let Some(server) = now.server {
             let cores = course(|second| second.server.map(|server| server.cores));
             let value = format!("{:.0} %", 100.0 * server.cores);
-            lines.push(row("server", &value, &cores, Scale::Linear(most(&cores)), "of a core"));
+            lines.push(row("server", &value, &cores, Scale::Linear(most(&cores).max(1.0)), "of a core"));
             let memory = course(|second| second.server.map(|server| server.resident as f64));
             let scale = Scale::Linear(most(&memory));
             lines.push(row("memory", &mebibytes(server.resident), &memory, scale, "resident"));
@@ -125,6 +125,15 @@ impl<'a> View<'a> {
             lines.push(format!("only {} of {} connections are open", self.open, self.load.connections));
         }
         lines
+    }
+}
+
+/// Cuts a line that is too long, before a word.
+fn fit(line: &str, width: usize) -> &str {
+    let line = line.trim_end();
+    match line.char_indices().nth(width) {
+        Some((end, _)) => line[..end].rsplit_once(' ').map_or(&line[..end], |(words, _)| words).trim_end(),
+        None => line,
     }
 }
 

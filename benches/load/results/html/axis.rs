@@ -30,7 +30,8 @@ impl Axis {
         let most = values.clone().fold(f64::NAN, f64::max);
         let least = values.fold(f64::NAN, f64::min);
         let (least, most) = if most.is_nan() { (1.0, 10.0) } else { (least, most) };
-        let round = |exponent: i32| [1.0, 2.0, 5.0][exponent.rem_euclid(3) as usize] * 10f64.powi(exponent.div_euclid(3));
+        let round =
+            |exponent: i32| [1.0, 2.0, 5.0][exponent.rem_euclid(3) as usize] * 10f64.powi(exponent.div_euclid(3));
         let first = |fits: &dyn Fn(f64) -> bool| (-30..60).map(round).find(|value| fits(*value)).unwrap_or(1.0);
         let to = first(&|value| value >= most * 0.999);
         let last = (-30..60).rev().map(round).find(|value| *value <= least * 1.001).unwrap_or(1.0);
@@ -60,5 +61,9 @@ impl Axis {
 /// Returns the least of 1, 2 or 5 times a power of ten that is not below `least`.
 fn step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
-    [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power).into_iter().find(|step| *step >= least * 0.999).unwrap_or(least)
+    [1.0, 2.0, 5.0, 10.0]
+        .map(|factor| factor * power)
+        .into_iter()
+        .find(|step| *step >= least * 0.999)
+        .unwrap_or(least)
 }

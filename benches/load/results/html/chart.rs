@@ -46,7 +46,11 @@ impl Chart<'_> {
     pub(super) fn write(&self, html: &mut String) -> Result {
         let Self { title, about, group, height, .. } = self;
         let title = escape(title);
-        writeln!(html, "<figure data-group=\"{group}\">\n<figcaption><h2>{title} <span>{}</span></h2>", escape(about))?;
+        writeln!(
+            html,
+            "<figure data-group=\"{group}\">\n<figcaption><h2>{title} <span>{}</span></h2>",
+            escape(about)
+        )?;
         write!(html, "<p class=\"legend\">")?;
         for (index, curve) in self.curves.iter().enumerate() {
             write!(html, "<span class=\"key c{index}\"><i></i>{} <b></b></span> ", escape(curve.name))?;
@@ -55,7 +59,10 @@ impl Chart<'_> {
             write!(html, "<span class=\"key asked\"><i></i>{}</span> ", escape(name))?;
         }
         writeln!(html, "<span class=\"at\"></span></p></figcaption>")?;
-        writeln!(html, "<div class=\"plot\" tabindex=\"0\" role=\"group\" aria-label=\"{title}: a table of the values follows\">")?;
+        writeln!(
+            html,
+            "<div class=\"plot\" tabindex=\"0\" role=\"group\" aria-label=\"{title}: a table of the values follows\">"
+        )?;
         writeln!(html, "<svg width=\"100%\" height=\"{height}\" aria-hidden=\"true\">")?;
         self.write_frame(html)?;
         self.write_curves(html)?;
@@ -83,7 +90,11 @@ impl Chart<'_> {
         }
         for (value, label) in &self.x.ticks {
             let x = percent(*value);
-            writeln!(html, "<line class=\"tick\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"{height}\" y2=\"{}\"/>", height + 5.0)?;
+            writeln!(
+                html,
+                "<line class=\"tick\" x1=\"{x:.2}%\" x2=\"{x:.2}%\" y1=\"{height}\" y2=\"{}\"/>",
+                height + 5.0
+            )?;
             writeln!(html, "<text class=\"x\" x=\"{x:.2}%\" y=\"{}\">{}</text>", height + 19.0, escape(label))?;
         }
         if let Some((value, _)) = self.line {
@@ -95,7 +106,10 @@ impl Chart<'_> {
 
     fn write_curves(&self, html: &mut String) -> Result {
         let height = self.height;
-        writeln!(html, "<svg width=\"100%\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" preserveAspectRatio=\"none\">")?;
+        writeln!(
+            html,
+            "<svg width=\"100%\" height=\"{height}\" viewBox=\"0 0 {WIDTH} {height}\" preserveAspectRatio=\"none\">"
+        )?;
         for (index, curve) in self.curves.iter().enumerate() {
             write!(html, "<path class=\"c{index}\" d=\"")?;
             let mut is_begun = false;
@@ -116,7 +130,11 @@ impl Chart<'_> {
     }
 
     fn write_table(&self, html: &mut String) -> Result {
-        write!(html, "<details><summary>Values as a table</summary>\n<table><thead><tr><th>{}</th>", escape(self.rows))?;
+        write!(
+            html,
+            "<details><summary>Values as a table</summary>\n<table><thead><tr><th>{}</th>",
+            escape(self.rows)
+        )?;
         for curve in &self.curves {
             write!(html, "<th>{}</th>", escape(curve.name))?;
         }

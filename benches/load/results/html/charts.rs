@@ -58,7 +58,10 @@ pub(super) fn all<'a>(load: &Load, outcome: &'a Outcome) -> Vec<Chart<'a>> {
     let rate = Curve { name, values: rates };
     let about = if load.mode == Mode::Churn { "sessions per second" } else { "answers per second" };
     let rate = steps("Rate over time", about, TALL, Axis::linear(most, true, number), vec![rate], number);
-    charts.push(Chart { line: load.rate.map(|rate| (rate, format!("requested: {} {}", number(rate), unit(load)))), ..rate });
+    charts.push(Chart {
+        line: load.rate.map(|rate| (rate, format!("requested: {} {}", number(rate), unit(load)))),
+        ..rate
+    });
     let about = "response time, at the time of the answer";
     charts.push(steps("Latency over time", about, TALL, y, over_time, three_digits));
     if outcome.tally.failures.total() > 0 {
@@ -131,7 +134,8 @@ fn percentiles<'a>(times: &[(&'static str, Vec<(f64, f64)>)], y: Axis) -> Chart<
     let percentile = |rarity: f64| format!("p{}", (1e8 * (1.0 - 1.0 / rarity)).round() / 1e6);
     let rarities = times.first().map_or(&[][..], |(_, values)| values);
     let most = rarities.last().map_or(10.0, |(rarity, _)| *rarity);
-    let ticks = [2.0].into_iter().chain((1..).map(|power| 10f64.powi(power))).take_while(|rarity| *rarity <= most * 1.001);
+    let ticks =
+        [2.0].into_iter().chain((1..).map(|power| 10f64.powi(power))).take_while(|rarity| *rarity <= most * 1.001);
     Chart {
         title: "Latency by percentile",
         about: "p99: one message in a hundred took longer",

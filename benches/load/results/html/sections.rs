@@ -33,7 +33,13 @@ pub(super) fn write_figures(html: &mut String, load: &Load, outcome: &Outcome, e
     }
     writeln!(html, "<dl class=\"figures\">")?;
     let rate = figures::rate(outcome.rate());
-    write_figure(html, "Rate", (&rate, unit(load)), asked(load).trim_start_matches([',', ' ']), outcome.saturated())?;
+    write_figure(
+        html,
+        "Rate",
+        (&rate, unit(load)),
+        asked(load).trim_start_matches([',', ' ']),
+        outcome.saturated(),
+    )?;
     let meaning = times(load, tally).first().map_or("", |(_, _, meaning)| *meaning);
     for (name, quantile) in [("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999)] {
         let value = match tally.response.is_empty() {
@@ -74,7 +80,8 @@ fn write_figure(html: &mut String, name: &str, value: (&str, &str), about: &str,
 /// Names the kinds of errors that there were.
 fn kinds(outcome: &Outcome) -> String {
     let kinds = Failure::ALL.into_iter().map(|kind| (outcome.tally.failures.count(kind), kind.name()));
-    let kinds = kinds.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{} {name}", thousands(count as f64)));
+    let kinds =
+        kinds.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{} {name}", thousands(count as f64)));
     kinds.collect::<Vec<_>>().join(", ")
 }
 
@@ -109,18 +116,29 @@ fn conditions(load: &Load, outcome: &Outcome, environment: &Value) -> Vec<(&'sta
         other => other.to_string(),
     };
     let arguments = environment["arguments"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let (busy, verdict) = client(load, outcome);
     let mut rows = vec![
         ("address", load.address.to_string()),
         ("mode", name(&load.mode)),
         ("connections", thousands(load.connections as f64)),
         ("message", format!("{} bytes", thousands(load.size as f64))),
         ("in flight on each", load.depth.to_string()),
-        ("rate", load.rate.map_or("as fast as answers came (closed loop)".to_owned(), |rate| {
-            format!("{} {} requested (open loop)", figures::rate(rate), unit(load))
-        })),
+        (
+            "rate",
+            load.rate.map_or("as fast as answers came (closed loop)".to_owned(), |rate| {
+                format!("{} {} requested (open loop)", figures::rate(rate), unit(load))
+            }),
+        ),
         ("variation", format!("±{:.1} % from one tenth of a second to another", outcome.noise(load))),
-        ("verified", format!("{} bytes in {} messages", thousands(tally.verified_bytes as f64), thousands(tally.total_answers as f64))),
-        ("client", { let (busy, about) = client(load, outcome); format!("{busy}: {about}") }),
+        (
+            "verified",
+            format!(
+                "{} bytes in {} messages",
+                thousands(tally.verified_bytes as f64),
+                thousands(tally.total_answers as f64)
+            ),
+        ),
+        ("client", format!("{busy}: {verdict}")),
         ("seed", load.seed.to_string()),
         ("arguments", arguments.collect::<Vec<_>>().join(" ")),
         ("machine of the client", format!("{}, {} cores, Linux {}", text("cpu"), text("cores"), text("kernel"))),
