@@ -44,7 +44,7 @@ fn the_view_on_a_terminal_names_each_figure_with_its_unit() {
     let text = view.text(80);
     let curve = |levels: &str| format!("{levels:30}");
     let expected = [
-        "127.0.0.1:4000: echo: 50 connections, 512 B messages, 1 in flight each,".to_owned(),
+        "127.0.0.1:4000: echo: 50 connections, 512 B messages, 1 in flight each, 20000/s".to_owned(),
         format!("measuring   {}{}  2 of 10 s", "█".repeat(8), "░".repeat(34)),
         format!("messages/s      20,011  {}  of 20,000/s requested", curve("███")),
         format!("p50              50 µs  {}  response time", curve("▁▁▁")),
@@ -77,8 +77,8 @@ fn the_view_fits_every_terminal() {
     show(&mut view, 40, Counts::default());
     for width in 0..200 {
         let text = view.text(width);
-        assert_eq!(text.lines().count(), 9, "{text}");
-        assert!(text.lines().all(|line| line.chars().count() < width.max(1)), "{width}: {text}");
+        assert_eq!(text.split('\n').count(), 9, "{text}");
+        assert!(text.split('\n').all(|line| line.chars().count() < width.max(1)), "{width}: {text}");
     }
     assert!(view.text(60).contains("  50 µs  ▁▁▁▁▁"), "{}", view.text(60));
 }

@@ -1,6 +1,6 @@
 //! The percentile distribution of HdrHistogram as text (`.hgrm`), which its plotters read.
 //!
-//! The columns are those of `outputPercentileDistribution` in Java. They are one wider, because some plotters want a
+//! The columns are those of `outputPercentileDistribution` in Java. The first is two wider, because some plotters want a
 //! space before each value, and a value may be two minutes long.
 
 use std::fmt::Write;
@@ -16,7 +16,7 @@ const DIGITS: u32 = 3;
 /// Returns the distribution of times in nanoseconds, in microseconds. The last lines say what they are: `what`.
 pub(crate) fn distribution(times: &Histogram<u64>, what: &str) -> String {
     let mut text =
-        format!("{:>13} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+        format!("{:>14} {:>14} {:>10} {:>14}\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
     // Writing to a string cannot fail.
     let _ = write_distribution(&mut text, times, what);
     text
@@ -28,7 +28,7 @@ fn write_distribution(text: &mut String, times: &Histogram<u64>, what: &str) -> 
     for value in times.iter_quantiles(TICKS) {
         total += value.count_since_last_iteration();
         let quantile = value.quantile_iterated_to();
-        write!(text, "{:13.3} {quantile:14.12} {total:10}", us(value.value_iterated_to() as f64))?;
+        write!(text, "{:14.3} {quantile:14.12} {total:10}", us(value.value_iterated_to() as f64))?;
         // The last one has no reciprocal.
         if quantile < 1.0 {
             write!(text, " {:14.2}", 1.0 / (1.0 - quantile))?;
