@@ -115,14 +115,11 @@ fn the_result_fits_eighty_columns_and_says_what_its_times_count_from() {
     let adversaries = Adversaries { idle: 2, ..Adversaries::default() };
     let load = Load { adversaries, ..load(address(&server)) };
     for (load, rows) in [
-        (load.clone(), &["response", "since it was sent"][..]),
-        (
-            Load { rate: Some(1000.0), ..load.clone() },
-            &["response", "since it was due", "service", "since it was sent"],
-        ),
+        (load.clone(), &["response: since it was sent"][..]),
+        (Load { rate: Some(1000.0), ..load.clone() }, &["response: since it was due; service: since it was sent"]),
         (
             Load { mode: Mode::Churn, ..load.clone() },
-            &["response", "since the connect", "service", "since it was sent", "connect", "until connected"],
+            &["response: since the connect; service: since it was sent", "    connect "],
         ),
     ] {
         let outcome = run::run(&load, Some(std::process::id()), &mut |_| ()).expect("there are descriptors");

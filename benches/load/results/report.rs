@@ -37,8 +37,8 @@ fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> Result {
     if load.expect_faults {
         write_faults(text, tally)?;
     }
-    let (busy, verdict) = client(load, outcome);
-    writeln!(text, "  client      {busy}: {verdict}")?;
+    let [busy, cores, verdict] = client(load, outcome);
+    writeln!(text, "  client      {busy} {cores}: {verdict}")?;
     if let Some(server) = &outcome.server {
         write_server(text, server)?;
     }
@@ -91,7 +91,8 @@ pub(crate) fn saturated(load: &Load, outcome: &Outcome) -> Option<String> {
     })
 }
 
-/// Returns the kinds of times that differ in this load, each with its name and what it counts from.
+/// Returns the kinds of times that differ in this load, each with its name and what it counts from, if the name does not
+/// say that.
 pub(crate) fn times<'a>(load: &Load, tally: &'a Tally) -> Vec<(&'static str, &'a Histogram<u64>, &'static str)> {
     let is_churn = load.mode == Mode::Churn;
     let response = match (load.rate, is_churn) {
@@ -105,26 +106,29 @@ pub(crate) fn times<'a>(load: &Load, tally: &'a Tally) -> Vec<(&'static str, &'a
         times.push(("service", &tally.service, "since it was sent"));
     }
     if is_churn {
-        times.push(("connect", &tally.connect, "until connected"));
+        times.push(("connect", &tally.connect, ""));
     }
     times.retain(|(_, histogram, _)| !histogram.is_empty());
     times
 }
 
 fn write_latency(text: &mut String, load: &Load, tally: &Tally) -> Result {
+    let times = times(load, tally);
     write!(text, "  latency   ")?;
     for (_, name, _) in PERCENTILES {
-        write!(text, "{name:>8}")?;
+        write!(text, "{name:>9}")?;
     }
-    writeln!(text, "{:>8}", "max")?;
-    for (name, histogram, meaning) in times(load, tally) {
+    writeln!(text, "{:>9}", "max")?;
+    for (name, histogram, _) in &times {
         write!(text, "    {name:<8}")?;
         for (_, _, quantile) in PERCENTILES {
-            write!(text, "{:>8}", time(figures::microseconds(histogram, quantile), DIGITS))?;
+            write!(text, "{:>9}", time(figures::microseconds(histogram, quantile), DIGITS))?;
         }
-        writeln!(text, "{:>8}  {meaning}", time(histogram.max() as f64 / 1000.0, DIGITS))?;
+        writeln!(text, "{:>9}", time(histogram.max() as f64 / 1000.0, DIGITS))?;
     }
-    Ok(())
+    let meanings = times.iter().filter(|(_, _, meaning)| !meaning.is_empty());
+    let meanings: Vec<String> = meanings.map(|(name, _, meaning)| format!("{name}: {meaning}")).collect();
+    if meanings.is_empty() { Ok(()) } else { writeln!(text, "              {}", meanings.join("; ")) }
 }
 
 fn write_errors(text: &mut String, tally: &Tally) -> Result {
@@ -147,14 +151,14 @@ fn write_errors(text: &mut String, tally: &Tally) -> Result {
 }
 
 /// Says how busy the client was, and whether it was the limit, in which case the figures are its own.
-pub(crate) fn client(load: &Load, outcome: &Outcome) -> (String, &'static str) {
+pub(crate) fn client(load: &Load, outcome: &Outcome) -> [String; 3] {
     let busy = 100.0 * outcome.client_busy();
     let cores = if load.threads == 1 { "of its core".to_owned() } else { format!("of its {} cores", load.threads) };
     let verdict = match is_client_the_limit(outcome) {
         true => "THE CLIENT WAS THE LIMIT, the server may do more",
         false => "it was not the limit",
     };
-    (format!("{busy:.0} % {cores}"), verdict)
+    [format!("{busy:.0} %"), cores, verdict.to_owned()]
 }
 
 pub(crate) fn is_client_the_limit(outcome: &Outcome) -> bool {

@@ -54,8 +54,8 @@ pub(super) fn write_figures(html: &mut String, load: &Load, outcome: &Outcome, e
         _ => (thousands(errors as f64), kinds(outcome)),
     };
     write_figure(html, "Errors", (&count, ""), &about, errors > 0)?;
-    let (busy, about) = client(load, outcome);
-    write_figure(html, "Client", (&busy, ""), about, is_client_the_limit(outcome))?;
+    let [busy, cores, about] = client(load, outcome);
+    write_figure(html, "Client", (&busy, &cores), &about, is_client_the_limit(outcome))?;
     if let Some(server) = &outcome.server {
         let share = 100.0 * server.cpu.as_secs_f64() / server.elapsed.as_secs_f64().max(1e-9);
         write_figure(html, "Server, processor", (&format!("{share:.0} %"), "of a core"), "on average", false)?;
@@ -94,7 +94,8 @@ pub(super) fn write_tables(html: &mut String, load: &Load, outcome: &Outcome, en
     }
     writeln!(html, "<th>max</th><th>mean</th><th>counted</th></tr></thead><tbody>")?;
     for (name, histogram, meaning) in times(load, tally) {
-        write!(html, "<tr><th>{name}, {meaning}</th>")?;
+        let comma = if meaning.is_empty() { "" } else { ", " };
+        write!(html, "<tr><th>{name}{comma}{meaning}</th>")?;
         for (_, _, quantile) in PERCENTILES {
             write!(html, "<td>{}</td>", time(microseconds(histogram, quantile), DIGITS))?;
         }
@@ -116,7 +117,7 @@ fn conditions(load: &Load, outcome: &Outcome, environment: &Value) -> Vec<(&'sta
         other => other.to_string(),
     };
     let arguments = environment["arguments"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let (busy, verdict) = client(load, outcome);
+    let [busy, cores, verdict] = client(load, outcome);
     let mut rows = vec![
         ("address", load.address.to_string()),
         ("mode", name(&load.mode)),
@@ -138,7 +139,7 @@ fn conditions(load: &Load, outcome: &Outcome, environment: &Value) -> Vec<(&'sta
                 thousands(tally.total_answers as f64)
             ),
         ),
-        ("client", format!("{busy}: {verdict}")),
+        ("client", format!("{busy} {cores}: {verdict}")),
         ("seed", load.seed.to_string()),
         ("arguments", arguments.collect::<Vec<_>>().join(" ")),
         ("machine of the client", format!("{}, {} cores, Linux {}", text("cpu"), text("cores"), text("kernel"))),
