@@ -19,17 +19,14 @@ use super::arguments::Comparisons;
 use super::build;
 use super::peers::{self, HEBRA, MAX_CONNECTIONS, Peer, REFERENCE};
 use super::plot;
-use super::rounds::median;
 use super::scenario::{Scenario, scenarios};
 use super::suite_report;
 use super::suite_results::{Cell, Comparison, Row};
 
 const ROUNDS: u16 = 3;
 
-/// How often the reference is measured in a closed loop to find the rates of open loops.
-const CALIBRATIONS: usize = 3;
-
-/// The rates that the reference reaches in a closed loop, by the number of connections and whether cores are pinned.
+/// The rates that the reference reaches in a closed loop in one round, by the number of connections and whether cores are
+/// pinned. The machine may be half as fast in another round.
 type Reached = HashMap<(usize, bool), f64>;
 
 /// The servers that take part. The first one is the reference.
@@ -55,16 +52,13 @@ pub(crate) fn run(arguments: &Comparisons) -> Result<bool, Problem> {
     };
     let scenarios: Vec<_> = scenarios().into_iter().filter(is_requested).collect();
     let servers = Servers::start(arguments, &directory, scenarios.iter().any(|scenario| scenario.is_pinned))?;
-    let mut rows = Vec::new();
-    let mut reached = HashMap::new();
-    for scenario in scenarios {
-        rows.extend(servers.row(scenario, &mut reached)?);
-    }
+    let mut rows: Vec<Row> = scenarios.into_iter().filter_map(|scenario| servers.row(scenario)).collect();
     let rounds = usize::from(arguments.rounds.unwrap_or(ROUNDS));
     for round in 0..rounds {
+        let mut reached = HashMap::new();
         for row in &mut rows {
             note(format_args!("round {} of {rounds}: {}", round + 1, row.scenario.name));
-            servers.measure(row, round)?;
+            servers.measure(row, round, &mut reached)?;
         }
     }
     let names = servers.peers.iter().map(|peer| peer.name).collect();
@@ -123,46 +117,41 @@ impl Servers {
     }
 
     /// Returns the row of a scenario, for which no peer is measured yet, or `None` if it cannot be run here.
-    fn row(&self, scenario: Scenario, reached: &mut Reached) -> io::Result<Option<Row>> {
-        let Some(reference) = self.peers(&scenario).first() else { return Ok(None) };
-        let rate = match scenario.share {
-            None => None,
-            Some(share) => {
-                let reached = match reached.entry((scenario.connections, scenario.is_pinned)) {
-                    Entry::Occupied(known) => *known.get(),
-                    Entry::Vacant(unknown) => *unknown.insert(self.reached(reference, &scenario)?),
-                };
-                Some((share * reached / 100.0).ceil().max(1.0) * 100.0)
-            }
-        };
+    fn row(&self, scenario: Scenario) -> Option<Row> {
+        let reference = self.peers(&scenario).first()?;
         let cells = self.peers.iter().map(|peer| {
             // Another hebra takes part where hebra does.
             let name = if reference.name == REFERENCE { peer.name } else { HEBRA };
             scenario.is_for(name, peer.limit).then(Cell::default)
         });
         let cells = cells.collect();
-        Ok(Some(Row { scenario, rate, cells }))
+        Some(Row { scenario, requested: Vec::new(), cells })
     }
 
-    /// Measures the rate of the reference in a closed loop.
-    fn reached(&self, reference: &Peer, scenario: &Scenario) -> io::Result<f64> {
-        note(format_args!("the rate of {}: {} connections", reference.name, scenario.connections));
-        let _pinned = self.pin(scenario)?;
-        let load = scenario.load(reference.server.address, None);
-        let measure = |_| run::run(&load, None, &mut |_| ()).map(|outcome| outcome.rate());
-        let rates = (0..CALIBRATIONS).map(measure).collect::<io::Result<Vec<_>>>()?;
-        Ok(median(&rates))
+    /// Returns the rate of a scenario's open loop in this round, or `None` if its loop is closed.
+    fn rate(&self, scenario: &Scenario, reached: &mut Reached) -> io::Result<Option<f64>> {
+        let Some(share) = scenario.share else { return Ok(None) };
+        let reached = match reached.entry((scenario.connections, scenario.is_pinned)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                let load = scenario.load(self.peers(scenario)[0].server.address, None);
+                *unknown.insert(run::run(&load, None, &mut |_| ())?.rate())
+            }
+        };
+        Ok(Some((share * reached / 100.0).ceil().max(1.0) * 100.0))
     }
 
     /// Measures each peer once. The order rotates, so that each is first in some round.
-    fn measure(&self, row: &mut Row, round: usize) -> io::Result<()> {
+    fn measure(&self, row: &mut Row, round: usize, reached: &mut Reached) -> io::Result<()> {
         let _pinned = self.pin(&row.scenario)?;
+        let rate = self.rate(&row.scenario, reached)?;
+        row.requested.extend(rate);
         for turn in 0..self.peers.len() {
             let turn = (turn + round) % self.peers.len();
             let name = self.peers[turn].name;
             let peer = self.peers(&row.scenario).iter().find(|peer| peer.name == name);
             if let (Some(peer), Some(cell)) = (peer, &mut row.cells[turn]) {
-                let load = row.scenario.load(peer.server.address, row.rate);
+                let load = row.scenario.load(peer.server.address, rate);
                 let server = peer.is_one_process.then(|| peer.server.id());
                 cell.add(&load, &run::run(&load, server, &mut |_| ())?);
             }

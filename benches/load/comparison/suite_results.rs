@@ -28,8 +28,8 @@ pub(crate) struct Cell {
 /// The results of a scenario.
 pub(crate) struct Row {
     pub(crate) scenario: Scenario,
-    /// The rate of an open loop, in messages a second.
-    pub(crate) rate: Option<f64>,
+    /// The rate of an open loop in each round, in messages a second. It is empty for a closed loop.
+    pub(crate) requested: Vec<f64>,
     /// A cell for each peer, or `None` if the peer does not take part.
     pub(crate) cells: Vec<Option<Cell>>,
 }
@@ -121,7 +121,7 @@ impl Comparison {
             json!({
                 "scenario": row.scenario.name,
                 "pinned": row.scenario.is_pinned,
-                "requested_rate": row.rate,
+                "requested_rates": row.requested,
                 "peers": cells,
             })
         };

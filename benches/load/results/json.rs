@@ -13,7 +13,7 @@ use super::super::traffic::tally::Failure;
 use super::figures::{PERCENTILES, microseconds, throughput};
 
 /// Version of the format. It grows when a field is removed or changes its meaning.
-const SCHEMA: u32 = 3;
+const SCHEMA: u32 = 4;
 
 /// Returns the version, the arguments and the machine that a measurement was made with.
 pub(crate) fn environment() -> Value {
