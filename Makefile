@@ -85,7 +85,7 @@ instructions-tools:
 	@command -v valgrind >/dev/null || \
 		{ echo "bench-instructions needs valgrind; on Debian or Ubuntu: apt-get install valgrind"; exit 1; }
 
-bench-instructions: instructions-tools ## Compare how many instructions a message, an event and a session take with what is recorded (ARGS=--record)
+bench-instructions: instructions-tools ## Count the instructions of a message, an event and a session, and compare (ARGS=--record: record them)
 	$(CARGO) bench --locked --bench instructions -- $(ARGS)
 
 load: ## Load a running server and verify every byte (ADDR=host:port, ARGS="--connections 500")
@@ -202,4 +202,4 @@ stress: fuzz-tools descriptors ## Run the long tests, then all tests RUNS times 
 	@$(MAKE) --no-print-directory fuzz SECONDS=20
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -9,11 +9,12 @@
 mod comparison;
 mod server;
 
+use std::net::Shutdown;
 use std::process::{Command, ExitCode};
 use std::{env, fs, io};
 
 use comparison::Counts;
-use server::{Server, exchange, finish};
+use server::{Server, exchange};
 
 const RECORDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions/recorded.json");
 
@@ -31,32 +32,29 @@ const EVENTS: u64 = 200;
 const SESSIONS: u64 = 100;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let run = match arguments.iter().find(|argument| !["--bench", "--record"].contains(&argument.as_str())) {
-        Some(unknown) => {
-            eprintln!("instructions: {unknown}: the only flag is --record");
+    let (modes, arguments): (Vec<_>, Vec<_>) = env::args().skip(1).partition(|argument| argument == "--bench");
+    let run = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        // `cargo test --benches` runs this program too.
+        _ if modes.is_empty() => Ok(true),
+        [] => compare(),
+        ["--record"] => record(),
+        _ => {
+            eprintln!("instructions: {}: the only flag is --record", arguments.join(" "));
             return ExitCode::from(2);
         }
-        None if arguments.iter().any(|argument| argument == "--record") => record().map(|()| true),
-        None if arguments.is_empty() => {
-            println!("only `cargo bench` counts instructions, `cargo test` does not");
-            Ok(true)
-        }
-        None => compare(),
     };
-    match run {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
+    run.map_or_else(
+        |error| {
             eprintln!("instructions: {error}");
             ExitCode::FAILURE
-        }
-    }
+        },
+        |is_same| if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+    )
 }
 
-fn record() -> io::Result<()> {
+fn record() -> io::Result<bool> {
     let counts = Counts { toolchain: toolchain()?, cases: count()? };
-    fs::write(RECORDED, counts.to_json())
+    fs::write(RECORDED, counts.to_json()).map(|()| true)
 }
 
 /// Counts anew. Returns `false` if the counts are not those that are recorded.
@@ -82,7 +80,7 @@ fn toolchain() -> io::Result<String> {
 
 /// Counts the instructions of each case.
 fn count() -> io::Result<Vec<(String, u64)>> {
-    println!("counting instructions under valgrind, which takes about half a minute");
+    println!("counting instructions under valgrind, which takes about twenty seconds");
     let mut cases = Vec::new();
     for framing in ["message", "line", "raw"] {
         for (name, size) in SIZES {
@@ -106,7 +104,7 @@ fn count() -> io::Result<Vec<(String, u64)>> {
                 let mut client = server.connect()?;
                 exchange(&mut client, 64)?;
                 server.settle()?;
-                finish(client)?;
+                client.shutdown(Shutdown::Write)?;
                 server.settle()
             })
         })?;
@@ -124,8 +122,6 @@ fn measure(
 ) -> io::Result<u64> {
     let server = Server::start(function, flags)?;
     load(&server)?;
-    match server.stop()? / times {
-        0 => Err(io::Error::other(format!("{function} is never called: it has another name now, or is inlined"))),
-        count => Ok(count),
-    }
+    let count = server.stop()? / times;
+    if count > 0 { Ok(count) } else { Err(io::Error::other(format!("{function} is inlined, or has another name"))) }
 }

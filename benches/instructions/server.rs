@@ -1,7 +1,7 @@
 //! A hebra with one worker under valgrind, whose tool callgrind counts instructions.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,7 +48,6 @@ impl Server {
     /// Connects a client, and waits until the server waits for its first message.
     pub(crate) fn connect(&self) -> io::Result<TcpStream> {
         let client = TcpStream::connect(&self.address)?;
-        client.set_nodelay(true)?;
         client.set_read_timeout(Some(FUSE))?;
         self.settle()?;
         Ok(client)
@@ -109,10 +108,4 @@ pub(crate) fn exchange(client: &mut TcpStream, size: usize) -> io::Result<()> {
     let mut echo = vec![0; size];
     client.read_exact(&mut echo)?;
     if echo == message { Ok(()) } else { Err(io::Error::other("a message came back altered")) }
-}
-
-/// Ends a session, and waits until the server has closed its side.
-pub(crate) fn finish(mut client: TcpStream) -> io::Result<()> {
-    client.shutdown(Shutdown::Write)?;
-    if client.read(&mut [0])? == 0 { Ok(()) } else { Err(io::Error::other("more came back than was sent")) }
 }
