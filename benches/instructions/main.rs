@@ -43,13 +43,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    run.map_or_else(
-        |error| {
-            eprintln!("instructions: {error}");
-            ExitCode::FAILURE
-        },
-        |is_same| if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE },
-    )
+    if let Err(error) = &run {
+        eprintln!("instructions: {error}");
+    }
+    if run.is_ok_and(|is_same| is_same) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn record() -> io::Result<bool> {
@@ -59,9 +56,8 @@ fn record() -> io::Result<bool> {
 
 /// Counts anew. Returns `false` if the counts are not those that are recorded.
 fn compare() -> io::Result<bool> {
-    let recorded = fs::read_to_string(RECORDED)?;
-    let recorded =
-        Counts::parse(&recorded).ok_or_else(|| io::Error::other(format!("{RECORDED} makes no sense")))?;
+    let recorded = Counts::parse(&fs::read_to_string(RECORDED)?);
+    let recorded = recorded.ok_or_else(|| io::Error::other(format!("{RECORDED} makes no sense")))?;
     if let Some(reason) = recorded.incomparable(&toolchain()?) {
         println!("{reason}");
         return Ok(true);
@@ -122,6 +118,8 @@ fn measure(
 ) -> io::Result<u64> {
     let server = Server::start(function, flags)?;
     load(&server)?;
-    let count = server.stop()? / times;
-    if count > 0 { Ok(count) } else { Err(io::Error::other(format!("{function} is inlined, or has another name"))) }
+    match server.stop()? {
+        0 => Err(io::Error::other(format!("{function} is inlined, or has another name now"))),
+        total => Ok(total / times),
+    }
 }

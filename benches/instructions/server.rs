@@ -39,9 +39,10 @@ impl Server {
         let mut server = Self { valgrind, address: String::new(), profile };
         let mut line = String::new();
         server.valgrind.stdout.take().map(|output| BufReader::new(output).read_line(&mut line)).transpose()?;
-        let address = line.trim_end().strip_prefix("listening on ");
-        server.address =
-            address.ok_or_else(|| io::Error::other(format!("it does not listen: {command:?}")))?.into();
+        let Some(address) = line.trim_end().strip_prefix("listening on ") else {
+            return Err(io::Error::other(format!("it does not listen: {command:?}")));
+        };
+        server.address.push_str(address);
         Ok(server)
     }
 
@@ -60,8 +61,8 @@ impl Server {
         let mut before = String::new();
         while began.elapsed() < FUSE {
             let now = self.threads()?;
-            if now == before && now.lines().all(|line| !line.starts_with("State:") || line.contains("S (sleeping)"))
-            {
+            let mut states = now.lines().filter(|line| line.starts_with("State:"));
+            if now == before && states.all(|state| state.contains("S (sleeping)")) {
                 return Ok(());
             }
             before = now;
