@@ -27,6 +27,8 @@ BASH := $(SHARE)/bash-completion/completions
 ZSH := $(SHARE)/zsh/site-functions
 FISH := $(SHARE)/fish/vendor_completions.d
 UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
+# hebra-load needs Linux.
+PROGRAMS = hebra $(if $(filter Linux,$(shell uname -s)),hebra-load)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
 # The units name the program below PREFIX.
@@ -39,22 +41,27 @@ prefix:
 	esac
 
 # The release profile has line tables for profilers and backtraces. They are most of its size, and are not installed.
-install: prefix ## Install the program, man pages, completions and systemd units (PREFIX=/usr/local DESTDIR=)
-	$(CARGO) build --release --locked --bin hebra
+install: prefix ## Install hebra and hebra-load, man pages, completions and systemd units (PREFIX=/usr/local DESTDIR=)
+	$(CARGO) build --release --locked $(if $(filter hebra-load,$(PROGRAMS)),--features load) $(PROGRAMS:%=--bin %)
 	install -d "$(BIN)" "$(MAN)" "$(BASH)" "$(ZSH)" "$(FISH)" "$(UNITS)"
-	install -s -m 755 "$(TARGET)/release/hebra" "$(BIN)/hebra"
-	"$(BIN)/hebra" man --dir "$(MAN)"
-	"$(BIN)/hebra" completions bash >"$(BASH)/hebra"
-	"$(BIN)/hebra" completions zsh >"$(ZSH)/_hebra"
-	"$(BIN)/hebra" completions fish >"$(FISH)/hebra.fish"
+	for program in $(PROGRAMS); do \
+		install -s -m 755 "$(TARGET)/release/$$program" "$(BIN)/$$program" && \
+		"$(BIN)/$$program" man --dir "$(MAN)" && \
+		"$(BIN)/$$program" completions bash >"$(BASH)/$$program" && \
+		"$(BIN)/$$program" completions zsh >"$(ZSH)/_$$program" && \
+		"$(BIN)/$$program" completions fish >"$(FISH)/$$program.fish" && \
+		chmod 644 "$(BASH)/$$program" "$(ZSH)/_$$program" "$(FISH)/$$program.fish" || exit 1; \
+	done
 	for unit in hebra.service hebra.socket; do \
 		sed 's|/usr/local/bin/hebra|$(PREFIX)/bin/hebra|g' examples/deploy/$$unit >"$(UNITS)/$$unit" || exit 1; \
 	done
-	chmod 644 "$(MAN)"/hebra*.1 "$(BASH)/hebra" "$(ZSH)/_hebra" "$(FISH)/hebra.fish" "$(UNITS)"/hebra.*
+	chmod 644 "$(MAN)"/hebra*.1 "$(UNITS)"/hebra.*
 
 uninstall: prefix ## Remove what install installed (with the same PREFIX and DESTDIR)
-	rm -f "$(BIN)/hebra" "$(MAN)"/hebra.1 "$(MAN)"/hebra-*.1 "$(BASH)/hebra" "$(ZSH)/_hebra" "$(FISH)/hebra.fish" \
-		"$(UNITS)/hebra.service" "$(UNITS)/hebra.socket"
+	for program in $(PROGRAMS); do \
+		rm -f "$(BIN)/$$program" "$(BASH)/$$program" "$(ZSH)/_$$program" "$(FISH)/$$program.fish" || exit 1; \
+	done
+	rm -f "$(MAN)"/hebra.1 "$(MAN)"/hebra-*.1 "$(UNITS)/hebra.service" "$(UNITS)/hebra.socket"
 
 # With an explicit target the flags do not concern build scripts and macros, which cannot be static. Optimized as a
 # whole, the program is a seventh smaller, and the build takes less processor time.
@@ -66,11 +73,14 @@ static: ## Build target/static/hebra, which needs no other file: for containers 
 		--config 'profile.release.lto="fat"' --config 'profile.release.codegen-units=1'
 	cp target/static/$(STATIC_TARGET)/release/hebra target/static/hebra
 
+# With hebra-load, which some tests run.
+TEST := $(CARGO) test --locked --features load
+
 # Most tests wait for something, so there are more of them at a time than cores.
 TEST_THREADS ?= $(shell expr 3 \* $$(getconf _NPROCESSORS_ONLN) / 2)
 
 test: ## Run every test that needs nothing but Rust
-	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
+	RUST_TEST_THREADS=$(TEST_THREADS) $(TEST)
 
 bench: ## Compare hebra with other servers: tables, JSON and a plot, in a quarter of an hour
 	$(CARGO) bench --locked --bench load -- --suite $(ARGS)
@@ -92,6 +102,7 @@ lint: ## Check the format, and run clippy on everything and on the bare library
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path tests/fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --features load --all-targets -- -D warnings
 	$(CARGO) clippy --locked --test interop -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 
@@ -128,7 +139,7 @@ descriptors:
 
 # Only the release profile shows how much memory a session takes: without optimization its frames are deeper.
 test-interop: interop-tools descriptors ## Run the tests with real clients and bad networks (some need root), and 10,000 sessions
-	$(CARGO) test --locked --test interop
+	$(TEST) --test interop
 	$(CARGO) test --locked --release --test faults soak::ten -- --ignored
 
 FUZZ := tests/fuzz
@@ -186,11 +197,11 @@ deny: deny-tools ## Check the licences, duplicates, sources and known faults of 
 	fi
 
 stress: fuzz-tools descriptors ## Run the long tests, then all tests RUNS times (TESTS=name picks some), then the fuzzer
-	$(CARGO) test --locked --no-run
+	$(TEST) --no-run
 	$(CARGO) test --locked --release --test faults soak -- --ignored --nocapture --test-threads 1
 	@for run in $$(seq $(RUNS)); do \
 		echo "run $$run of $(RUNS)"; \
-		$(CARGO) test --locked --quiet --tests $(TESTS) || exit 1; \
+		$(TEST) --quiet --tests $(TESTS) || exit 1; \
 	done
 	@$(MAKE) --no-print-directory fuzz SECONDS=20
 

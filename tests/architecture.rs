@@ -25,7 +25,7 @@ const LIBRARY: &[&[&str]] = &[
 
 /// The program in `src/cli`, from the bottom up. `mod` is `src/cli/mod.rs`.
 const PROGRAM: &[&[&str]] = &[
-    &["json", "pieces", "stdio"],
+    &["describe", "json", "pieces", "stdio"],
     &["process"],
     &["arguments", "dial", "terminal"],
     &["admin", "chat", "greet", "prefix", "udp", "whoami"],
@@ -34,12 +34,12 @@ const PROGRAM: &[&[&str]] = &[
 ];
 
 /// The load harness below `benches/load`, likewise. Here each file of a folder is a unit, and the folders are floors as
-/// well. Their `mod.rs` and `bench` only declare modules, and `bench` calls the three kinds of run.
+/// well. `bench` and `main` declare them, and call the kinds of run.
 const HARNESS: &[&[&str]] = &[
-    &["output"],
+    &["describe", "output"],
     &["server", "server::process", "server::udp_table", "server::usage"],
-    &["traffic::datagrams", "traffic::faults", "traffic::load", "traffic::payload", "traffic::schedule", "traffic::source"],
-    &["traffic::alignment", "traffic::tally"],
+    &["traffic::datagrams", "traffic::faults", "traffic::load", "traffic::payload", "traffic::schedule"],
+    &["traffic::alignment", "traffic::source", "traffic::tally"],
     &["traffic::adversary", "traffic::sample"],
     &["traffic::context"],
     &["traffic::client", "traffic::pipeline"],
@@ -57,7 +57,9 @@ const HARNESS: &[&[&str]] = &[
     &["comparison::arguments", "comparison::suite_results"],
     &["comparison::plot", "comparison::suite_report"],
     &["comparison", "comparison::growth", "comparison::suite"],
-    &["bench"],
+    &["program::arguments", "program::installed"],
+    &["program"],
+    &["bench", "main"],
 ];
 
 /// A path of the source, from the root of its crate.
@@ -93,7 +95,7 @@ fn the_program_imports_downward_only_and_the_library_by_its_public_names() {
 fn the_load_harness_imports_downward_only() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load");
     let unit = |path: &Names| match path.first() {
-        Some(file) if file == "output" => file.clone(),
+        Some(file) if ["describe", "output"].contains(&file.as_str()) => file.clone(),
         _ => path.iter().take(2).cloned().collect::<Vec<_>>().join("::"),
     };
     check(HARNESS, sources(&root, &[]), unit);

@@ -17,6 +17,7 @@ mod dial;
 mod arguments;
 mod terminal;
 mod process;
+mod describe;
 mod json;
 mod pieces;
 mod stdio;

@@ -132,6 +132,10 @@ fn harness() -> &'static Path {
         if !cfg!(debug_assertions) {
             cargo.arg("--release");
         }
+        // Those of this test, so that the library is not built a second time.
+        if cfg!(feature = "load") {
+            cargo.args(["--features", "load"]);
+        }
         let output = cargo.output().expect("cargo runs the tests");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let messages = String::from_utf8_lossy(&output.stdout);

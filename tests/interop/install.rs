@@ -61,20 +61,38 @@ fn serve_and_probe(program: &Path) {
 fn a_package_has_the_program_its_pages_and_completions_and_all_of_them_work() {
     // A space must not make two paths of one.
     let package = Folder::new("a package");
+    let state = Folder::new("state");
     let destination = format!("DESTDIR={}", package.0.display());
     make(&["install", "PREFIX=/usr", &destination]);
     let installed = files(&package.0);
-    let pages = ["", "-completions", "-connect", "-man", "-probe", "-serve", "-udp", "-udp-send", "-udp-serve"];
+    let pages = [
+        "",
+        "-completions",
+        "-connect",
+        "-load",
+        "-load-completions",
+        "-load-man",
+        "-man",
+        "-probe",
+        "-serve",
+        "-udp",
+        "-udp-send",
+        "-udp-serve",
+    ];
     let pages: Vec<String> = pages.iter().map(|page| format!("usr/share/man/man1/hebra{page}.1")).collect();
     let mut expected = pages.clone();
     expected.extend(
         [
             "usr/bin/hebra",
+            "usr/bin/hebra-load",
             "usr/lib/systemd/system/hebra.service",
             "usr/lib/systemd/system/hebra.socket",
             "usr/share/bash-completion/completions/hebra",
+            "usr/share/bash-completion/completions/hebra-load",
+            "usr/share/fish/vendor_completions.d/hebra-load.fish",
             "usr/share/fish/vendor_completions.d/hebra.fish",
             "usr/share/zsh/site-functions/_hebra",
+            "usr/share/zsh/site-functions/_hebra-load",
         ]
         .map(str::to_owned),
     );
@@ -82,12 +100,19 @@ fn a_package_has_the_program_its_pages_and_completions_and_all_of_them_work() {
     assert_eq!(installed, expected);
     for file in &installed {
         let mode = fs::metadata(package.join(file)).expect("it is there").permissions().mode() & 0o777;
-        assert_eq!(mode, if file.ends_with("bin/hebra") { 0o755 } else { 0o644 }, "{file}");
+        assert_eq!(mode, if file.starts_with("usr/bin/") { 0o755 } else { 0o644 }, "{file}");
     }
     let program = package.join("usr/bin/hebra");
-    let size = fs::metadata(&program).expect("it is there").len();
-    assert!(size < 6 << 20, "{size} bytes are not stripped");
+    let load = package.join("usr/bin/hebra-load");
+    for program in [&program, &load] {
+        let size = fs::metadata(program).expect("it is there").len();
+        assert!(size < 6 << 20, "{size} bytes are not stripped");
+    }
     serve_and_probe(&program);
+    // It starts the hebra beside it.
+    let short = ["--connections", "2", "--duration", "100ms", "--warmup", "0s"];
+    let result = pipe(Command::new(&load).args(short).env("XDG_STATE_HOME", &state.0), b"");
+    assert!(result.starts_with(b"echo: 2 connections"), "{}", result.escape_ascii());
     for page in &pages {
         let page = package.join(page);
         assert_eq!(pipe(Command::new(tool("mandoc")).arg("-Tlint").arg(&page), b""), b"", "{}", page.display());
@@ -99,6 +124,13 @@ fn a_package_has_the_program_its_pages_and_completions_and_all_of_them_work() {
     assert_completed("bash", &completions("bash-completion/completions/hebra"));
     assert_completed_by_zsh(&completions("zsh/site-functions/_hebra"));
     assert_completed("fish", &completions("fish/vendor_completions.d/hebra.fish"));
+    for (shell, script) in [
+        ("bash", "bash-completion/completions/hebra-load"),
+        ("zsh", "zsh/site-functions/_hebra-load"),
+        ("fish", "fish/vendor_completions.d/hebra-load.fish"),
+    ] {
+        assert_eq!(pipe(Command::new(tool(shell)).arg("-n").arg(completions(script)), b""), b"", "{shell}");
+    }
     let unit = fs::read_to_string(package.join("usr/lib/systemd/system/hebra.service")).expect("it is there");
     assert!(unit.contains("\nExecStart=/usr/bin/hebra serve"), "{unit}");
     make(&["uninstall", "PREFIX=/usr", &destination]);

@@ -15,6 +15,8 @@ mod neutral;
 mod on_purpose;
 mod baselines;
 mod peers;
+#[cfg(feature = "load")]
+mod program;
 mod usage;
 
 use std::net::SocketAddr;

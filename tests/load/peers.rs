@@ -1,13 +1,16 @@
 //! The servers that hebra is compared with echo correctly.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::Command;
 use std::thread;
+use std::time::Instant;
 
 use crate::harness::comparison::build::{hebra, results};
 use crate::harness::comparison::peers::{bare, pool, tokio};
 use crate::harness::server::process::Process;
 use crate::harness::traffic::load::Load;
+use crate::support::FUSE;
 use crate::{load, run};
 
 #[track_caller]
@@ -52,6 +55,36 @@ fn a_started_server_is_killed_when_it_is_dropped() {
     assert!(side.threads >= 20 && side.descriptors > 3 && side.resident > 1024 * 1024, "{side:?}");
     drop(server);
     assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+/// As two programs do that run at once.
+#[test]
+fn two_servers_with_one_log_have_their_own_addresses() {
+    let log = results().expect("a directory").join("test-one-log.log");
+    let folder = log.with_extension("d");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).expect("it can be written");
+    let start = |script: &str| {
+        let mut command = Command::new("sh");
+        Process::announced(command.args(["-c", script]).env("FOLDER", &folder), &log).expect("it announces")
+    };
+    thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            start(
+                "touch $FOLDER/runs; until [ -e $FOLDER/go ]; do sleep 0.01; done; echo listening on 127.0.0.1:1; \
+                 exec sleep 60",
+            )
+        });
+        let fuse = Instant::now() + FUSE;
+        while !folder.join("runs").exists() {
+            assert!(Instant::now() < fuse, "the first server does not start");
+            thread::yield_now();
+        }
+        let second = start("echo listening on 127.0.0.1:2; exec sleep 60");
+        fs::write(folder.join("go"), "").expect("it can be written");
+        assert_eq!(first.join().expect("no panic").address.port(), 1);
+        assert_eq!(second.address.port(), 2);
+    });
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -22,6 +23,9 @@ pub(crate) const BACKLOG: i32 = 4096;
 
 /// Longest time from the start of a server until it listens.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The most bytes of a line that announces an address.
+const LONGEST_LINE: usize = 256;
 
 /// Interval between two checks that a server listens.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
@@ -41,9 +45,10 @@ impl Process {
     /// Starts a server that prints `listening on ADDRESS` as its first line. Its output goes to the file `log`: a pipe
     /// would keep this process busy with reading it.
     pub(crate) fn announced(command: &mut Command, log: &Path) -> io::Result<Self> {
-        Self::start(command, log, || {
-            let printed = fs::read_to_string(log).ok()?;
-            let (first, _) = printed.split_once('\n')?;
+        Self::start(command, log, |output| {
+            let mut printed = [0; LONGEST_LINE];
+            let length = output.read_at(&mut printed, 0).ok()?;
+            let (first, _) = str::from_utf8(&printed[..length]).ok()?.split_once('\n')?;
             first.strip_prefix("listening on ")?.parse().ok()
         })
     }
@@ -53,21 +58,21 @@ impl Process {
         self.child.id()
     }
 
-    /// Starts a server and waits until `listening` returns its address. Its output goes to the file `log`.
+    /// Starts a server and waits until `listening` returns its address, perhaps from its output so far, which goes to the
+    /// file `log`.
     pub(crate) fn start(
         command: &mut Command,
         log: &Path,
-        listening: impl Fn() -> Option<SocketAddr>,
+        listening: impl Fn(&File) -> Option<SocketAddr>,
     ) -> io::Result<Self> {
-        let create = |path: &Path| File::create(path).map_err(|error| named(path, &error));
-        let (output, errors) = (create(log)?, create(&log.with_extension("err"))?);
+        let (output, errors) = (replace(log)?, replace(&log.with_extension("err"))?);
         let mut command = in_session(command)?;
-        let child = command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn();
+        let child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(errors).spawn();
         let child = child.map_err(|error| named(Path::new(command.get_program()), &error))?;
         let mut process = Self::watched(child)?;
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            if let Some(address) = listening() {
+            if let Some(address) = listening(&output) {
                 process.address = address;
                 return Ok(process);
             }
@@ -109,6 +114,16 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Creates a file in place of an older one. It is a file of its own, so that two programs which start servers with the
+/// same log each read the address of their own server.
+fn replace(path: &Path) -> io::Result<File> {
+    let removed = fs::remove_file(path).or_else(|error| match error.kind() {
+        ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    });
+    removed.and_then(|()| File::create_new(path)).map_err(|error| named(path, &error))
 }
 
 /// Returns the command that runs `command` in a session of its own. It keeps its process id.

@@ -14,7 +14,7 @@ mod problem;
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use hebra::text::Escaped;
 use hebra::{LogMessages, Network};
 
@@ -26,6 +26,7 @@ pub(super) use service::Service;
 pub(super) use udp::{SendArguments, UdpCommand, UdpServeArguments};
 use units::Limit;
 
+use super::describe::Shell;
 use super::process::logging::LogFormat;
 
 /// A thread-based, blocking TCP message server
@@ -169,13 +170,6 @@ pub(crate) struct CompletionsArguments {
     /// Shell to complete in: bash, zsh or fish
     #[arg(value_name = "SHELL", hide_possible_values = true)]
     pub(crate) shell: Shell,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Shell {
-    Bash,
-    Zsh,
-    Fish,
 }
 
 #[cfg(test)]

@@ -187,7 +187,7 @@ fn python(manner: &str, log: &Path) -> io::Result<Process> {
 fn silent(command: impl FnOnce(SocketAddr) -> Command, log: &Path) -> io::Result<Process> {
     // If another process takes this port in between, the server fails to start and the error is reported.
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-    Process::start(&mut command(address), log, || TcpStream::connect(address).ok().map(|_| address))
+    Process::start(&mut command(address), log, |_| TcpStream::connect(address).ok().map(|_| address))
 }
 
 fn ncat(address: SocketAddr) -> Command {

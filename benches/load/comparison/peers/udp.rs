@@ -74,7 +74,7 @@ fn socat(log: &Path) -> io::Result<Process> {
     let mut command = Command::new("socat");
     command.args(["-b", "65536"]);
     command.arg(format!("UDP-RECVFROM:{},bind={},fork", address.port(), address.ip())).arg("PIPE");
-    Process::start(&mut command, log, || is_echoed(address).ok().map(|()| address))
+    Process::start(&mut command, log, |_| is_echoed(address).ok().map(|()| address))
 }
 
 /// Sends a datagram and waits a little for its echo.
