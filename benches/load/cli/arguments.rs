@@ -179,7 +179,9 @@ impl Arguments {
             return Err(format!("--{flag}: not with --mode udp, which has no sessions"));
         }
         if self.rate.is_some() && self.depth.is_some() {
-            return Err("--depth: not with --mode udp and --rate, which send each datagram when it is due".to_owned());
+            return Err(
+                "--depth: not with --mode udp and --rate, which send each datagram when it is due".to_owned()
+            );
         }
         match self.size {
             Some(size) if !(SHORTEST..=LONGEST).contains(&size) => {

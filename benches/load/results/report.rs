@@ -113,7 +113,10 @@ fn write_faults(text: &mut String, tally: &Tally) -> std::fmt::Result {
 
 fn write_datagrams(text: &mut String, datagrams: &Datagrams) -> std::fmt::Result {
     let Datagrams { sent, received, timed_out, .. } = datagrams;
-    writeln!(text, "  datagrams   {sent:12} sent, {received} received, {timed_out} without an answer at the timeout")?;
+    writeln!(
+        text,
+        "  datagrams   {sent:12} sent, {received} received, {timed_out} without an answer at the timeout"
+    )?;
     for fault in DatagramFault::ALL {
         let count = datagrams.count(fault);
         if count == 0 && fault != DatagramFault::Lost {

@@ -11,7 +11,7 @@ pub(crate) mod faults;
 pub(crate) mod datagrams;
 pub(crate) mod tally;
 mod sample;
-mod context;
+pub(crate) mod context;
 mod client;
 mod pipeline;
 mod connection;

@@ -31,7 +31,9 @@ impl Header {
         bytes[8..12].copy_from_slice(&self.client.to_be_bytes());
         bytes[12..20].copy_from_slice(&self.sequence.to_be_bytes());
         // FNV-1a.
-        let check = bytes[..20].iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        let check = bytes[..20]
+            .iter()
+            .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
         bytes[20..].copy_from_slice(&check.to_be_bytes());
         bytes
     }

@@ -35,7 +35,11 @@ enum Entry {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Answer {
     /// The first one to this request.
-    First { request: Request, is_late: bool, is_reordered: bool },
+    First {
+        request: Request,
+        is_late: bool,
+        is_reordered: bool,
+    },
     Duplicate,
     /// The datagram was not sent, or is too old to be remembered.
     Unknown,

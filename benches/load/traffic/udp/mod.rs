@@ -5,7 +5,7 @@
 
 mod datagram;
 mod drops;
-mod ledger;
+pub(crate) mod ledger;
 
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, ErrorKind};
@@ -105,11 +105,14 @@ impl Client for UdpClient {
             let begun = Instant::now();
             match socket.send(&context.outgoing) {
                 Ok(_) => {
-                    let intended = context.schedule.map_or(begun, |schedule| schedule.intended(self.slot, sequence));
+                    let intended =
+                        context.schedule.map_or(begun, |schedule| schedule.intended(self.slot, sequence));
                     self.ledger.add(Request { intended, begun });
                     context.tally.datagrams.sent += 1;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return self.wait(Interest::WRITABLE, context),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return self.wait(Interest::WRITABLE, context);
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => self.count_failure(&error, context),
             }
