@@ -37,13 +37,13 @@ const PROGRAM: &[&[&str]] = &[
 /// well. `bench` and `main` declare them, and call the kinds of run.
 const HARNESS: &[&[&str]] = &[
     &["describe", "output"],
-    &["server", "server::process", "server::usage"],
-    &["traffic::faults", "traffic::load", "traffic::payload", "traffic::schedule", "traffic::source"],
-    &["traffic::alignment", "traffic::tally"],
+    &["server", "server::process", "server::udp_table", "server::usage"],
+    &["traffic::datagrams", "traffic::faults", "traffic::load", "traffic::payload", "traffic::schedule"],
+    &["traffic::alignment", "traffic::source", "traffic::tally"],
     &["traffic::adversary", "traffic::sample"],
     &["traffic::context"],
-    &["traffic::pipeline"],
-    &["traffic::connection"],
+    &["traffic::client", "traffic::pipeline"],
+    &["traffic::connection", "traffic::udp"],
     &["traffic::engine"],
     &["traffic", "traffic::run"],
     &["results::baseline", "results::figures"],

@@ -17,6 +17,8 @@ mod baselines;
 mod peers;
 #[cfg(feature = "load")]
 mod program;
+mod udp;
+mod udp_faulty;
 mod usage;
 
 use std::net::SocketAddr;

@@ -62,7 +62,7 @@ impl Cell {
         }
         self.client_busy.push(outcome.client_busy());
         self.saturated += usize::from(outcome.saturated());
-        self.failures += tally.failures.total() + u64::from(nothing_measured.is_some());
+        self.failures += tally.errors(load) + u64::from(nothing_measured.is_some());
         let first = tally.failures.first.clone().or(nothing_measured);
         self.first_failure = self.first_failure.take().or(first);
     }
@@ -80,7 +80,7 @@ impl Comparison {
 
     /// Returns what was measured below saturation by the number of connections, if anything was.
     pub(crate) fn below_saturation(&self) -> Option<Vec<Below<'_>>> {
-        let rows = || self.rows.iter().filter(|row| !row.scenario.is_pinned);
+        let rows = || self.rows.iter().filter(|row| !row.scenario.is_pinned && !row.scenario.is_udp());
         let mut all: Vec<Below<'_>> = Vec::new();
         for row in rows().filter(|row| row.scenario.share.is_some()) {
             let connections = row.scenario.connections;

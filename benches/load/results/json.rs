@@ -7,7 +7,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
-use super::super::traffic::load::{Load, name};
+use super::super::traffic::datagrams::{DatagramFault, Datagrams};
+use super::super::traffic::load::{Load, Mode, name};
 use super::super::traffic::run::Outcome;
 use super::super::traffic::tally::Failure;
 use super::figures::{PERCENTILES, microseconds, throughput};
@@ -37,7 +38,7 @@ pub(crate) fn load(load: &Load) -> Value {
         "mode": name(&load.mode),
         "connections": load.connections,
         "size": load.size,
-        "depth": load.depth,
+        "depth": load.depth_limit(),
         "end": name(&load.end),
         "threads": load.threads,
         "seed": load.seed,
@@ -85,6 +86,7 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
             "damaged_messages": tally.faults.damaged_messages,
             "unfinished_messages": tally.faults.unfinished_messages,
         },
+        "datagrams": (load.mode == Mode::Udp).then(|| datagrams(&tally.datagrams)),
         "service_us": latencies(&tally.service),
         "response_us": latencies(&tally.response),
         "connect_us": latencies(&tally.connect),
@@ -106,6 +108,22 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
         })).collect::<Vec<_>>(),
     });
     join(self::load(load), result)
+}
+
+fn datagrams(datagrams: &Datagrams) -> Value {
+    let (here, server, elsewhere) = datagrams.losses();
+    let mut fields = json!({
+        "sent": datagrams.sent,
+        "received": datagrams.received,
+        "timed_out": datagrams.timed_out,
+        "dropped_here": here,
+        "dropped_by_server": server,
+        "lost_elsewhere": elsewhere,
+    });
+    for fault in DatagramFault::ALL {
+        fields[fault.name()] = datagrams.count(fault).into();
+    }
+    fields
 }
 
 /// Appends the fields of `more` to those of `object`.

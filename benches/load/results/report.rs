@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::super::server::usage::ServerSide;
+use super::super::traffic::datagrams::{DatagramFault, Datagrams};
 use super::super::traffic::faults::{Faults, Sessions};
 use super::super::traffic::load::{Load, Mode};
 use super::super::traffic::run::Outcome;
@@ -19,7 +20,11 @@ pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
 
 fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::Result {
     let tally = &outcome.tally;
-    let unit = if load.mode == Mode::Churn { "sessions/s" } else { "messages/s" };
+    let unit = match load.mode {
+        Mode::Echo | Mode::Stream => "messages/s",
+        Mode::Churn => "sessions/s",
+        Mode::Udp => "datagrams/s",
+    };
     writeln!(
         text,
         "{} against {}, {:.1} s after {:.1} s of warm-up",
@@ -71,7 +76,9 @@ fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::R
     if load.reconnect {
         write_sessions(text, &tally.sessions)?;
     }
-    if load.expect_faults {
+    if load.mode == Mode::Udp {
+        write_datagrams(text, &tally.datagrams)?;
+    } else if load.expect_faults {
         write_faults(text, tally)?;
     }
     if let Some(server) = &outcome.server {
@@ -102,6 +109,34 @@ fn write_faults(text: &mut String, tally: &Tally) -> std::fmt::Result {
     writeln!(text, "  missing     {missing_bytes:12} bytes of {bytes} ({:.6})", share(missing_bytes))?;
     let messages = tally.total_answers + unfinished_messages;
     writeln!(text, "  damaged     {damaged_messages:12} messages of {messages}, {unfinished_messages} unfinished")
+}
+
+fn write_datagrams(text: &mut String, datagrams: &Datagrams) -> std::fmt::Result {
+    let Datagrams { sent, received, timed_out, .. } = datagrams;
+    writeln!(
+        text,
+        "  datagrams   {sent:12} sent, {received} received, {timed_out} without an answer at the timeout"
+    )?;
+    for fault in DatagramFault::ALL {
+        let count = datagrams.count(fault);
+        if count == 0 && fault != DatagramFault::Lost {
+            continue;
+        }
+        write!(text, "  {:<11} {count:12}", fault.name())?;
+        if fault == DatagramFault::Lost {
+            let (here, server, elsewhere) = datagrams.losses();
+            write!(text, " ({here} dropped by this client's sockets, ")?;
+            if let Some(server) = server {
+                write!(text, "{server} by the server's socket, ")?;
+            }
+            write!(text, "{elsewhere} elsewhere)")?;
+        }
+        if let Some((client, number)) = datagrams.first(fault) {
+            write!(text, ", first datagram {number} of connection {client}")?;
+        }
+        writeln!(text)?;
+    }
+    Ok(())
 }
 
 fn write_server(text: &mut String, server: &ServerSide) -> std::fmt::Result {

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::datagrams::Datagrams;
 use super::faults::{Faults, Sessions};
+use super::load::Load;
 
 /// The longest latency that a histogram records; longer ones count as this.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -141,6 +143,8 @@ pub(crate) struct Tally {
     pub(crate) sessions: Sessions,
     /// Wrong bytes that are not failures because they were expected.
     pub(crate) faults: Faults,
+    /// What became of datagrams.
+    pub(crate) datagrams: Datagrams,
     /// Processor time of the event loops, and the time that they ran.
     pub(crate) busy: (Duration, Duration),
 }
@@ -162,8 +166,14 @@ impl Tally {
             failures: Failures::default(),
             sessions: Sessions::default(),
             faults: Faults::default(),
+            datagrams: Datagrams::default(),
             busy: (Duration::ZERO, Duration::ZERO),
         }
+    }
+
+    /// Returns the number of all failures, and of the faults of datagrams unless they are expected.
+    pub(crate) fn errors(&self, load: &Load) -> u64 {
+        self.failures.total() + if load.expect_faults { 0 } else { self.datagrams.faults() }
     }
 
     /// Adds the counts of another event loop.
@@ -187,6 +197,7 @@ impl Tally {
         self.failures.merge(other.failures);
         self.sessions.merge(other.sessions);
         self.faults.merge(other.faults);
+        self.datagrams.merge(other.datagrams);
         self.busy = (self.busy.0 + other.busy.0, self.busy.1 + other.busy.1);
     }
 }
