@@ -20,6 +20,8 @@ mod pictures;
 mod program;
 #[cfg(feature = "load")]
 mod progress;
+mod udp;
+mod udp_faulty;
 mod usage;
 
 use std::net::SocketAddr;

@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::super::traffic::load::{Adversaries, End, Load, Mode};
 use super::super::traffic::schedule::Schedule;
+use super::super::traffic::udp::{LONGEST, SHORTEST};
 use super::values::{baseline_name, duration, percent, positive_duration, rate, size};
 
 /// The most messages of all connections that may be in flight.
@@ -25,11 +26,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PID", requires = "addr")]
     pub(crate) pid: Option<u32>,
 
-    /// echo: send messages and wait for answers; churn: connect, send one message, leave; stream: bulk data, in MiB/s
+    /// echo: send messages and wait for answers; churn: connect, send one message, leave; stream: bulk data, in MiB/s; udp:
+    /// send datagrams and wait for answers
     #[arg(long, default_value = "echo")]
     pub(crate) mode: Mode,
 
-    /// Number of measured connections
+    /// Number of measured connections (udp: sockets)
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) connections: u16,
 
@@ -41,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     pub(crate) warmup: Duration,
 
-    /// Size of a message, including the line feed at its end [default: 512; stream: 64KiB]
+    /// Size of a message, including the line feed at its end (udp: 32 to 65507) [default: 512; stream: 64KiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     size: Option<usize>,
 
@@ -53,15 +55,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
 
-    /// How a churning client leaves: it closes its sending side, or sends bye
-    #[arg(long, default_value = "close")]
-    end: End,
+    /// How a churning client leaves: it closes its sending side, or sends bye [default: close]
+    #[arg(long)]
+    end: Option<End>,
 
     /// Number of client event loops
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2))]
     threads: u16,
 
-    /// Longest time that a connect or an answer may take
+    /// Longest time that a connect or an answer may take (udp: later answers count as late)
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     timeout: Duration,
 
@@ -73,7 +75,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     reconnect: bool,
 
-    /// Count corrupted and missing bytes, resets and ended sessions, and go on; implies --reconnect
+    /// Count corrupted and missing bytes, resets and ended sessions, and go on; implies --reconnect (udp: count lost, late,
+    /// doubled, reordered and corrupt datagrams, and exit with code 0)
     #[arg(long)]
     expect_faults: bool,
 
@@ -137,7 +140,7 @@ impl Arguments {
     /// Returns the load against `address`.
     pub(crate) fn load(&self, address: SocketAddr) -> Load {
         let (size, depth) = match self.mode {
-            Mode::Echo | Mode::Churn => (512, 1),
+            Mode::Echo | Mode::Churn | Mode::Udp => (512, 1),
             Mode::Stream => (64 * 1024, 16),
         };
         Load {
@@ -149,11 +152,11 @@ impl Arguments {
             size: self.size.unwrap_or(size),
             depth: self.depth.map_or(depth, |depth| depth as usize),
             rate: self.rate,
-            end: self.end,
+            end: self.end.unwrap_or(End::Close),
             threads: usize::from(self.threads.min(self.connections)),
             timeout: self.timeout,
             seed: self.seed,
-            reconnect: self.reconnect || self.expect_faults,
+            reconnect: self.reconnect || (self.expect_faults && self.mode != Mode::Udp),
             expect_faults: self.expect_faults,
             stop: None,
             adversaries: Adversaries {
@@ -162,6 +165,41 @@ impl Arguments {
                 slow_readers: self.slow_readers.into(),
                 resetters: self.resetters.into(),
             },
+        }
+    }
+}
+
+impl Arguments {
+    /// Checks that no flag was given that means nothing in the mode.
+    ///
+    /// # Errors
+    ///
+    /// Returns the problem, for people to read.
+    pub(crate) fn check_mode(&self) -> Result<(), String> {
+        if self.mode != Mode::Udp {
+            return Ok(());
+        }
+        let of_streams = [
+            ("reconnect", self.reconnect),
+            ("end", self.end.is_some()),
+            ("idle", self.idle > 0),
+            ("slow-writers", self.slow_writers > 0),
+            ("slow-readers", self.slow_readers > 0),
+            ("resetters", self.resetters > 0),
+        ];
+        if let Some((flag, _)) = of_streams.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(format!("--{flag}: not with --mode udp, which has no sessions"));
+        }
+        if self.rate.is_some() && self.depth.is_some() {
+            return Err(
+                "--depth: not with --mode udp and --rate, which send each datagram when it is due".to_owned()
+            );
+        }
+        match self.size {
+            Some(size) if !(SHORTEST..=LONGEST).contains(&size) => {
+                Err(format!("--size {size}: with --mode udp from {SHORTEST} to {LONGEST}"))
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<
     }
     let unknown: SocketAddr = (Ipv4Addr::UNSPECIFIED, 0).into();
     let mut load = arguments.load(given.unwrap_or(unknown));
-    arguments::check(&load).map_err(Problem::Usage)?;
+    arguments.check_mode().and_then(|()| arguments::check(&load)).map_err(Problem::Usage)?;
     let baseline = match &arguments.baseline {
         Some(name) => Some(Baseline::read(&(installation.results)()?, name, &json::load(&load))),
         None => None,
@@ -49,7 +49,11 @@ pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<
         Some(_) => None,
         None => {
             let log = (installation.results)()?.join("hebra.log");
-            Some(process::hebra(&(installation.hebra)()?, arguments.clients(), &[], &log)?)
+            let program = (installation.hebra)()?;
+            Some(match load.mode {
+                Mode::Udp => process::hebra_udp(&program, &[], &log)?,
+                _ => process::hebra(&program, arguments.clients(), &[], &log)?,
+            })
         }
     };
     load.address = own.as_ref().map_or(load.address, |own| own.address);
@@ -58,7 +62,7 @@ pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<
     let outcome = run::run(&load, id, &mut |update| live.show(update))?;
     drop(live);
     let printed = output::print(&report::table(&load, &outcome));
-    let mut is_clean = outcome.tally.failures.total() == 0;
+    let mut is_clean = outcome.tally.errors(&load) == 0;
     let nothing_measured = outcome.nothing_measured(&load);
     let result = json::join(json::environment(), json::result(&load, &outcome));
     files.write(&load, &outcome, &result, nothing_measured.is_none())?;

@@ -54,9 +54,13 @@ pub(crate) fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / MIB)
 }
 
-/// Returns what is counted, with its unit: answers, or the sessions of a churn.
+/// Returns the unit of a rate.
 pub(crate) fn unit(load: &Load) -> &'static str {
-    if load.mode == Mode::Churn { "sessions/s" } else { "messages/s" }
+    match load.mode {
+        Mode::Echo | Mode::Stream => "messages/s",
+        Mode::Churn => "sessions/s",
+        Mode::Udp => "datagrams/s",
+    }
 }
 
 /// Formats a number with commas between thousands.

@@ -8,14 +8,15 @@ use hdrhistogram::Histogram;
 use serde_json::{Map, Value, json};
 
 use super::super::server::usage::Reading;
-use super::super::traffic::load::{Load, name};
+use super::super::traffic::datagrams::{DatagramFault, Datagrams};
+use super::super::traffic::load::{Load, Mode, name};
 use super::super::traffic::run::Outcome;
 use super::super::traffic::tally::Failure;
 use super::super::traffic::timeline::{Step, Timeline, Times};
 use super::figures::{PERCENTILES, microseconds, throughput};
 
 /// Version of the format. It grows when a field is removed or changes its meaning.
-const SCHEMA: u32 = 3;
+const SCHEMA: u32 = 4;
 
 /// Returns the version, the arguments and the machine that a measurement was made with.
 pub(crate) fn environment() -> Value {
@@ -39,7 +40,7 @@ pub(crate) fn load(load: &Load) -> Value {
         "mode": name(&load.mode),
         "connections": load.connections,
         "size": load.size,
-        "depth": load.depth,
+        "depth": load.depth_limit(),
         "end": name(&load.end),
         "threads": load.threads,
         "seed": load.seed,
@@ -87,6 +88,7 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
             "damaged_messages": tally.faults.damaged_messages,
             "unfinished_messages": tally.faults.unfinished_messages,
         },
+        "datagrams": (load.mode == Mode::Udp).then(|| datagrams(&tally.datagrams)),
         "service_us": latencies(&tally.service),
         "response_us": latencies(&tally.response),
         "connect_us": latencies(&tally.connect),
@@ -109,6 +111,22 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
         "timeline": timeline(&outcome.timeline),
     });
     join(self::load(load), result)
+}
+
+fn datagrams(datagrams: &Datagrams) -> Value {
+    let (here, server, elsewhere) = datagrams.losses();
+    let mut fields = json!({
+        "sent": datagrams.sent,
+        "received": datagrams.received,
+        "timed_out": datagrams.timed_out,
+        "dropped_here": here,
+        "dropped_by_server": server,
+        "lost_elsewhere": elsewhere,
+    });
+    for fault in DatagramFault::ALL {
+        fields[fault.name()] = datagrams.count(fault).into();
+    }
+    fields
 }
 
 /// Appends the fields of `more` to those of `object`.

@@ -5,10 +5,10 @@ use std::fmt::{Result, Write};
 use hdrhistogram::Histogram;
 
 use super::super::server::usage::ServerSide;
-use super::super::traffic::faults::{Faults, Sessions};
 use super::super::traffic::load::{Load, Mode};
 use super::super::traffic::run::Outcome;
-use super::super::traffic::tally::{Failure, Tally};
+use super::super::traffic::tally::{Tally, list};
+use super::faults;
 use super::figures::{self, PERCENTILES, mebibytes, thousands, throughput, time, unit};
 
 /// Significant digits of a latency.
@@ -30,12 +30,9 @@ fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> Result {
     write_adversaries(text, load)?;
     write_rate(text, load, outcome)?;
     write_latency(text, load, tally)?;
-    write_errors(text, tally)?;
-    if load.reconnect {
-        write_sessions(text, &tally.sessions)?;
-    }
-    if load.expect_faults {
-        write_faults(text, tally)?;
+    write_errors(text, load, tally)?;
+    for (name, value) in faults::rows(load, tally) {
+        writeln!(text, "  {name:<11} {value}")?;
     }
     let [busy, cores, verdict] = client(load, outcome);
     writeln!(text, "  client      {busy} {cores}: {verdict}")?;
@@ -82,7 +79,7 @@ pub(crate) fn saturated(load: &Load, outcome: &Outcome) -> Option<String> {
     let Tally { due, unsent, .. } = outcome.tally;
     let who = if is_client_the_limit(outcome) { "this client" } else { "the server" };
     let [due, unsent, overdue] = [due, unsent, outcome.overdue()].map(|count| thousands(count as f64));
-    let what = if load.mode == Mode::Churn { "sessions" } else { "messages" };
+    let what = if load.mode == Mode::Churn { "sessions" } else { load.what() };
     outcome.saturated().then(|| {
         format!(
             "{who} did not keep up: of {due} {what} that were due,\n              {unsent} were never sent and \
@@ -131,23 +128,24 @@ fn write_latency(text: &mut String, load: &Load, tally: &Tally) -> Result {
     if meanings.is_empty() { Ok(()) } else { writeln!(text, "              {}", meanings.join("; ")) }
 }
 
-fn write_errors(text: &mut String, tally: &Tally) -> Result {
-    let right = format!(
-        "{} bytes in {} messages",
-        thousands(tally.verified_bytes as f64),
-        thousands(tally.total_answers as f64)
-    );
-    if tally.failures.total() == 0 {
-        return writeln!(text, "  errors      none: every byte was right, {right}");
+fn write_errors(text: &mut String, load: &Load, tally: &Tally) -> Result {
+    let right = right(load, tally);
+    if tally.errors(load) == 0 {
+        let every = if load.expect_faults { "but what was expected" } else { "every byte was right" };
+        return writeln!(text, "  errors      none: {every}, {right}");
     }
-    let kinds = Failure::ALL.into_iter().filter(|kind| tally.failures.count(*kind) > 0);
-    let kinds = kinds.map(|kind| format!("{} {}", thousands(tally.failures.count(kind) as f64), kind.name()));
-    let total = thousands(tally.failures.total() as f64);
-    writeln!(text, "  ERRORS      {total}: {}", kinds.collect::<Vec<_>>().join(", "))?;
+    let total = thousands(tally.errors(load) as f64);
+    writeln!(text, "  ERRORS      {total}: {}", list(&tally.counts(load)))?;
     if let Some(first) = &tally.failures.first {
         writeln!(text, "  first error {first}")?;
     }
     writeln!(text, "  verified    {right}")
+}
+
+/// Says how much was right.
+pub(crate) fn right(load: &Load, tally: &Tally) -> String {
+    let [bytes, messages] = [tally.verified_bytes, tally.total_answers].map(|count| thousands(count as f64));
+    format!("{bytes} bytes in {messages} {}", load.what())
 }
 
 /// Says how busy the client was, and whether it was the limit, in which case the figures are its own.
@@ -163,28 +161,6 @@ pub(crate) fn client(load: &Load, outcome: &Outcome) -> [String; 3] {
 
 pub(crate) fn is_client_the_limit(outcome: &Outcome) -> bool {
     outcome.client_busy() > 0.9
-}
-
-fn write_sessions(text: &mut String, sessions: &Sessions) -> Result {
-    let Sessions { ended, reset, reconnected, resent, least_messages, most_messages } = sessions;
-    write!(
-        text,
-        "  sessions    {ended} ended, {reset} reset, {reconnected} reconnected, {resent} messages sent again"
-    )?;
-    if sessions.lost() > 0 {
-        write!(text, ", {least_messages} to {most_messages} answers in each")?;
-    }
-    writeln!(text)
-}
-
-fn write_faults(text: &mut String, tally: &Tally) -> Result {
-    let Faults { corrupted_bytes, missing_bytes, damaged_messages, unfinished_messages } = tally.faults;
-    let bytes = tally.verified_bytes + corrupted_bytes + missing_bytes;
-    let share = |count: u64| count as f64 / bytes.max(1) as f64;
-    writeln!(text, "  corrupted   {corrupted_bytes} bytes of {bytes} ({:.6})", share(corrupted_bytes))?;
-    writeln!(text, "  missing     {missing_bytes} bytes of {bytes} ({:.6})", share(missing_bytes))?;
-    let messages = tally.total_answers + unfinished_messages;
-    writeln!(text, "  damaged     {damaged_messages} messages of {messages}, {unfinished_messages} unfinished")
 }
 
 fn write_server(text: &mut String, server: &ServerSide) -> Result {

@@ -8,12 +8,15 @@ use std::time::Instant;
 
 use super::super::server::usage::{ServerSide, Snapshot};
 use super::adversary::Crowd;
+use super::client::Client;
+use super::connection::Connection;
 use super::engine::{Engine, Notice};
-use super::load::Load;
+use super::load::{Load, Mode};
 use super::payload::Payloads;
 use super::sample::Sample;
 use super::tally::Tally;
 use super::timeline::{Point, Recorder, Timeline, Update};
+use super::udp::{self, UdpClient};
 
 /// Descriptors that this process needs in addition to its connections.
 const OTHER_DESCRIPTORS: usize = 64;
@@ -86,14 +89,30 @@ impl Outcome {
 ///
 /// Returns an error if this machine refuses what the client itself needs. Faults of the server are in the outcome.
 pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(&Update<'_>)) -> io::Result<Outcome> {
+    if load.mode != Mode::Udp {
+        return run_clients::<Connection>(load, &Payloads::new(load.seed, load.size), server, watch);
+    }
+    let payloads = Payloads::new(load.seed, load.size - udp::HEADER);
+    let before = udp::server_drops(load.address);
+    let mut outcome = run_clients::<UdpClient>(load, &payloads, server, watch)?;
+    let dropped = before.zip(udp::server_drops(load.address)).map(|(before, after)| after.saturating_sub(before));
+    outcome.tally.datagrams.dropped_by_server = dropped;
+    Ok(outcome)
+}
+
+fn run_clients<C: Client + Send>(
+    load: &Load,
+    payloads: &Payloads,
+    server: Option<u32>,
+    watch: &mut dyn FnMut(&Update<'_>),
+) -> io::Result<Outcome> {
     raise_descriptor_limit(load.connections + load.adversaries.count() + OTHER_DESCRIPTORS)?;
-    let payloads = &Payloads::new(load.seed, load.size);
     let _crowd = Crowd::start(load.address, load.adversaries);
     thread::scope(|scope| {
         let (sender, notices) = mpsc::channel();
         let mut engines = Vec::new();
         for number in 0..load.threads {
-            let engine = Engine::new(load, payloads, number, sender.clone())?;
+            let engine = Engine::<C>::new(load, payloads, number, sender.clone())?;
             let (go, gone) = mpsc::channel();
             engines.push((go, scope.spawn(move || engine.run(&gone))));
         }

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use super::super::super::results::figures::{mebibytes, thousands, time};
 use super::super::super::server::usage::Reading;
 use super::super::super::traffic::load::{Load, Mode};
-use super::super::super::traffic::tally::{Counts, Failure, histogram};
+use super::super::super::traffic::tally::{Counts, histogram, list};
 use super::super::super::traffic::timeline::{Times, Update};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -93,17 +93,12 @@ pub(super) fn line(load: &Load, figures: &Figures) -> String {
         let [p50, p99, p999] = [times.p50, times.p99, times.p999].map(|us| time(us, 2));
         line += &format!(", p50 {p50}, p99 {p99}, p99.9 {p999}");
     }
-    line += &format!(", {}", errors(failures));
+    match list(failures) {
+        none if none.is_empty() => line += ", no errors",
+        errors => line += &format!(", errors: {errors}"),
+    }
     if let Some(Reading { cores, resident }) = server {
         line += &format!(", server {:.0} % of a core, {}", 100.0 * cores, mebibytes(*resident));
     }
     line
-}
-
-/// Names the kinds of failures that there were.
-fn errors(failures: &Counts) -> String {
-    let kinds = Failure::ALL.into_iter().zip(failures).filter(|(_, count)| **count > 0);
-    let kinds: Vec<String> =
-        kinds.map(|(kind, count)| format!("{} {}", thousands(*count as f64), kind.name())).collect();
-    if kinds.is_empty() { "no errors".to_owned() } else { format!("errors: {}", kinds.join(", ")) }
 }

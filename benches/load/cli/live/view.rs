@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::super::results::figures::{mebibytes, rate, thousands, time, unit};
 use super::super::super::traffic::load::{Load, Mode};
-use super::super::super::traffic::tally::Failure;
+use super::super::super::traffic::tally::kinds;
 use super::super::super::traffic::timeline::{Times, Update};
 use super::interval::{Figures, Interval, SECOND};
 use super::sparkline::{Scale, draw};
@@ -98,18 +98,17 @@ impl<'a> View<'a> {
             lines.push(row(name, &value, &values, scale, note));
         }
 
-        let kinds = Failure::ALL.into_iter().filter(|kind| now.failures[*kind as usize] > 0);
-        for kind in kinds.clone() {
-            let counts = self.seconds.iter().map(|second| second.failures[kind as usize] as f64);
+        for (kind, name) in kinds().into_iter().enumerate().filter(|(kind, _)| now.failures[*kind] > 0) {
+            let counts = self.seconds.iter().map(|second| second.failures[kind] as f64);
             let before = [0.0].into_iter().chain(counts.clone());
             // What was before the first second that is kept is not known.
-            let kept = if self.seconds.len() > CURVE { 1 } else { 0 };
+            let kept = usize::from(self.seconds.len() > CURVE);
             let values: Vec<_> =
                 counts.zip(before).map(|(count, before)| Some(count - before)).skip(kept).collect();
-            let count = thousands(now.failures[kind as usize] as f64);
-            lines.push(row(kind.name(), &count, &values, Scale::Linear(most(&values)), "errors in all"));
+            let count = thousands(now.failures[kind] as f64);
+            lines.push(row(name, &count, &values, Scale::Linear(most(&values)), "errors in all"));
         }
-        if kinds.count() == 0 {
+        if now.failures.iter().all(|count| *count == 0) {
             lines.push(row("errors", "none", &[], Scale::Linear(1.0), ""));
         }
 

@@ -64,7 +64,7 @@ pub(super) fn all<'a>(load: &Load, outcome: &'a Outcome) -> Vec<Chart<'a>> {
     });
     let about = "response time, at the time of the answer";
     charts.push(steps("Latency over time", about, TALL, y, over_time, three_digits));
-    if outcome.tally.failures.total() > 0 {
+    if outcome.tally.errors(load) > 0 {
         let counts = values_of(timeline, |step| Some(step.failures as f64));
         let y = Axis::linear(self::most(&counts), true, number);
         let errors = Curve { name: "errors", values: counts };

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::super::super::traffic::load::{Load, Mode, name};
 use super::super::super::traffic::run::Outcome;
-use super::super::super::traffic::tally::Failure;
+use super::super::super::traffic::tally::list;
+use super::super::faults;
 use super::super::figures::{self, PERCENTILES, mebibytes, microseconds, thousands, time, unit};
-use super::super::report::{asked, client, is_client_the_limit, saturated, times};
+use super::super::report::{asked, client, is_client_the_limit, right, saturated, times};
 use super::escape;
 
 const DIGITS: i32 = 3;
@@ -48,10 +49,11 @@ pub(super) fn write_figures(html: &mut String, load: &Load, outcome: &Outcome, e
         };
         write_figure(html, &format!("Response time, {name}"), (&value, ""), meaning, false)?;
     }
-    let errors = tally.failures.total();
+    let errors = tally.errors(load);
     let (count, about) = match errors {
+        0 if load.expect_faults => ("none".to_owned(), "but what was expected".to_owned()),
         0 => ("none".to_owned(), "every byte was right".to_owned()),
-        _ => (thousands(errors as f64), kinds(outcome)),
+        _ => (thousands(errors as f64), list(&tally.counts(load))),
     };
     write_figure(html, "Errors", (&count, ""), &about, errors > 0)?;
     let [busy, cores, about] = client(load, outcome);
@@ -75,14 +77,6 @@ fn write_figure(html: &mut String, name: &str, value: (&str, &str), about: &str,
         escape(value.1),
         escape(about)
     )
-}
-
-/// Names the kinds of errors that there were.
-fn kinds(outcome: &Outcome) -> String {
-    let kinds = Failure::ALL.into_iter().map(|kind| (outcome.tally.failures.count(kind), kind.name()));
-    let kinds =
-        kinds.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{} {name}", thousands(count as f64)));
-    kinds.collect::<Vec<_>>().join(", ")
 }
 
 /// Appends the latencies, and the conditions of the run.
@@ -122,8 +116,8 @@ fn conditions(load: &Load, outcome: &Outcome, environment: &Value) -> Vec<(&'sta
         ("address", load.address.to_string()),
         ("mode", name(&load.mode)),
         ("connections", thousands(load.connections as f64)),
-        ("message", format!("{} bytes", thousands(load.size as f64))),
-        ("in flight on each", load.depth.to_string()),
+        (load.what(), format!("{} bytes each", thousands(load.size as f64))),
+        ("in flight on each", load.depth_limit().map_or("no limit".to_owned(), |depth| depth.to_string())),
         (
             "rate",
             load.rate.map_or("as fast as answers came (closed loop)".to_owned(), |rate| {
@@ -131,14 +125,7 @@ fn conditions(load: &Load, outcome: &Outcome, environment: &Value) -> Vec<(&'sta
             }),
         ),
         ("variation", format!("±{:.1} % from one tenth of a second to another", outcome.noise(load))),
-        (
-            "verified",
-            format!(
-                "{} bytes in {} messages",
-                thousands(tally.verified_bytes as f64),
-                thousands(tally.total_answers as f64)
-            ),
-        ),
+        ("verified", right(load, tally)),
         ("client", format!("{busy} {cores}: {verdict}")),
         ("seed", load.seed.to_string()),
         ("arguments", arguments.collect::<Vec<_>>().join(" ")),
@@ -148,8 +135,10 @@ fn conditions(load: &Load, outcome: &Outcome, environment: &Value) -> Vec<(&'sta
         rows.retain(|(name, _)| *name != "in flight on each");
         rows.insert(4, ("clients leave by", name(&load.end)));
     }
+    let mut found = faults::rows(load, tally);
     if let Some(first) = &tally.failures.first {
-        rows.insert(0, ("first error", first.clone()));
+        found.insert(0, ("first error", first.clone()));
     }
+    rows.splice(..0, found);
     rows
 }

@@ -1,7 +1,4 @@
 //! One measured client: it connects, sends messages, verifies their echoes, and closes.
-//!
-//! A connection never blocks: its event loop calls it when its socket is ready, when a request is due, and every tenth
-//! of a second for timeouts.
 
 mod state;
 
@@ -16,14 +13,20 @@ use mio::{Interest, Token};
 pub(crate) use state::Connection;
 use state::State;
 
-use super::context::{BUFFER, Context};
+use super::client::Client;
+use super::context::{BUFFER, Context, Request};
 use super::load::{End, Mode};
 use super::source;
 use super::tally::{Failure, record};
 
-impl Connection {
-    /// Begins to connect.
-    pub(crate) fn connect(&mut self, context: &mut Context<'_>) {
+impl Client for Connection {
+    const BURST: usize = usize::MAX;
+
+    fn new(slot: usize, number: u64) -> Self {
+        Self::vacant(slot, number)
+    }
+
+    fn connect(&mut self, context: &mut Context<'_>) {
         context.now = Instant::now();
         context.connects += 1;
         let connecting = source::connect(context.load.address, context.connects).and_then(|stream| {
@@ -41,13 +44,11 @@ impl Connection {
         }
     }
 
-    /// Allows `requests` more to begin.
-    pub(crate) fn allow(&mut self, requests: u64) {
+    fn allow(&mut self, requests: u64) {
         self.pipeline.allow(requests);
     }
 
-    /// Handles an event of its socket.
-    pub(crate) fn handle(&mut self, event: &Event, context: &mut Context<'_>) {
+    fn handle(&mut self, event: &Event, context: &mut Context<'_>) {
         if self.state == State::Connecting {
             context.now = Instant::now();
             self.finish_connect(context);
@@ -61,8 +62,7 @@ impl Connection {
         self.proceed(context);
     }
 
-    /// Begins the requests that may begin, and writes what the socket takes.
-    pub(crate) fn proceed(&mut self, context: &mut Context<'_>) {
+    fn proceed(&mut self, context: &mut Context<'_>) {
         let churns = context.load.mode == Mode::Churn;
         match self.state {
             State::Vacant if churns && self.pipeline.may_begin(context) => {
@@ -90,7 +90,7 @@ impl Connection {
 
     /// Fails the connection if it has waited for longer than the timeout. A churning client whose last session failed
     /// begins its next one here and not at once, so that it does not try a dead server a million times.
-    pub(crate) fn check_timeout(&mut self, context: &mut Context<'_>) {
+    fn check_timeout(&mut self, context: &mut Context<'_>) {
         let oldest = match self.state {
             State::Failed => None,
             State::Connecting | State::Leaving => Some(self.since),
@@ -116,8 +116,37 @@ impl Connection {
         self.proceed(context);
     }
 
+    fn close(&mut self, context: &mut Context<'_>) {
+        self.leave(End::Close, context);
+    }
+
+    /// The server owes a connect, an answer, or the end of a churned session.
+    fn is_waiting(&self, context: &Context<'_>) -> bool {
+        !self.pipeline.is_empty()
+            || self.state == State::Connecting
+            || (self.state == State::Leaving && context.load.mode == Mode::Churn)
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.state == State::Leaving
+    }
+
+    fn has_failed(&self) -> bool {
+        self.state == State::Failed
+    }
+
+    fn begun(&self) -> u64 {
+        self.pipeline.begun()
+    }
+
+    fn unanswered(&self) -> impl Iterator<Item = &Request> {
+        self.pipeline.in_flight()
+    }
+}
+
+impl Connection {
     /// Ends the session: closes the sending side or says `bye`, then waits for the end of the stream.
-    pub(crate) fn leave(&mut self, end: End, context: &mut Context<'_>) {
+    fn leave(&mut self, end: End, context: &mut Context<'_>) {
         let Some(stream) = self.stream.as_mut().filter(|_| self.state == State::Open) else { return };
         let said = match end {
             End::Close => stream.shutdown(Shutdown::Write),
