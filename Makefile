@@ -1,7 +1,7 @@
 # hebra: run, test, measure. `make help` lists the targets.
 
 CARGO ?= cargo
-# Flags that run, bench, growth, load and bench-protocol pass on: make run ARGS="--workers 4"
+# Flags that run, bench, growth, load, bench-protocol and bench-instructions pass on: make run ARGS="--workers 4"
 ARGS ?=
 # make load: the server to load, HOST:PORT. Without it a server is started.
 ADDR ?=
@@ -15,7 +15,7 @@ DESTDIR ?=
 SECONDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: run prefix install uninstall static test bench growth bench-protocol load lint fmt doc check test-interop interop-tools descriptors fuzz fuzz-tools mutants mutants-tools deny deny-tools stress help
+.PHONY: run prefix install uninstall static test bench growth bench-protocol bench-instructions instructions-tools load lint fmt doc check test-interop interop-tools descriptors fuzz fuzz-tools mutants mutants-tools deny deny-tools stress help
 
 run: ## Build and start the server on localhost:1234 (ARGS="--workers 4" passes flags on)
 	@exec $(CARGO) run --release --locked -- serve $(ARGS)
@@ -92,6 +92,13 @@ growth: ## Measure rate, latency and memory against the number of connections, i
 
 bench-protocol: ## Measure the protocol core and the cost of an event (ARGS=event: these alone)
 	$(CARGO) bench --locked --bench protocol -- $(ARGS)
+
+instructions-tools:
+	@command -v valgrind >/dev/null || \
+		{ echo "bench-instructions needs valgrind; on Debian or Ubuntu: apt-get install valgrind"; exit 1; }
+
+bench-instructions: instructions-tools ## Count the instructions of a message, an event and a session, and compare (ARGS=--record: record them)
+	$(CARGO) bench --locked --bench instructions -- $(ARGS)
 
 load: ## Load a running server and verify every byte (ADDR=host:port, ARGS="--connections 500")
 	$(CARGO) bench --locked --bench load -- $(if $(ADDR),--addr $(ADDR)) $(ARGS)
@@ -208,4 +215,4 @@ stress: fuzz-tools descriptors ## Run the long tests, then all tests RUNS times 
 	@$(MAKE) --no-print-directory fuzz SECONDS=20
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

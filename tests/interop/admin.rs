@@ -55,7 +55,8 @@ fn a_browser_shows_the_page_and_keeps_it_fresh_without_a_reload() {
     let (program, page) = serve(&[]);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/page.py");
     let mut browser = Command::new(tool("python3"));
-    browser.arg(script).arg(tool("chromium")).args([page, program.address().to_string()]);
+    // Without files of bytecode beside the script.
+    browser.args(["-B", script]).arg(tool("chromium")).args([page, program.address().to_string()]);
     pipe(&mut browser, b"");
 }
 

@@ -21,6 +21,7 @@ mod namespace;
 mod ncat;
 mod network;
 mod python;
+mod report;
 mod rolling;
 mod service_manager;
 mod socat;

@@ -12,6 +12,7 @@ use crate::faulty::{Fault, serve};
 use crate::harness::traffic::load::Load;
 use crate::harness::traffic::run::Outcome;
 use crate::harness::traffic::tally::{Failure, Tally, record_many};
+use crate::harness::traffic::timeline::Timeline;
 use crate::support::{FUSE, address, config, start};
 use crate::{load, run};
 
@@ -145,7 +146,8 @@ fn outcome(due: u64, unsent: u64, unanswered: &[(Duration, u64)]) -> Outcome {
     for (age, count) in unanswered {
         record_many(&mut tally.unanswered, *age, *count);
     }
-    Outcome { tally, points: Vec::new(), server: None, begun: SystemTime::UNIX_EPOCH }
+    let begun = SystemTime::UNIX_EPOCH;
+    Outcome { tally, points: Vec::new(), timeline: Timeline::default(), server: None, begun }
 }
 
 #[test]

@@ -16,11 +16,16 @@ mod neutral;
 mod on_purpose;
 mod baselines;
 mod peers;
+mod pictures;
 #[cfg(feature = "load")]
 mod program;
 #[cfg(feature = "load")]
 mod merged;
+#[cfg(feature = "load")]
+mod progress;
 mod search;
+mod udp;
+mod udp_faulty;
 mod usage;
 
 use std::net::SocketAddr;

@@ -12,9 +12,11 @@ use hebra::{Handler, Next, Server};
 use serde_json::{Value, json};
 
 use crate::harness::results::json;
+use crate::harness::traffic::datagrams::DatagramFault;
 use crate::harness::traffic::load::{Load, Mode};
 use crate::harness::traffic::run::{self, Outcome};
 use crate::harness::traffic::tally::{Failure, Tally, record};
+use crate::harness::traffic::timeline::{Point, Step, Timeline, Times};
 use crate::support::{FUSE, address, config, run};
 use crate::{load, program};
 
@@ -29,7 +31,8 @@ fn outcome(times: &[Duration]) -> Outcome {
         record(&mut tally.response, *time);
         record(&mut tally.service, *time);
     }
-    Outcome { tally, points: Vec::new(), server: None, begun: SystemTime::UNIX_EPOCH + 1_000_000 * SECOND }
+    let begun = SystemTime::UNIX_EPOCH + 1_000_000 * SECOND;
+    Outcome { tally, points: Vec::new(), timeline: Timeline::default(), server: None, begun }
 }
 
 /// A folder with the results of a test.
@@ -130,13 +133,48 @@ fn rates_errors_and_late_requests_are_added() {
     let Output { status, stdout, stderr } = results.merge(&["one", "two"]);
     assert_eq!((status.code(), String::from_utf8_lossy(&stderr).as_ref()), (Some(1), ""));
     let printed = String::from_utf8_lossy(&stdout);
-    assert!(printed.starts_with("echo: 6 connections, 512 B, depth 1, 400/s against 127.0.0.1:1"), "{printed}");
+    assert!(printed.starts_with("echo: 6 connections, 512 B messages, 1 in flight each, 400/s\n"), "{printed}");
     assert!(printed.contains("SATURATED") && printed.ends_with("2 results: 200 + 200\n"), "{printed}");
     let sum: Value =
         serde_json::from_str(&fs::read_to_string(results.0.join("sum")).expect("it was written")).expect("JSON");
     assert_eq!((&sum["errors"]["refused"], &sum["due"], &sum["unsent"]), (&json!(3), &json!(200), &json!(25)));
     assert_eq!(sum["requested_rate"], json!(400.0));
     assert_near(&sum["achieved_rate"], 400.0);
+}
+
+#[test]
+fn what_became_of_datagrams_is_added_and_the_sum_is_drawn() {
+    let results = Results::new("datagrams");
+    let load = Load { mode: Mode::Udp, rate: Some(10.0), ..load(NOWHERE) };
+    let part = |delay, lost, server| {
+        let mut outcome = outcome(&milliseconds([1; 10]));
+        outcome.tally.datagrams.add_many(DatagramFault::Lost, lost, 3, 7);
+        outcome.tally.datagrams.dropped_by_server = server;
+        outcome.begun += Duration::from_millis(delay);
+        for at in milliseconds([100, 205, 300]) {
+            outcome.points.push(Point { at, rate: 5.0, p99_us: 9.0 + delay as f64, failures: 0, open: 2 });
+            let times = Times::of(&outcome.tally.response);
+            outcome.timeline.steps.push(Step { at, rate: 5.0, times, failures: 1, open: 2 });
+        }
+        outcome
+    };
+    results.write("one", &load, &part(0, 2, None)).write("two", &load, &part(20, 3, Some(4)));
+    let files = ["one", "two", "--html", "page.html", "--hgrm", "times.hgrm", "--plots", "."];
+    let Output { status, stderr, .. } = results.merge(&files);
+    assert_eq!((status.code(), String::from_utf8_lossy(&stderr).as_ref()), (Some(0), ""));
+    let sum: Value =
+        serde_json::from_str(&fs::read_to_string(results.0.join("sum")).expect("it was written")).expect("JSON");
+    let datagrams = &sum["datagrams"];
+    let found = [&datagrams["lost"], &datagrams["dropped_by_server"], &datagrams["first"]["lost"]];
+    assert_eq!(found, [&json!(5), &json!(4), &json!([3, 7])]);
+    assert_eq!(datagrams["first"]["late"], Value::Null);
+    let point = |at: f64| json!({ "at_s": at, "rate": 10.0, "p99_us": 29.0, "connections": 4 });
+    assert_eq!(sum["points"], json!([point(0.1), point(0.2), point(0.3)]));
+    let steps = sum["timeline"]["steps"].as_array().expect("steps");
+    assert!(steps.len() == 3 && steps.iter().all(|step| step["errors"] == 2 && step["rate"] == 10.0), "{steps:?}");
+    for file in ["page.html", "times.hgrm", "latency.svg", "rate.svg"] {
+        assert!(fs::metadata(results.0.join(file)).is_ok_and(|file| file.len() > 100), "{file}");
+    }
 }
 
 #[test]
@@ -171,7 +209,7 @@ fn results_of_another_kind_are_refused_in_one_line_that_names_the_file() {
             with("requested_rate", json!(9.0)),
             "it has a requested_rate and is an open loop, not a closed one as in one",
         ),
-        (with("schema", json!(2)), "its schema is 2 and not 3"),
+        (with("schema", json!(2)), "its schema is 2 and not 4"),
         (with("histograms", json!({})), "it has no histograms.unanswered, or one of another kind"),
         (with("elapsed_s", json!(-1.0)), "it has no elapsed_s, or one of another kind"),
         (json!({}), "not a result: it has no schema"),
@@ -209,7 +247,9 @@ fn a_real_result_is_read_back_as_it_was_written() {
         assert_eq!(errors, "");
         for (field, value) in one.as_object().expect("an object") {
             // The points are on a grid of tenths of a second, and the noise is computed from them.
-            if !["arguments", "points", "noise_pct", "elapsed_s", "client_busy"].contains(&field.as_str()) {
+            if !["arguments", "points", "timeline", "noise_pct", "elapsed_s", "client_busy"]
+                .contains(&field.as_str())
+            {
                 let (found, value) = (&sum[field], value);
                 let is_near =
                     found.as_f64().zip(value.as_f64()).is_some_and(|(a, b)| (a - b).abs() <= 1e-6 * b.abs());

@@ -34,7 +34,10 @@ fn assert_measured(command: &mut Command) {
     let Output { status, stdout, stderr } = run(command.args(SHORT), b"");
     let output = String::from_utf8_lossy(&stdout);
     assert!(status.success(), "{output}{}", String::from_utf8_lossy(&stderr));
-    assert!(output.starts_with("echo: 2 connections, 512 B, depth 1 against 127.0.0.1:"), "{output}");
+    assert!(
+        output.starts_with("echo: 2 connections, 512 B messages, 1 in flight each\n  against     127.0.0.1:"),
+        "{output}"
+    );
 }
 
 #[test]

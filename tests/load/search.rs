@@ -111,7 +111,8 @@ fn a_search_that_chance_decides_does_not_go_on_for_ever() {
 fn an_objective_limits_a_percentile_and_allows_no_error_and_no_late_message() {
     let objective = |text| Objective::parse(text).expect(text);
     let server = start(config());
-    let mut outcome = run(&load(address(&server)));
+    let load = load(address(&server));
+    let mut outcome = run(&load);
     outcome.tally = Tally::new();
     record_many(&mut outcome.tally.response, Duration::from_millis(1), 990);
     record_many(&mut outcome.tally.response, Duration::from_millis(100), 10);
@@ -124,12 +125,12 @@ fn an_objective_limits_a_percentile_and_allows_no_error_and_no_late_message() {
         ("max=99ms", Verdict::TooLate),
         ("max=101ms", Verdict::Held),
     ] {
-        assert_eq!(objective(text).judge(&outcome), verdict, "{text}");
+        assert_eq!(objective(text).judge(&load, &outcome), verdict, "{text}");
     }
     (outcome.tally.due, outcome.tally.unsent) = (1000, 11);
-    assert_eq!(objective("p50=2ms").judge(&outcome), Verdict::Saturated);
+    assert_eq!(objective("p50=2ms").judge(&load, &outcome), Verdict::Saturated);
     outcome.tally.failures.add_many(Failure::Reset, 3);
-    assert_eq!(objective("p50=2ms").judge(&outcome), Verdict::Errors(3));
+    assert_eq!(objective("p50=2ms").judge(&load, &outcome), Verdict::Errors(3));
     for wrong in ["", "p99", "p99=", "p99=5", "p98=5ms", "p99=0s", "p99=101s", "p99=-5ms", "=5ms"] {
         assert!(Objective::parse(wrong).is_err(), "{wrong}");
     }

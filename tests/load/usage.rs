@@ -43,6 +43,7 @@ fn the_defaults_are_those_of_the_mode() {
     assert_eq!((echo.size, echo.depth, echo.rate, echo.duration), (512, 1, None, Duration::from_secs(10)));
     assert!(!echo.reconnect && !echo.expect_faults);
     assert!(load("load --reconnect").reconnect && load("load --expect-faults").reconnect);
+    assert!(!load("load --mode udp --expect-faults").reconnect);
     assert_eq!((load("load --mode stream").size, load("load --mode stream").depth), (64 * 1024, 16));
 }
 
@@ -101,6 +102,15 @@ fn what_is_wrong_with_a_command_line_is_reported_before_the_run() {
         ("--rate 0.5 --duration 500ms", "--rate 0.5: no message is due within 500ms after 1s of warm-up"),
         ("--mode churn --reconnect", "--reconnect: not with --mode churn"),
         ("--mode churn --expect-faults", "--expect-faults: not with --mode churn"),
+        ("--mode udp --reconnect", "--reconnect: not with --mode udp, which has no sessions"),
+        ("--mode udp --end close", "--end: not with --mode udp"),
+        ("--mode udp --idle 1", "--idle: not with --mode udp"),
+        ("--mode udp --slow-writers 1", "--slow-writers: not with --mode udp"),
+        ("--mode udp --slow-readers 1", "--slow-readers: not with --mode udp"),
+        ("--mode udp --resetters 1", "--resetters: not with --mode udp"),
+        ("--mode udp --rate 10 --depth 2", "--depth: not with --mode udp and --rate"),
+        ("--mode udp --size 31", "--size 31: with --mode udp from 32 to 65507"),
+        ("--mode udp --size 64KiB", "--size 65536: with --mode udp from 32 to 65507"),
         ("--connections 10000 --depth 100000", "--depth 100000: with 10000 connections, at most 1000"),
         ("--addr x", "--addr x: "),
         ("--addr unix:/nonexistent", "--addr unix:/nonexistent: No such file or directory"),

@@ -10,6 +10,7 @@ use super::super::traffic::address::Address;
 use super::super::traffic::load::{Adversaries, End, Load, Mode};
 use super::super::traffic::proxy;
 use super::super::traffic::schedule::Schedule;
+use super::super::traffic::udp::{LONGEST, SHORTEST};
 use super::files::FileFlags;
 use super::values::{baseline_name, duration, future, percent, positive_duration, rate, size};
 
@@ -32,11 +33,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "VERSION")]
     proxy: Option<proxy::Version>,
 
-    /// echo: send messages and wait for answers; churn: connect, send one message, leave; stream: bulk data, in MiB/s
+    /// echo: send messages and wait for answers; churn: connect, send one message, leave; stream: bulk data, in MiB/s; udp:
+    /// send datagrams and wait for answers
     #[arg(long, default_value = "echo")]
     pub(crate) mode: Mode,
 
-    /// Number of measured connections
+    /// Number of measured connections (udp: sockets)
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) connections: u16,
 
@@ -53,7 +55,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", value_parser = future)]
     start_at: Option<SystemTime>,
 
-    /// Size of a message, including the line feed at its end [default: 512; stream: 64KiB]
+    /// Size of a message, including the line feed at its end (udp: 32 to 65507) [default: 512; stream: 64KiB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     size: Option<usize>,
 
@@ -67,18 +69,18 @@ pub(crate) struct Arguments {
 
     /// Search the highest rate at which an objective holds, such as p99=5ms (p50, p90, p99, p99.9 or max), without errors
     #[arg(long, value_name = "OBJECTIVE", value_parser = Objective::parse,
-          conflicts_with_all = ["rate", "start_at", "plots", "save_baseline", "baseline"])]
+          conflicts_with_all = ["rate", "start_at", "plots", "html", "hgrm", "save_baseline", "baseline"])]
     pub(crate) search: Option<Objective>,
 
-    /// How a churning client leaves: it closes its sending side, or sends bye
-    #[arg(long, default_value = "close")]
-    end: End,
+    /// How a churning client leaves: it closes its sending side, or sends bye [default: close]
+    #[arg(long)]
+    end: Option<End>,
 
     /// Number of client event loops
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2))]
     threads: u16,
 
-    /// Longest time that a connect or an answer may take
+    /// Longest time that a connect or an answer may take (udp: later answers count as late)
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = positive_duration)]
     timeout: Duration,
 
@@ -90,7 +92,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     reconnect: bool,
 
-    /// Count corrupted and missing bytes, resets and ended sessions, and go on; implies --reconnect
+    /// Count corrupted and missing bytes, resets and ended sessions, and go on; implies --reconnect (udp: count lost, late,
+    /// doubled, reordered and corrupt datagrams, and exit with code 0)
     #[arg(long)]
     expect_faults: bool,
 
@@ -109,6 +112,10 @@ pub(crate) struct Arguments {
     /// Additional clients that connect and reset the connection every 100 ms
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=10_000))]
     resetters: u16,
+
+    /// Show nothing while the load runs: no live view on a terminal, and no lines elsewhere
+    #[arg(long)]
+    pub(crate) no_progress: bool,
 
     #[command(flatten)]
     pub(crate) files: FileFlags,
@@ -142,7 +149,7 @@ impl Arguments {
     /// Returns the load against `address`.
     pub(crate) fn load(&self, address: Address) -> Load {
         let (size, depth) = match self.mode {
-            Mode::Echo | Mode::Churn => (512, 1),
+            Mode::Echo | Mode::Churn | Mode::Udp => (512, 1),
             Mode::Stream => (64 * 1024, 16),
         };
         Load {
@@ -155,11 +162,11 @@ impl Arguments {
             size: self.size.unwrap_or(size),
             depth: self.depth.map_or(depth, |depth| depth as usize),
             rate: self.rate,
-            end: self.end,
+            end: self.end.unwrap_or(End::Close),
             threads: usize::from(self.threads.min(self.connections)),
             timeout: self.timeout,
             seed: self.seed,
-            reconnect: self.reconnect || self.expect_faults,
+            reconnect: self.reconnect || (self.expect_faults && self.mode != Mode::Udp),
             expect_faults: self.expect_faults,
             start_at: self.start_at,
             stop: None,
@@ -169,6 +176,45 @@ impl Arguments {
                 slow_readers: self.slow_readers.into(),
                 resetters: self.resetters.into(),
             },
+        }
+    }
+}
+
+impl Arguments {
+    /// Checks that no flag was given that means nothing in the mode.
+    ///
+    /// # Errors
+    ///
+    /// Returns the problem, for people to read.
+    pub(crate) fn check_mode(&self, load: &Load) -> Result<(), String> {
+        if self.mode != Mode::Udp {
+            return Ok(());
+        }
+        let of_streams = [
+            ("proxy", self.proxy.is_some()),
+            ("reconnect", self.reconnect),
+            ("end", self.end.is_some()),
+            ("idle", self.idle > 0),
+            ("slow-writers", self.slow_writers > 0),
+            ("slow-readers", self.slow_readers > 0),
+            ("resetters", self.resetters > 0),
+        ];
+        if load.address.network().is_none() {
+            return Err(format!("--addr {}: not with --mode udp", load.address));
+        }
+        if let Some((flag, _)) = of_streams.into_iter().find(|(_, is_given)| *is_given) {
+            return Err(format!("--{flag}: not with --mode udp, which has no sessions"));
+        }
+        if self.rate.is_some() && self.depth.is_some() {
+            return Err(
+                "--depth: not with --mode udp and --rate, which send each datagram when it is due".to_owned()
+            );
+        }
+        match self.size {
+            Some(size) if !(SHORTEST..=LONGEST).contains(&size) => {
+                Err(format!("--size {size}: with --mode udp from {SHORTEST} to {LONGEST}"))
+            }
+            _ => Ok(()),
         }
     }
 }

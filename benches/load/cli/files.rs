@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::super::output::Output;
-use super::super::results::plot;
+use super::super::results::{hgrm, html, plot};
 use super::super::traffic::load::{Load, Mode};
 use super::super::traffic::run::Outcome;
 use super::problem::Problem;
@@ -22,6 +22,14 @@ pub(crate) struct FileFlags {
     /// Write plots of the latency by percentile and of the rate over time to a directory
     #[arg(long, value_name = "DIRECTORY")]
     plots: Option<PathBuf>,
+
+    /// Write a report with charts to an HTML file, which loads nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Write the response times by percentile to a file, in microseconds, as HdrHistogram's plotters read them
+    #[arg(long, value_name = "FILE")]
+    hgrm: Option<PathBuf>,
 }
 
 /// The open files.
@@ -29,6 +37,8 @@ pub(crate) struct Files {
     json: Option<Output>,
     latency: Option<Output>,
     rate: Option<Output>,
+    html: Option<Output>,
+    hgrm: Option<Output>,
 }
 
 impl Files {
@@ -38,6 +48,8 @@ impl Files {
             json: flags.json.as_ref().map(|path| open("json", path)).transpose()?,
             latency: plot("latency.svg")?,
             rate: plot("rate.svg")?,
+            html: flags.html.as_ref().map(|path| open("html", path)).transpose()?,
+            hgrm: flags.hgrm.as_ref().map(|path| open("hgrm", path)).transpose()?,
         })
     }
 
@@ -58,6 +70,13 @@ impl Files {
         if let Some(file) = self.rate {
             let title = format!("Rate over time ({})", load.title());
             file.write(&plot::rate(&title, &[("rate", &outcome.points)])?)?;
+        }
+        if let Some(file) = self.html {
+            file.write(&html::page(load, outcome, result))?;
+        }
+        if let Some(file) = self.hgrm {
+            let what = format!("Response times ({}, against {})", load.title(), load.address);
+            file.write(&hgrm::distribution(&outcome.tally.response, &what))?;
         }
         Ok(())
     }

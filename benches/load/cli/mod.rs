@@ -5,7 +5,7 @@ pub(crate) mod problem;
 pub(crate) mod files;
 pub(crate) mod arguments;
 pub(crate) mod installation;
-mod progress;
+pub(crate) mod live;
 mod target;
 mod search;
 pub(crate) mod single;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::super::output::{self, note};
-use super::super::results::figures::{self, thousands};
+use super::super::results::figures::{self, time, unit};
 use super::super::results::json;
 use super::super::search::knee::{self, Found, Range, Tried};
 use super::super::search::objective::{Objective, Verdict};
-use super::super::traffic::load::{Load, Mode};
+use super::super::traffic::load::Load;
 use super::super::traffic::run;
 use super::arguments::Arguments;
 use super::files::open;
@@ -56,14 +56,16 @@ pub(super) fn run(
         let outcome = run::run(&load, None, &mut |_| ())?;
         let ran = Ran {
             rate,
-            verdict: objective.judge(&outcome),
+            verdict: objective.judge(&load, &outcome),
             measured: objective.measured(&outcome),
             achieved: outcome.rate(),
             client_busy: outcome.client_busy(),
             first_error: outcome.tally.failures.first,
         };
         let is_held = ran.verdict == Verdict::Held;
-        note(ran.line(objective));
+        if !arguments.no_progress {
+            note(ran.line(objective));
+        }
         runs.push(ran);
         Ok::<_, Problem>(is_held)
     })?;
@@ -80,21 +82,20 @@ pub(super) fn run(
 
 impl Ran {
     fn line(&self, objective: &Objective) -> String {
-        let measured = 1000.0 * self.measured.as_secs_f64();
+        let measured = time(1e6 * self.measured.as_secs_f64(), 3);
         let what = match self.verdict {
             Verdict::Held => "held",
             Verdict::TooLate => "too late",
             Verdict::Saturated => "the rate was not reached",
             Verdict::Errors(_) => self.first_error.as_deref().unwrap_or("errors"),
         };
-        format!("{:>12}/s: {} {measured:.3} ms, {what}", figures::rate(self.rate), objective.name())
+        format!("{:>12}/s: {} {measured}, {what}", figures::rate(self.rate), objective.name())
     }
 }
 
 /// Formats the answer, a sentence.
 fn result(objective: &Objective, load: &Load, found: &Found) -> String {
-    let unit = if load.mode == Mode::Churn { "sessions/s" } else { "messages/s" };
-    let rate = |tried: &Tried| if tried.rate < 100.0 { figures::rate(tried.rate) } else { thousands(tried.rate) };
+    let rate = |tried: &Tried| figures::rate(tried.rate);
     let failed = |tried: &Tried| format!("failed in {} of {}", tried.runs - tried.held, tried.runs);
     match (&found.below, &found.above) {
         (Some(below), above) => {
@@ -102,12 +103,13 @@ fn result(objective: &Objective, load: &Load, found: &Found) -> String {
                 format!("{}/s {}", rate(&above), failed(&above))
             });
             let held = format!("held in {} of {} runs", below.held, below.runs);
-            format!("highest rate with {objective}: {} {unit} ({held}; {above})\n", rate(below))
+            format!("highest rate with {objective}: {} {} ({held}; {above})\n", rate(below), unit(load))
         }
         (None, Some(above)) => {
             format!(
-                "no rate with {objective}: {} {unit}, the lowest that is tried, {} runs\n",
+                "no rate with {objective}: {} {}, the lowest that is tried, {} runs\n",
                 rate(above),
+                unit(load),
                 failed(above)
             )
         }

@@ -11,8 +11,8 @@ use super::super::traffic::run;
 use super::arguments::Arguments;
 use super::files::{Files, open};
 use super::installation::Installation;
+use super::live::Live;
 use super::problem::Problem;
-use super::progress::Progress;
 use super::search;
 use super::target::{self, Target};
 
@@ -34,11 +34,11 @@ pub(crate) fn run(installation: &Installation, arguments: &Arguments) -> Result<
     };
     let target = Target::start(installation, arguments, load)?;
     let load = &target.load;
-    let mut progress = Progress::new(load);
-    let outcome = run::run(load, target.id, &mut |point| progress.show(point))?;
-    drop(progress);
+    let mut live = Live::new(load, !arguments.no_progress);
+    let outcome = run::run(load, target.id, &mut |update| live.show(update))?;
+    drop(live);
     let printed = output::print(&report::table(load, &outcome));
-    let mut is_clean = outcome.tally.failures.total() == 0;
+    let mut is_clean = outcome.tally.errors(load) == 0;
     let nothing_measured = outcome.nothing_measured(load);
     let result = json::join(json::environment(), json::result(load, &outcome));
     files.write(load, &outcome, &result)?;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::super::server::process::{self, Process};
 use super::super::server::usage::Snapshot;
-use super::super::traffic::load::Load;
+use super::super::traffic::load::{Load, Mode};
 use super::arguments::{self, Arguments};
 use super::installation::Installation;
 use super::problem::Problem;
@@ -27,7 +27,7 @@ pub(crate) fn load(arguments: &Arguments) -> Result<Load, Problem> {
     }
     let unknown = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let load = arguments.load(given.unwrap_or(unknown.into()));
-    arguments::check(&load).map_err(Problem::Usage)?;
+    arguments.check_mode(&load).and_then(|()| arguments::check(&load)).map_err(Problem::Usage)?;
     Ok(load)
 }
 
@@ -38,8 +38,11 @@ impl Target {
             return Ok(Self { load, id: arguments.pid, _own: None });
         }
         let log = (installation.results)()?.join("hebra.log");
-        let flags = arguments.server_flags();
-        let own = process::hebra(&(installation.hebra)()?, arguments.clients(), flags, &log)?;
+        let program = (installation.hebra)()?;
+        let own = match load.mode {
+            Mode::Udp => process::hebra_udp(&program, &[], &log)?,
+            _ => process::hebra(&program, arguments.clients(), arguments.server_flags(), &log)?,
+        };
         let load = Load { address: own.address.into(), ..load };
         Ok(Self { load, id: Some(own.id()), _own: Some(own) })
     }

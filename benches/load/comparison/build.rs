@@ -19,6 +19,11 @@ pub(crate) fn hebra(clients: usize, flags: &[&str], log: &Path) -> io::Result<Pr
     process::hebra(Path::new(HEBRA), clients, flags, log)
 }
 
+/// Starts the hebra of this build as an echo server of datagrams, with additional `flags`.
+pub(crate) fn hebra_udp(flags: &[&str], log: &Path) -> io::Result<Process> {
+    process::hebra_udp(Path::new(HEBRA), flags, log)
+}
+
 /// Returns the directory of results, `bench` in cargo's target directory. Creates it.
 pub(crate) fn results() -> io::Result<PathBuf> {
     // The temporary directory that cargo provides is a child of the target directory.

@@ -33,7 +33,7 @@ pub(crate) struct Scenario {
 }
 
 /// Returns all scenarios: below saturation, then closed loops, churn, pipelining and a stream, then those on pinned
-/// cores.
+/// cores, then those with datagrams.
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let echo = |connections| Scenario::echo(connections, DURATION);
     let shares = [(0.25, "a quarter"), (0.5, "half"), (0.75, "three quarters")];
@@ -68,7 +68,15 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
     };
     let half = Scenario { name: "500 at half".to_owned(), share: Some(0.5), ..echo(500) };
     let apart = [echo(50), echo(500), half].map(pinned);
-    below.chain(closed).chain(long).chain(churn).chain([pipelined, stream]).chain(apart).collect()
+    let udp = |connections| Scenario {
+        name: format!("{connections} udp"),
+        mode: Mode::Udp,
+        takes_part: |_| true,
+        ..echo(connections)
+    };
+    let half_udp = Scenario { name: "50 udp at half".to_owned(), share: Some(0.5), ..udp(50) };
+    let streams = below.chain(closed).chain(long).chain(churn).chain([pipelined, stream]).chain(apart);
+    streams.chain([half_udp, udp(4), udp(50)]).collect()
 }
 
 impl Scenario {
@@ -85,6 +93,11 @@ impl Scenario {
             is_pinned: false,
             takes_part: |name| ![POOL, DEFERRING].contains(&name),
         }
+    }
+
+    /// Returns whether datagrams are sent, to servers of their own.
+    pub(crate) fn is_udp(&self) -> bool {
+        self.mode == Mode::Udp
     }
 
     /// Returns whether the peer is measured, which serves up to `limit` connections.

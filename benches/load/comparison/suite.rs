@@ -19,20 +19,17 @@ use super::arguments::Comparisons;
 use super::build;
 use super::peers::{self, HEBRA, MAX_CONNECTIONS, Peer, REFERENCE};
 use super::plot;
-use super::rounds::median;
 use super::scenario::{Scenario, scenarios};
 use super::suite_report;
 use super::suite_results::{Cell, Comparison, Row};
 
 const ROUNDS: u16 = 3;
 
-/// How often the reference is measured in a closed loop to find the rates of open loops.
-const CALIBRATIONS: usize = 3;
+/// The rates that the reference reaches in a closed loop in one round, by the number of connections, whether cores are
+/// pinned, and whether datagrams are sent. The machine may be half as fast in another round.
+type Reached = HashMap<(usize, bool, bool), f64>;
 
-/// The rates that the reference reaches in a closed loop, by the number of connections and whether cores are pinned.
-type Reached = HashMap<(usize, bool), f64>;
-
-/// The servers that take part. The first one is the reference.
+/// The servers that take part. The first one of each kind is the reference.
 struct Servers {
     peers: Vec<Peer>,
     missing: Vec<String>,
@@ -40,6 +37,8 @@ struct Servers {
     cores: Option<(usize, usize)>,
     /// Those of `peers` that such scenarios need, on that core.
     pinned: Vec<Peer>,
+    /// Servers of datagrams, with the names of others that serve connections.
+    udp: Vec<Peer>,
 }
 
 /// Runs the requested scenarios and writes `suite.json`, and `below.svg` if all of those below saturation are among
@@ -54,20 +53,17 @@ pub(crate) fn run(arguments: &Comparisons) -> Result<bool, Problem> {
         arguments.only.is_empty() || arguments.only.iter().any(|text| scenario.name.contains(text))
     };
     let scenarios: Vec<_> = scenarios().into_iter().filter(is_requested).collect();
-    let servers = Servers::start(arguments, &directory, scenarios.iter().any(|scenario| scenario.is_pinned))?;
-    let mut rows = Vec::new();
-    let mut reached = HashMap::new();
-    for scenario in scenarios {
-        rows.extend(servers.row(scenario, &mut reached)?);
-    }
+    let servers = Servers::start(arguments, &directory, &scenarios)?;
+    let mut rows: Vec<Row> = scenarios.into_iter().filter_map(|scenario| servers.row(scenario)).collect();
     let rounds = usize::from(arguments.rounds.unwrap_or(ROUNDS));
     for round in 0..rounds {
+        let mut reached = HashMap::new();
         for row in &mut rows {
             note(format_args!("round {} of {rounds}: {}", round + 1, row.scenario.name));
-            servers.measure(row, round)?;
+            servers.measure(row, round, &mut reached)?;
         }
     }
-    let names = servers.peers.iter().map(|peer| peer.name).collect();
+    let names = servers.names();
     let comparison = Comparison { names, missing: servers.missing, rows };
     file.write(&format!("{:#}\n", comparison.json()))?;
     let mut files = vec!["suite.json"];
@@ -86,7 +82,10 @@ pub(crate) fn run(arguments: &Comparisons) -> Result<bool, Problem> {
 }
 
 impl Servers {
-    fn start(arguments: &Comparisons, directory: &Path, with_pinned: bool) -> Result<Self, Problem> {
+    fn start(arguments: &Comparisons, directory: &Path, scenarios: &[Scenario]) -> Result<Self, Problem> {
+        let with_pinned = scenarios.iter().any(|scenario| scenario.is_pinned);
+        let with_streams = scenarios.iter().any(|scenario| !scenario.is_udp());
+        let with_udp = scenarios.iter().any(Scenario::is_udp);
         if let Some(program) = &arguments.before {
             fs::metadata(program).map_err(|error| Problem::flag("before", named(program, &error)))?;
         }
@@ -96,7 +95,7 @@ impl Servers {
             Some(program) => Ok((peers::with_before(directory, program)?, Vec::new())),
             None => peers::start_all(directory, |name| name == REFERENCE || is_wanted(name)),
         };
-        let (peers, mut missing) = start(directory)?;
+        let (peers, mut missing) = if with_streams { start(directory)? } else { Default::default() };
         let cores = affinity::two_cores()?;
         let mut pinned = Vec::new();
         match cores {
@@ -109,12 +108,31 @@ impl Servers {
             None if with_pinned => missing.push("all that is pinned: there is one core only".to_owned()),
             _ => {}
         }
-        Ok(Self { peers, missing, cores, pinned })
+        let mut udp = Vec::new();
+        if with_udp {
+            let (servers, not_started) = match &arguments.before {
+                Some(program) => (peers::udp::with_before(directory, program)?, Vec::new()),
+                None => peers::udp::start_all(directory, |name| name == REFERENCE || is_wanted(name))?,
+            };
+            udp = servers;
+            missing.extend(not_started.into_iter().map(|problem| format!("udp, {problem}")));
+        }
+        Ok(Self { peers, missing, cores, pinned, udp })
     }
 
     /// Returns the peers for a scenario.
     fn peers(&self, scenario: &Scenario) -> &[Peer] {
-        if scenario.is_pinned { &self.pinned } else { &self.peers }
+        match scenario {
+            _ if scenario.is_udp() => &self.udp,
+            _ if scenario.is_pinned => &self.pinned,
+            _ => &self.peers,
+        }
+    }
+
+    /// Returns the names of all servers, each of which has a column.
+    fn names(&self) -> Vec<&'static str> {
+        let servers = if self.peers.is_empty() { &self.udp } else { &self.peers };
+        servers.iter().map(|peer| peer.name).collect()
     }
 
     /// Puts the client on its own core, if the scenario asks for that, until the value is dropped.
@@ -123,46 +141,44 @@ impl Servers {
     }
 
     /// Returns the row of a scenario, for which no peer is measured yet, or `None` if it cannot be run here.
-    fn row(&self, scenario: Scenario, reached: &mut Reached) -> io::Result<Option<Row>> {
-        let Some(reference) = self.peers(&scenario).first() else { return Ok(None) };
-        let rate = match scenario.share {
-            None => None,
-            Some(share) => {
-                let reached = match reached.entry((scenario.connections, scenario.is_pinned)) {
-                    Entry::Occupied(known) => *known.get(),
-                    Entry::Vacant(unknown) => *unknown.insert(self.reached(reference, &scenario)?),
-                };
-                Some((share * reached / 100.0).ceil().max(1.0) * 100.0)
-            }
-        };
-        let cells = self.peers.iter().map(|peer| {
+    fn row(&self, scenario: Scenario) -> Option<Row> {
+        let servers = self.peers(&scenario);
+        let reference = servers.first()?;
+        let cell = |name: &'static str| {
+            let peer = servers.iter().find(|peer| peer.name == name)?;
             // Another hebra takes part where hebra does.
-            let name = if reference.name == REFERENCE { peer.name } else { HEBRA };
+            let name = if reference.name == REFERENCE { name } else { HEBRA };
             scenario.is_for(name, peer.limit).then(Cell::default)
-        });
-        let cells = cells.collect();
-        Ok(Some(Row { scenario, rate, cells }))
+        };
+        let cells = self.names().into_iter().map(cell).collect();
+        Some(Row { scenario, requested: Vec::new(), cells })
     }
 
-    /// Measures the rate of the reference in a closed loop.
-    fn reached(&self, reference: &Peer, scenario: &Scenario) -> io::Result<f64> {
-        note(format_args!("the rate of {}: {} connections", reference.name, scenario.connections));
-        let _pinned = self.pin(scenario)?;
-        let load = scenario.load(reference.server.address, None);
-        let measure = |_| run::run(&load, None, &mut |_| ()).map(|outcome| outcome.rate());
-        let rates = (0..CALIBRATIONS).map(measure).collect::<io::Result<Vec<_>>>()?;
-        Ok(median(&rates))
+    /// Returns the rate of a scenario's open loop in this round, or `None` if its loop is closed.
+    fn rate(&self, scenario: &Scenario, reached: &mut Reached) -> io::Result<Option<f64>> {
+        let Some(share) = scenario.share else { return Ok(None) };
+        let reached = match reached.entry((scenario.connections, scenario.is_pinned, scenario.is_udp())) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => {
+                let load = scenario.load(self.peers(scenario)[0].server.address, None);
+                *unknown.insert(run::run(&load, None, &mut |_| ())?.rate())
+            }
+        };
+        Ok(Some((share * reached / 100.0).ceil().max(1.0) * 100.0))
     }
 
     /// Measures each peer once. The order rotates, so that each is first in some round.
-    fn measure(&self, row: &mut Row, round: usize) -> io::Result<()> {
+    fn measure(&self, row: &mut Row, round: usize, reached: &mut Reached) -> io::Result<()> {
         let _pinned = self.pin(&row.scenario)?;
-        for turn in 0..self.peers.len() {
-            let turn = (turn + round) % self.peers.len();
-            let name = self.peers[turn].name;
+        let rate = self.rate(&row.scenario, reached)?;
+        row.requested.extend(rate);
+        let names = self.names();
+        for turn in 0..names.len() {
+            let turn = (turn + round) % names.len();
+            let name = names[turn];
             let peer = self.peers(&row.scenario).iter().find(|peer| peer.name == name);
             if let (Some(peer), Some(cell)) = (peer, &mut row.cells[turn]) {
-                let load = row.scenario.load(peer.server.address, row.rate);
+                let load = row.scenario.load(peer.server.address, rate);
                 let server = peer.is_one_process.then(|| peer.server.id());
                 cell.add(&load, &run::run(&load, server, &mut |_| ())?);
             }

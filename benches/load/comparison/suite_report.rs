@@ -24,7 +24,7 @@ pub(crate) fn tables(comparison: &Comparison) -> String {
 
 fn write_tables(text: &mut String, comparison: &Comparison) -> Result {
     let reference = comparison.names.first().copied().unwrap_or_default();
-    let is_open = |row: &&Row| row.rate.is_some();
+    let is_open = |row: &&Row| row.scenario.share.is_some();
     if comparison.rows.iter().any(|row| is_open(&row)) {
         writeln!(text, "\nResponse time in us, p50 / p99 / p99.9, and processor time a message: medians.\n")?;
         write_times(text, comparison)?;
@@ -36,7 +36,7 @@ fn write_tables(text: &mut String, comparison: &Comparison) -> Result {
         }
     }
     if comparison.rows.iter().any(|row| !is_open(&row)) {
-        let is_closed = |row: &&Row| row.rate.is_none();
+        let is_closed = |row: &&Row| row.scenario.share.is_none();
         writeln!(text, "\nRate as a multiple of {reference}'s in the same round: median (minimum to maximum).\n")?;
         write_ratios(text, comparison, is_closed, reference, "answers/s", |cell| &cell.rates)?;
         writeln!(text, "\n99th percentile of the latency as a multiple of {reference}'s.\n")?;
@@ -61,8 +61,10 @@ fn write_times(text: &mut String, comparison: &Comparison) -> Result {
     let mut table = vec![vec!["connections".to_owned(), "messages/s".to_owned()]];
     table[0].extend(columns().map(|(_, name)| (*name).to_owned()));
     for row in &comparison.rows {
-        let Some(rate) = row.rate else { continue };
-        let mut line = vec![row.scenario.name.clone(), thousands(rate)];
+        if row.scenario.share.is_none() {
+            continue;
+        }
+        let mut line = vec![row.scenario.name.clone(), thousands(median(&row.requested))];
         line.extend(columns().map(|(column, _)| match &row.cells[column] {
             None => "-".to_owned(),
             Some(cell) => {

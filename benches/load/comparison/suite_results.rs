@@ -28,8 +28,8 @@ pub(crate) struct Cell {
 /// The results of a scenario.
 pub(crate) struct Row {
     pub(crate) scenario: Scenario,
-    /// The rate of an open loop, in messages a second.
-    pub(crate) rate: Option<f64>,
+    /// The rate of an open loop in each round, in messages a second. It is empty for a closed loop.
+    pub(crate) requested: Vec<f64>,
     /// A cell for each peer, or `None` if the peer does not take part.
     pub(crate) cells: Vec<Option<Cell>>,
 }
@@ -62,7 +62,7 @@ impl Cell {
         }
         self.client_busy.push(outcome.client_busy());
         self.saturated += usize::from(outcome.saturated());
-        self.failures += tally.failures.total() + u64::from(nothing_measured.is_some());
+        self.failures += tally.errors(load) + u64::from(nothing_measured.is_some());
         let first = tally.failures.first.clone().or(nothing_measured);
         self.first_failure = self.first_failure.take().or(first);
     }
@@ -80,7 +80,7 @@ impl Comparison {
 
     /// Returns what was measured below saturation by the number of connections, if anything was.
     pub(crate) fn below_saturation(&self) -> Option<Vec<Below<'_>>> {
-        let rows = || self.rows.iter().filter(|row| !row.scenario.is_pinned);
+        let rows = || self.rows.iter().filter(|row| !row.scenario.is_pinned && !row.scenario.is_udp());
         let mut all: Vec<Below<'_>> = Vec::new();
         for row in rows().filter(|row| row.scenario.share.is_some()) {
             let connections = row.scenario.connections;
@@ -121,7 +121,7 @@ impl Comparison {
             json!({
                 "scenario": row.scenario.name,
                 "pinned": row.scenario.is_pinned,
-                "requested_rate": row.rate,
+                "requested_rates": row.requested,
                 "peers": cells,
             })
         };

@@ -10,13 +10,16 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use serde_json::{Map, Value, json};
 
-use super::super::traffic::load::{Load, name};
+use super::super::server::usage::Reading;
+use super::super::traffic::datagrams::{DatagramFault, Datagrams};
+use super::super::traffic::load::{Load, Mode, name};
 use super::super::traffic::run::Outcome;
 use super::super::traffic::tally::Failure;
+use super::super::traffic::timeline::{Step, Timeline, Times};
 use super::figures::{PERCENTILES, microseconds, throughput};
 
 /// Version of the format. It grows when a field is removed or changes its meaning.
-pub(crate) const SCHEMA: u32 = 3;
+pub(crate) const SCHEMA: u32 = 4;
 
 /// Returns the version, the arguments and the machine that a measurement was made with.
 pub(crate) fn environment() -> Value {
@@ -41,7 +44,7 @@ pub(crate) fn load(load: &Load) -> Value {
         "proxy": load.proxy.as_ref().map(name),
         "connections": load.connections,
         "size": load.size,
-        "depth": load.depth,
+        "depth": load.depth_limit(),
         "end": name(&load.end),
         "threads": load.threads,
         "seed": load.seed,
@@ -92,6 +95,7 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
             "damaged_messages": tally.faults.damaged_messages,
             "unfinished_messages": tally.faults.unfinished_messages,
         },
+        "datagrams": (load.mode == Mode::Udp).then(|| datagrams(&tally.datagrams)),
         "service_us": latencies(&tally.service),
         "response_us": latencies(&tally.response),
         "connect_us": latencies(&tally.connect),
@@ -118,8 +122,27 @@ pub(crate) fn result(load: &Load, outcome: &Outcome) -> Value {
             "p99_us": point.p99_us,
             "connections": point.open,
         })).collect::<Vec<_>>(),
+        "timeline": timeline(&outcome.timeline),
     });
     join(self::load(load), result)
+}
+
+fn datagrams(datagrams: &Datagrams) -> Value {
+    let (here, server, elsewhere) = datagrams.losses();
+    let mut fields = json!({
+        "sent": datagrams.sent,
+        "received": datagrams.received,
+        "timed_out": datagrams.timed_out,
+        "dropped_here": here,
+        "dropped_by_server": server,
+        "lost_elsewhere": elsewhere,
+    });
+    for fault in DatagramFault::ALL {
+        fields[fault.name()] = datagrams.count(fault).into();
+    }
+    let first = |fault: DatagramFault| (fault.name().to_owned(), json!(datagrams.first(fault)));
+    fields["first"] = DatagramFault::ALL.into_iter().map(first).collect::<Map<_, _>>().into();
+    fields
 }
 
 /// Appends the fields of `more` to those of `object`.
@@ -130,10 +153,32 @@ pub(crate) fn join(mut object: Value, more: Value) -> Value {
     object
 }
 
+/// Returns what the report draws over time.
+fn timeline(timeline: &Timeline) -> Value {
+    let step = |step: &Step| {
+        let time = |figure: fn(&Times) -> f64| step.times.as_ref().map(figure);
+        json!({
+            "at_s": seconds(step.at),
+            "rate": step.rate.round(),
+            "p50_us": time(|times| times.p50),
+            "p99_us": time(|times| times.p99),
+            "p999_us": time(|times| times.p999),
+            "max_us": time(|times| times.max),
+            "errors": step.failures,
+            "connections": step.open,
+        })
+    };
+    let reading = |(at, reading): &(Duration, Reading)| json!({ "at_s": seconds(*at), "cores": reading.cores, "resident_bytes": reading.resident });
+    json!({
+        "steps": timeline.steps.iter().map(step).collect::<Vec<_>>(),
+        "server": timeline.server.iter().map(reading).collect::<Vec<_>>(),
+    })
+}
+
 fn latencies(histogram: &Histogram<u64>) -> Value {
     let mut fields: Map<String, Value> = PERCENTILES
         .into_iter()
-        .map(|(name, quantile)| (name.to_owned(), microseconds(histogram, quantile).into()))
+        .map(|(name, _, quantile)| (name.to_owned(), microseconds(histogram, quantile).into()))
         .collect();
     fields.insert("max".to_owned(), (histogram.max() as f64 / 1000.0).into());
     fields.insert("mean".to_owned(), (histogram.mean() / 1000.0).into());

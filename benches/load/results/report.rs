@@ -1,13 +1,18 @@
-//! The result of one run as text for people.
+//! The result of one run as text for people, who may see it for the first time.
 
-use std::fmt::Write;
+use std::fmt::{Result, Write};
+
+use hdrhistogram::Histogram;
 
 use super::super::server::usage::ServerSide;
-use super::super::traffic::faults::{Faults, Sessions};
 use super::super::traffic::load::{Load, Mode};
 use super::super::traffic::run::Outcome;
-use super::super::traffic::tally::{Failure, Tally};
-use super::figures::{self, MIB, PERCENTILES, microseconds, throughput};
+use super::super::traffic::tally::{Tally, list};
+use super::faults;
+use super::figures::{self, PERCENTILES, mebibytes, thousands, throughput, time, unit};
+
+/// Significant digits of a latency.
+const DIGITS: i32 = 3;
 
 /// Returns the result as a table.
 pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
@@ -17,104 +22,159 @@ pub(crate) fn table(load: &Load, outcome: &Outcome) -> String {
     text
 }
 
-fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> std::fmt::Result {
+fn write_table(text: &mut String, load: &Load, outcome: &Outcome) -> Result {
     let tally = &outcome.tally;
-    let unit = if load.mode == Mode::Churn { "sessions/s" } else { "messages/s" };
-    writeln!(
-        text,
-        "{} against {}, {:.1} s after {:.1} s of warm-up",
-        load.title(),
-        load.address,
-        tally.elapsed.as_secs_f64(),
-        load.warmup.as_secs_f64(),
-    )?;
-    let rate = figures::rate(outcome.rate());
-    write!(text, "  rate        {rate:>12} {unit}  {:.1} MiB/s each way", throughput(load, outcome))?;
-    match load.rate {
-        Some(rate) if outcome.saturated() => {
-            writeln!(
-                text,
-                "\n  SATURATED   {:>12} {unit} were requested; of {} messages that were due, {} were never sent and {} \
-                 were overdue",
-                figures::rate(rate),
-                tally.due,
-                tally.unsent,
-                outcome.overdue()
-            )?;
-        }
-        Some(rate) => writeln!(text, " of {} requested", figures::rate(rate))?,
-        None => writeln!(text)?,
+    writeln!(text, "{}", load.title())?;
+    let [measured, warmup] = [tally.elapsed, load.warmup].map(|time| time.as_secs_f64());
+    writeln!(text, "  against     {}, for {measured:.1} s after {warmup:.1} s of warm-up", load.address)?;
+    write_adversaries(text, load)?;
+    write_rate(text, load, outcome)?;
+    write_latency(text, load, tally)?;
+    write_errors(text, load, tally)?;
+    for (name, value) in faults::rows(load, tally) {
+        writeln!(text, "  {name:<11} {value}")?;
     }
-    writeln!(text, "  noise       {:12.1} % variation between tenths of a second", outcome.noise(load))?;
-    writeln!(text, "  verified    {:12} bytes in {} messages", tally.verified_bytes, tally.total_answers)?;
-    write!(text, "  {:<10}", "us")?;
-    for (name, _) in PERCENTILES {
-        write!(text, "{name:>11}")?;
-    }
-    writeln!(text, "{:>11}", "max")?;
-    let rows = [("service", &tally.service), ("response", &tally.response), ("connect", &tally.connect)];
-    for (name, histogram) in rows.into_iter().filter(|(_, histogram)| !histogram.is_empty()) {
-        write!(text, "  {name:<10}")?;
-        for (_, quantile) in PERCENTILES {
-            write!(text, "{:11.1}", microseconds(histogram, quantile))?;
-        }
-        writeln!(text, "{:11.1}", histogram.max() as f64 / 1000.0)?;
-    }
-    write!(text, "  errors     ")?;
-    for failure in Failure::ALL {
-        write!(text, " {} {}", failure.name(), tally.failures.count(failure))?;
-    }
-    writeln!(text)?;
-    if let Some(first) = &tally.failures.first {
-        writeln!(text, "  first error {first}")?;
-    }
-    if load.reconnect {
-        write_sessions(text, &tally.sessions)?;
-    }
-    if load.expect_faults {
-        write_faults(text, tally)?;
-    }
+    let [busy, cores, verdict] = client(load, outcome);
+    writeln!(text, "  client      {busy} {cores}: {verdict}")?;
     if let Some(server) = &outcome.server {
         write_server(text, server)?;
     }
-    let busy = outcome.client_busy();
-    let verdict = if busy > 0.9 { ": the client is the limit" } else { "" };
-    writeln!(text, "  client      {:.0} % of {} core(s){verdict}", busy * 100.0, load.threads)
+    Ok(())
 }
 
-fn write_sessions(text: &mut String, sessions: &Sessions) -> std::fmt::Result {
-    let Sessions { ended, reset, reconnected, resent, least_messages, most_messages } = sessions;
-    write!(
-        text,
-        "  sessions     ended {ended} reset {reset} reconnected {reconnected}, {resent} messages sent again"
-    )?;
-    if sessions.lost() > 0 {
-        write!(text, ", {least_messages} to {most_messages} answers in each")?;
+fn write_adversaries(text: &mut String, load: &Load) -> Result {
+    let adversaries = load.adversaries;
+    let kinds = [
+        ("idle", adversaries.idle),
+        ("slow writers", adversaries.slow_writers),
+        ("slow readers", adversaries.slow_readers),
+        ("resetters", adversaries.resetters),
+    ];
+    let kinds = kinds.into_iter().filter(|(_, count)| *count > 0).map(|(kind, count)| format!("{count} {kind}"));
+    match kinds.collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => Ok(()),
+        kinds => writeln!(text, "  beside it   {kinds}, which are not measured"),
     }
-    writeln!(text)
 }
 
-fn write_faults(text: &mut String, tally: &Tally) -> std::fmt::Result {
-    let Faults { corrupted_bytes, missing_bytes, damaged_messages, unfinished_messages } = tally.faults;
-    let bytes = tally.verified_bytes + corrupted_bytes + missing_bytes;
-    let share = |count: u64| count as f64 / bytes.max(1) as f64;
-    writeln!(text, "  corrupted   {corrupted_bytes:12} bytes of {bytes} ({:.6})", share(corrupted_bytes))?;
-    writeln!(text, "  missing     {missing_bytes:12} bytes of {bytes} ({:.6})", share(missing_bytes))?;
-    let messages = tally.total_answers + unfinished_messages;
-    writeln!(text, "  damaged     {damaged_messages:12} messages of {messages}, {unfinished_messages} unfinished")
+fn write_rate(text: &mut String, load: &Load, outcome: &Outcome) -> Result {
+    let (rate, unit) = (figures::rate(outcome.rate()), unit(load));
+    writeln!(text, "  rate        {rate} {unit}{}, {:.1} MiB/s each way", asked(load), throughput(load, outcome))?;
+    if let Some(reason) = saturated(load, outcome) {
+        writeln!(text, "  SATURATED   {reason}")?;
+    }
+    writeln!(text, "              ±{:.1} % from one tenth of a second to another", outcome.noise(load))
 }
 
-fn write_server(text: &mut String, server: &ServerSide) -> std::fmt::Result {
+/// Returns which rate was asked for.
+pub(crate) fn asked(load: &Load) -> String {
+    match load.rate {
+        Some(rate) => format!(" of {} requested", figures::rate(rate)),
+        None => ", as fast as answers came".to_owned(),
+    }
+}
+
+/// Explains who did not keep up with the requested rate, if it was missed.
+pub(crate) fn saturated(load: &Load, outcome: &Outcome) -> Option<String> {
+    let Tally { due, unsent, .. } = outcome.tally;
+    let who = if is_client_the_limit(outcome) { "this client" } else { "the server" };
+    let [due, unsent, overdue] = [due, unsent, outcome.overdue()].map(|count| thousands(count as f64));
+    let what = if load.mode == Mode::Churn { "sessions" } else { load.what() };
+    outcome.saturated().then(|| {
+        format!(
+            "{who} did not keep up: of {due} {what} that were due,\n              {unsent} were never sent and \
+             {overdue} were overdue at the end"
+        )
+    })
+}
+
+/// Returns the kinds of times that differ in this load, each with its name and what it counts from, if the name does not
+/// say that.
+pub(crate) fn times<'a>(load: &Load, tally: &'a Tally) -> Vec<(&'static str, &'a Histogram<u64>, &'static str)> {
+    let is_churn = load.mode == Mode::Churn;
+    let response = match (load.rate, is_churn) {
+        (Some(_), _) => "since it was due",
+        (None, true) => "since the connect",
+        (None, false) => "since it was sent",
+    };
+    let mut times = vec![("response", &tally.response, response)];
+    // In a closed loop without churn both times are equal.
+    if load.rate.is_some() || is_churn {
+        times.push(("service", &tally.service, "since it was sent"));
+    }
+    if is_churn {
+        times.push(("connect", &tally.connect, ""));
+    }
+    times.retain(|(_, histogram, _)| !histogram.is_empty());
+    times
+}
+
+fn write_latency(text: &mut String, load: &Load, tally: &Tally) -> Result {
+    let times = times(load, tally);
+    write!(text, "  latency   ")?;
+    for (_, name, _) in PERCENTILES {
+        write!(text, "{name:>9}")?;
+    }
+    writeln!(text, "{:>9}", "max")?;
+    for (name, histogram, _) in &times {
+        write!(text, "    {name:<8}")?;
+        for (_, _, quantile) in PERCENTILES {
+            write!(text, "{:>9}", time(figures::microseconds(histogram, quantile), DIGITS))?;
+        }
+        writeln!(text, "{:>9}", time(histogram.max() as f64 / 1000.0, DIGITS))?;
+    }
+    let meanings = times.iter().filter(|(_, _, meaning)| !meaning.is_empty());
+    let meanings: Vec<String> = meanings.map(|(name, _, meaning)| format!("{name}: {meaning}")).collect();
+    if meanings.is_empty() { Ok(()) } else { writeln!(text, "              {}", meanings.join("; ")) }
+}
+
+fn write_errors(text: &mut String, load: &Load, tally: &Tally) -> Result {
+    let right = right(load, tally);
+    if tally.errors(load) == 0 {
+        let every = if load.expect_faults { "but what was expected" } else { "every byte was right" };
+        return writeln!(text, "  errors      none: {every}, {right}");
+    }
+    let total = thousands(tally.errors(load) as f64);
+    writeln!(text, "  ERRORS      {total}: {}", list(&tally.counts(load)))?;
+    if let Some(first) = &tally.failures.first {
+        writeln!(text, "  first error {first}")?;
+    }
+    writeln!(text, "  verified    {right}")
+}
+
+/// Says how much was right.
+pub(crate) fn right(load: &Load, tally: &Tally) -> String {
+    let [bytes, messages] = [tally.verified_bytes, tally.total_answers].map(|count| thousands(count as f64));
+    format!("{bytes} bytes in {messages} {}", load.what())
+}
+
+/// Says how busy the client was, and whether it was the limit, in which case the figures are its own.
+pub(crate) fn client(load: &Load, outcome: &Outcome) -> [String; 3] {
+    let busy = 100.0 * outcome.client_busy();
+    let cores = if load.threads == 1 { "of its core".to_owned() } else { format!("of its {} cores", load.threads) };
+    let verdict = match is_client_the_limit(outcome) {
+        true => "THE CLIENT WAS THE LIMIT, the server may do more",
+        false => "it was not the limit",
+    };
+    [format!("{busy:.0} %"), cores, verdict.to_owned()]
+}
+
+pub(crate) fn is_client_the_limit(outcome: &Outcome) -> bool {
+    outcome.client_busy() > 0.9
+}
+
+fn write_server(text: &mut String, server: &ServerSide) -> Result {
     let seconds = server.elapsed.as_secs_f64().max(1e-9);
+    let per_second = |count: u64| thousands(count as f64 / seconds);
     writeln!(
         text,
-        "  server      {:.0} % of a core, {:.1} MiB resident, {} threads, {} descriptors, \
-         {:.0} voluntary and {:.0} involuntary context switches/s",
+        "  server      {:.0} % of a core, {} resident, {} threads, {} descriptors\n              \
+         {} voluntary and {} involuntary context switches/s",
         100.0 * server.cpu.as_secs_f64() / seconds,
-        server.resident as f64 / MIB,
+        mebibytes(server.resident),
         server.threads,
         server.descriptors,
-        server.voluntary_switches as f64 / seconds,
-        server.involuntary_switches as f64 / seconds,
+        per_second(server.voluntary_switches),
+        per_second(server.involuntary_switches),
     )
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::super::traffic::load::Load;
 use super::super::traffic::run::Outcome;
 
 /// The longest time that the histograms hold apart from longer ones.
@@ -61,8 +62,8 @@ impl Objective {
         self.name
     }
 
-    pub(crate) fn judge(&self, outcome: &Outcome) -> Verdict {
-        match outcome.tally.failures.total() {
+    pub(crate) fn judge(&self, load: &Load, outcome: &Outcome) -> Verdict {
+        match outcome.tally.errors(load) {
             0 if outcome.saturated() || outcome.tally.response.is_empty() => Verdict::Saturated,
             0 if self.measured(outcome) > self.limit => Verdict::TooLate,
             0 => Verdict::Held,

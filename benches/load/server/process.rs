@@ -148,6 +148,14 @@ fn in_session(command: &Command) -> io::Result<Command> {
     Ok(wrapped)
 }
 
+/// Starts a hebra program that echoes datagrams, without a limit of answers, with additional `flags`.
+pub(crate) fn hebra_udp(program: &Path, flags: &[&str], log: &Path) -> io::Result<Process> {
+    let mut command = Command::new(program);
+    command.args(["udp", "serve", "--listen", "127.0.0.1:0", "--echo", "--rate", "off"]);
+    command.args(flags).env_remove("RUST_LOG");
+    Process::announced(&mut command, log)
+}
+
 /// Starts a hebra program with `clients` workers and additional `flags`.
 pub(crate) fn hebra(program: &Path, clients: usize, flags: &[&str], log: &Path) -> io::Result<Process> {
     let mut command = Command::new(program);

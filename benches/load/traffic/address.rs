@@ -16,6 +16,14 @@ pub(crate) enum Address {
 }
 
 impl Address {
+    /// Returns the address of a server that is not on a Unix socket.
+    pub(crate) fn network(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(address) => Some(*address),
+            Self::Unix(_) => None,
+        }
+    }
+
     /// Returns the address in the form of the operating system.
     pub(crate) fn to_socket(&self) -> io::Result<SockAddr> {
         match self {

@@ -68,17 +68,21 @@ impl<'a> Context<'a> {
 
     /// Counts an answer that was completed just now.
     pub(crate) fn count_answer(&mut self, request: Request) {
-        let response = self.now - request.intended;
         self.tally.total_answers += 1;
-        self.sampler.add(response);
+        self.sampler.add(self.now - request.intended);
         if self.window.contains(self.now) {
             self.tally.answers += 1;
         }
+        self.count_times(request);
+    }
+
+    /// Counts how long an answer took that was completed just now.
+    pub(crate) fn count_times(&mut self, request: Request) {
         if self.window.contains(request.begun) {
             record(&mut self.tally.service, self.now - request.begun);
         }
         if self.window.contains(request.intended) {
-            record(&mut self.tally.response, response);
+            record(&mut self.tally.response, self.now - request.intended);
         }
     }
 }

@@ -15,13 +15,13 @@ use mio::{Events, Interest, Poll, Token};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 
-use super::connection::Connection;
+use super::client::Client;
 use super::context::Context;
-use super::load::{End, Load, Mode};
+use super::load::{Load, Mode};
 use super::payload::Payloads;
 use super::sample::Sample;
 use super::schedule::Schedule;
-use super::tally::{Tally, Window, record, record_many};
+use super::tally::{Counts, Tally, Window, record, record_many};
 
 /// Concurrent connects. This is well below any backlog, so that no connection has to wait until the kernel repeats its
 /// SYN.
@@ -49,10 +49,10 @@ pub(crate) enum Notice {
     Sample { engine: usize, sample: Sample, is_last: bool },
 }
 
-/// One event loop and its connections.
-pub(crate) struct Engine<'a> {
+/// One event loop and its clients.
+pub(crate) struct Engine<'a, C> {
     number: usize,
-    connections: Vec<Connection>,
+    clients: Vec<C>,
     context: Context<'a>,
     poll: Poll,
     events: Events,
@@ -62,7 +62,7 @@ pub(crate) struct Engine<'a> {
     notices: Option<Sender<Notice>>,
 }
 
-impl<'a> Engine<'a> {
+impl<'a, C: Client> Engine<'a, C> {
     /// Event loop `number` of `load.threads`. It has every `load.threads`-th connection, beginning with its own number.
     pub(crate) fn new(
         load: &'a Load,
@@ -77,7 +77,7 @@ impl<'a> Engine<'a> {
         let numbers = (number..load.connections).step_by(load.threads);
         Ok(Self {
             number,
-            connections: numbers.enumerate().map(|(slot, number)| Connection::new(slot, number as u64)).collect(),
+            clients: numbers.enumerate().map(|(slot, number)| C::new(slot, number as u64)).collect(),
             context: Context::new(load, payloads, poll.registry().try_clone()?),
             poll,
             events: Events::with_capacity(1024),
@@ -102,9 +102,9 @@ impl<'a> Engine<'a> {
 
     fn connect(&mut self) -> io::Result<()> {
         let mut next = 0;
-        while next < self.connections.len() || self.context.connecting > 0 {
-            while next < self.connections.len() && self.context.connecting < MAX_CONNECTING {
-                self.connections[next].connect(&mut self.context);
+        while next < self.clients.len() || self.context.connecting > 0 {
+            while next < self.clients.len() && self.context.connecting < MAX_CONNECTING {
+                self.clients[next].connect(&mut self.context);
                 next += 1;
             }
             self.turn()?;
@@ -118,7 +118,7 @@ impl<'a> Engine<'a> {
         self.context.window = Window { from, to: from + load.duration };
         self.context.now = Instant::now();
         // Samples count from the start of the load, not from the connects.
-        let _connecting = self.context.sampler.take(start, 0, 0);
+        let _connecting = self.context.sampler.take(start, Counts::default(), 0);
         self.next_housekeeping = start + HOUSEKEEPING;
         match load.rate {
             Some(rate) => {
@@ -126,10 +126,10 @@ impl<'a> Engine<'a> {
                 self.context.schedule = Some(schedule);
             }
             None => {
-                for connection in &mut self.connections {
+                for client in &mut self.clients {
                     self.context.now = Instant::now();
-                    connection.allow(u64::MAX);
-                    connection.proceed(&mut self.context);
+                    client.allow(u64::MAX);
+                    client.proceed(&mut self.context);
                 }
             }
         }
@@ -144,16 +144,17 @@ impl<'a> Engine<'a> {
         self.count_late();
         // When all senders are gone, the main thread takes its second snapshot of the server.
         self.notices = None;
-        while self.connections.iter().any(|connection| connection.is_waiting(&self.context)) {
+        while self.clients.iter().any(|client| client.is_waiting(&self.context)) {
             self.turn()?;
         }
-        for connection in &mut self.connections {
-            connection.leave(End::Close, &mut self.context);
+        for client in &mut self.clients {
+            client.close(&mut self.context);
         }
         let last = Instant::now() + CLOSE_TIMEOUT;
-        while self.context.now < last && self.connections.iter().any(Connection::is_leaving) {
+        while self.context.now < last && self.clients.iter().any(Client::is_leaving) {
             self.turn()?;
         }
+        C::finish(&self.clients, &mut self.context);
         Ok(())
     }
 
@@ -166,12 +167,15 @@ impl<'a> Engine<'a> {
         // Takes only what was due at the beginning of the turn: if the rate cannot be reached, something is always due.
         // Ends with the window too, because at a rate far out of reach even that would take many times as long.
         let due = self.context.now;
-        while self.context.now < self.context.window.to
+        let mut begun = 0;
+        while begun < C::BURST
+            && self.context.now < self.context.window.to
             && let Some(slot) = self.take_due(due)
         {
             self.context.now = Instant::now();
-            self.connections[slot].allow(1);
-            self.connections[slot].proceed(&mut self.context);
+            self.clients[slot].allow(1);
+            self.clients[slot].proceed(&mut self.context);
+            begun += 1;
         }
         let wait = self.set_timer()?;
         match self.poll.poll(&mut self.events, Some(wait)) {
@@ -181,7 +185,7 @@ impl<'a> Engine<'a> {
         self.context.now = Instant::now();
         for event in &self.events {
             if event.token() != TIMER {
-                self.connections[event.token().0].handle(event, &mut self.context);
+                self.clients[event.token().0].handle(event, &mut self.context);
             }
         }
         Ok(())
@@ -192,8 +196,8 @@ impl<'a> Engine<'a> {
         if self.context.load.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
             self.context.window.to = self.context.window.to.min(self.context.now);
         }
-        for connection in &mut self.connections {
-            connection.check_timeout(&mut self.context);
+        for client in &mut self.clients {
+            client.check_timeout(&mut self.context);
         }
         self.report_sample();
     }
@@ -201,7 +205,7 @@ impl<'a> Engine<'a> {
     /// Ends the current sample. Reports it if the window is not over: the cool-down is not shown.
     fn report_sample(&mut self) {
         let Context { now, tally, open, .. } = &self.context;
-        let sample = self.context.sampler.take(*now, tally.failures.total(), *open);
+        let sample = self.context.sampler.take(*now, tally.counts(self.context.load), *open);
         if self.context.window.to > self.context.now {
             self.report(Notice::Sample { engine: self.number, sample, is_last: !self.is_alive() });
         }
@@ -236,13 +240,12 @@ impl<'a> Engine<'a> {
     fn count_late(&mut self) {
         let Context { schedule: Some(schedule), window, tally, .. } = &mut self.context else { return };
         tally.answered = tally.response.clone();
-        for (slot, connection) in self.connections.iter().enumerate() {
-            let pipeline = connection.pipeline();
-            for request in pipeline.in_flight().filter(|request| window.contains(request.intended)) {
+        for (slot, client) in self.clients.iter().enumerate() {
+            for request in client.unanswered().filter(|request| window.contains(request.intended)) {
                 record(&mut tally.unanswered, window.to - request.intended);
             }
             let [from, to] = [window.from, window.to].map(|moment| schedule.requests_before(slot, moment));
-            let first_unsent = pipeline.begun().clamp(from, to);
+            let first_unsent = client.begun().clamp(from, to);
             tally.due += to - from;
             tally.unsent += to - first_unsent;
             // There may be billions, at even intervals. The first of each group stands for the group.
@@ -259,7 +262,7 @@ impl<'a> Engine<'a> {
         let Load { mode, reconnect, .. } = self.context.load;
         *mode == Mode::Churn
             || self.context.open > 0
-            || (*reconnect && !self.connections.iter().all(Connection::has_failed))
+            || (*reconnect && !self.clients.iter().all(Client::has_failed))
     }
 
     fn report(&self, notice: Notice) {

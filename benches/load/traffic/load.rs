@@ -41,7 +41,7 @@ pub(crate) struct Load {
     pub(crate) seed: u64,
     /// Connect again when the server ends a session between two answers, and send again what it has not answered.
     pub(crate) reconnect: bool,
-    /// Count corrupted and missing bytes and resets, and go on. They are errors otherwise.
+    /// Count corrupted and missing bytes, resets and all that can happen to datagrams, and go on. They are errors otherwise.
     pub(crate) expect_faults: bool,
     /// When the load begins. Without it, it begins when all connections are open.
     pub(crate) start_at: Option<SystemTime>,
@@ -60,6 +60,8 @@ pub(crate) enum Mode {
     Churn,
     /// Like echo, with long messages and many of them in flight. Counted in MiB/s.
     Stream,
+    /// Sends datagrams and waits for their echoes.
+    Udp,
 }
 
 /// How a churning client leaves.
@@ -85,10 +87,25 @@ pub(crate) struct Adversaries {
 }
 
 impl Load {
+    /// Returns how many messages each connection may have in flight. A datagram that is due is sent, however many are.
+    pub(crate) fn depth_limit(&self) -> Option<usize> {
+        (self.mode != Mode::Udp || self.rate.is_none()).then_some(self.depth)
+    }
+
+    /// Returns what is sent.
+    pub(crate) fn what(&self) -> &'static str {
+        if self.mode == Mode::Udp { "datagrams" } else { "messages" }
+    }
+
     /// Describes the load in one line.
     pub(crate) fn title(&self) -> String {
-        let Self { connections, size, depth, .. } = self;
-        let mut title = format!("{}: {connections} connections, {size} B, depth {depth}", name(&self.mode));
+        let Self { connections, size, .. } = self;
+        let plural = if *connections == 1 { "" } else { "s" };
+        let what = self.what();
+        let mut title = format!("{}: {connections} connection{plural}, {size} B {what}", name(&self.mode));
+        if let Some(depth) = self.depth_limit().filter(|_| self.mode != Mode::Churn) {
+            title += &format!(", {depth} in flight each");
+        }
         if let Some(rate) = self.rate {
             title += &format!(", {rate}/s");
         }

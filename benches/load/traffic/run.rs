@@ -4,15 +4,19 @@
 use std::io;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use super::super::server::usage::{ServerSide, Snapshot};
 use super::adversary::Crowd;
+use super::client::Client;
+use super::connection::Connection;
 use super::engine::{Engine, Notice};
-use super::load::Load;
+use super::load::{Load, Mode};
 use super::payload::Payloads;
 use super::sample::Sample;
-use super::tally::{Tally, histogram};
+use super::tally::Tally;
+use super::timeline::{Point, Recorder, Timeline, Update};
+use super::udp::{self, UdpClient};
 
 /// Descriptors that this process needs in addition to its connections.
 const OTHER_DESCRIPTORS: usize = 64;
@@ -24,27 +28,14 @@ const LATE: f64 = 0.01;
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) tally: Tally,
-    /// Rate and latency over time, including the warm-up.
+    /// Rate and latency of each tenth of a second, including the warm-up.
     pub(crate) points: Vec<Point>,
+    /// The same in fewer steps, and the server over time.
+    pub(crate) timeline: Timeline,
     /// What the server used. `None` if its process is not known.
     pub(crate) server: Option<ServerSide>,
     /// When the load began, by the clock of this machine.
     pub(crate) begun: SystemTime,
-}
-
-/// The state of a run at one moment.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Point {
-    /// Time since the load began.
-    pub(crate) at: Duration,
-    /// Answers per second since the last point.
-    pub(crate) rate: f64,
-    /// The 99th percentile of the response time in microseconds.
-    pub(crate) p99_us: f64,
-    /// Failures so far.
-    pub(crate) failures: u64,
-    /// Open connections.
-    pub(crate) open: usize,
 }
 
 impl Outcome {
@@ -99,15 +90,32 @@ impl Outcome {
 /// # Errors
 ///
 /// Returns an error if this machine refuses what the client itself needs. Faults of the server are in the outcome.
-pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)) -> io::Result<Outcome> {
+pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(&Update<'_>)) -> io::Result<Outcome> {
+    if load.mode != Mode::Udp {
+        return run_clients::<Connection>(load, &Payloads::new(load.seed, load.size), server, watch);
+    }
+    let payloads = Payloads::new(load.seed, load.size - udp::HEADER);
+    let drops = || udp::server_drops(load.address.network()?);
+    let before = drops();
+    let mut outcome = run_clients::<UdpClient>(load, &payloads, server, watch)?;
+    let dropped = before.zip(drops()).map(|(before, after)| after.saturating_sub(before));
+    outcome.tally.datagrams.dropped_by_server = dropped;
+    Ok(outcome)
+}
+
+fn run_clients<C: Client + Send>(
+    load: &Load,
+    payloads: &Payloads,
+    server: Option<u32>,
+    watch: &mut dyn FnMut(&Update<'_>),
+) -> io::Result<Outcome> {
     raise_descriptor_limit(load.connections + load.adversaries.count() + OTHER_DESCRIPTORS)?;
-    let payloads = &Payloads::new(load.seed, load.size);
     let _crowd = Crowd::start(load)?;
     thread::scope(|scope| {
         let (sender, notices) = mpsc::channel();
         let mut engines = Vec::new();
         for number in 0..load.threads {
-            let engine = Engine::new(load, payloads, number, sender.clone())?;
+            let engine = Engine::<C>::new(load, payloads, number, sender.clone())?;
             let (go, gone) = mpsc::channel();
             engines.push((go, scope.spawn(move || engine.run(&gone))));
         }
@@ -123,14 +131,14 @@ pub(crate) fn run(load: &Load, server: Option<u32>, watch: &mut dyn FnMut(Point)
             // An event loop that has failed no longer receives; its error is returned by the join below.
             let _ = go.send(start);
         }
-        let points = collect_points(&notices, start, load, watch);
+        let (points, timeline) = collect(&notices, start, load, Recorder::new(load, server), watch);
         let after = server.and_then(|id| Snapshot::take(id).ok());
         let server = before.zip(after).map(|(before, after)| after.since(before));
         let mut tally = Tally::new();
         for (_, engine) in engines {
             tally.merge(engine.join().map_err(|_| io::Error::other("an event loop panicked"))??);
         }
-        Ok(Outcome { tally, points, server, begun })
+        Ok(Outcome { tally, points, timeline, server, begun })
     })
 }
 
@@ -147,13 +155,13 @@ fn wait_until(time: SystemTime) -> io::Result<Instant> {
 /// Collects the samples until the event loops have passed the window. A point combines one sample of each event loop.
 /// If a loop sends a second sample before the others have sent one, the two are merged. A loop without open
 /// connections is not waited for.
-fn collect_points(
+fn collect(
     notices: &Receiver<Notice>,
     start: Instant,
     load: &Load,
-    watch: &mut dyn FnMut(Point),
-) -> Vec<Point> {
-    let mut points = Vec::new();
+    mut recorder: Recorder,
+    watch: &mut dyn FnMut(&Update<'_>),
+) -> (Vec<Point>, Timeline) {
     let mut samples: Vec<Option<Sample>> = (0..load.threads).map(|_| None).collect();
     let mut ended = vec![false; load.threads];
     for notice in notices {
@@ -164,31 +172,13 @@ fn collect_points(
             none => *none = Some(sample),
         }
         if samples.iter().all(Option::is_some) {
-            let point = Point::of(samples.iter().flatten(), start);
-            watch(point);
-            points.push(point);
+            recorder.add(samples.iter().flatten(), start, watch);
             for (sample, ended) in samples.iter_mut().zip(&ended) {
                 *sample = sample.take().filter(|_| *ended).map(|last| last.without_answers());
             }
         }
     }
-    points
-}
-
-impl Point {
-    /// Combines one sample of each event loop.
-    fn of<'a>(samples: impl Iterator<Item = &'a Sample>, start: Instant) -> Self {
-        let mut point = Self { at: Duration::ZERO, rate: 0.0, p99_us: 0.0, failures: 0, open: 0 };
-        let mut latencies = histogram(2);
-        for sample in samples {
-            point.at = point.at.max(sample.at.saturating_duration_since(start));
-            point.rate += sample.answers as f64 / sample.span.as_secs_f64().max(1e-9);
-            latencies.add(&sample.latencies).expect("both have the same bounds");
-            point.failures += sample.failures;
-            point.open += sample.open;
-        }
-        Self { p99_us: latencies.value_at_quantile(0.99) as f64 / 1000.0, ..point }
-    }
+    recorder.finish()
 }
 
 fn raise_descriptor_limit(count: usize) -> io::Result<()> {

@@ -1,10 +1,10 @@
-//! Counts of a tenth of a second, for the progress bar and for the plot of the rate over time.
+//! Counts of a tenth of a second, for the live view and for what is drawn over time.
 
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::tally::{histogram, record};
+use super::tally::{Counts, histogram, record};
 
 /// The counts of one event loop since its last sample.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub(crate) struct Sample {
     pub(crate) answers: u64,
     /// Response times in nanoseconds.
     pub(crate) latencies: Histogram<u64>,
-    /// Failures since the start of the run.
-    pub(crate) failures: u64,
+    /// Failures since the start of the run, by kind.
+    pub(crate) failures: Counts,
     /// Open connections.
     pub(crate) open: usize,
 }
@@ -57,7 +57,7 @@ impl Sampler {
     }
 
     /// Returns the sample that ends now, and begins the next.
-    pub(crate) fn take(&mut self, now: Instant, failures: u64, open: usize) -> Sample {
+    pub(crate) fn take(&mut self, now: Instant, failures: Counts, open: usize) -> Sample {
         let Self { since, answers, latencies } = std::mem::replace(self, Self::new(now));
         Sample { at: now, span: now - since, answers, latencies, failures, open }
     }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::datagrams::Datagrams;
 use super::faults::{Faults, Sessions};
+use super::load::Load;
 
 /// The longest latency that a histogram records; longer ones count as this.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -58,6 +60,28 @@ impl From<&io::Error> for Failure {
             _ => Self::Other,
         }
     }
+}
+
+/// Number of the kinds of errors: those of failures, and those of the faults of datagrams. A datagram without an answer
+/// counts as one of them while a run lasts; at its end it is known whether it was lost or only late.
+const KINDS: usize = Failure::ALL.len() + DATAGRAMS.len();
+
+const DATAGRAMS: [&str; 5] = ["unanswered", "duplicate", "reordered", "corrupt", "unexpected"];
+
+/// A count for each kind of error.
+pub(crate) type Counts = [u64; KINDS];
+
+/// Returns the name of each kind of error.
+pub(crate) fn kinds() -> [&'static str; KINDS] {
+    let failures = Failure::ALL.map(Failure::name).into_iter();
+    let mut names = failures.chain(DATAGRAMS);
+    std::array::from_fn(|_| names.next().unwrap_or_default())
+}
+
+/// Lists the kinds of errors that there were, such as `2 reset, 1 eof`.
+pub(crate) fn list(counts: &Counts) -> String {
+    let there_were = kinds().into_iter().zip(counts).filter(|(_, count)| **count > 0);
+    there_were.map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
 }
 
 /// How often each kind of failure happened.
@@ -145,6 +169,8 @@ pub(crate) struct Tally {
     pub(crate) sessions: Sessions,
     /// Wrong bytes that are not failures because they were expected.
     pub(crate) faults: Faults,
+    /// What became of datagrams.
+    pub(crate) datagrams: Datagrams,
     /// Processor time of the event loops, and the time that they ran.
     pub(crate) busy: (Duration, Duration),
 }
@@ -166,8 +192,24 @@ impl Tally {
             failures: Failures::default(),
             sessions: Sessions::default(),
             faults: Faults::default(),
+            datagrams: Datagrams::default(),
             busy: (Duration::ZERO, Duration::ZERO),
         }
+    }
+
+    /// Returns the number of all failures, and of the faults of datagrams unless they are expected.
+    pub(crate) fn errors(&self, load: &Load) -> u64 {
+        self.counts(load).iter().sum()
+    }
+
+    /// Returns the same by kind.
+    pub(crate) fn counts(&self, load: &Load) -> Counts {
+        let mut counts = Counts::default();
+        counts[..Failure::ALL.len()].copy_from_slice(&self.failures.counts);
+        if !load.expect_faults {
+            counts[Failure::ALL.len()..].copy_from_slice(&self.datagrams.faults());
+        }
+        counts
     }
 
     /// Adds the counts of another event loop.
@@ -191,6 +233,7 @@ impl Tally {
         self.failures.merge(other.failures);
         self.sessions.merge(other.sessions);
         self.faults.merge(other.faults);
+        self.datagrams.merge(other.datagrams);
         self.busy = (self.busy.0 + other.busy.0, self.busy.1 + other.busy.1);
     }
 }

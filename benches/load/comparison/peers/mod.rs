@@ -4,6 +4,7 @@
 pub(crate) mod bare;
 pub(crate) mod pool;
 pub(crate) mod tokio;
+pub(crate) mod udp;
 
 use std::env;
 use std::io::{self, ErrorKind};
@@ -30,6 +31,7 @@ pub(crate) const DEFERRING: &str = "hebra deferring";
 /// The bare loop in C.
 pub(crate) const C: &str = "c";
 pub(crate) const HEBRA: &str = "hebra";
+const SOCAT: &str = "socat";
 
 /// Peers that are part of this repository.
 const BUILT_IN: [&str; 7] = [REFERENCE, POOL, HEBRA, QUIET, POLLING, DEFERRING, TOKIO];
@@ -46,11 +48,11 @@ const EXTERNAL: [(&str, usize, Start); 5] = [
     ("python", 500, |log| python("quiet", log)),
     ("python printing", 50, |log| python("printing", log)),
     ("ncat", 50, |log| silent(ncat, log)),
-    ("socat", 50, |log| silent(socat, log)),
+    (SOCAT, 50, |log| silent(socat, log)),
 ];
 
 /// Those that start a process for each connection.
-const PROCESS_EACH: [&str; 2] = ["ncat", "socat"];
+const PROCESS_EACH: [&str; 2] = ["ncat", SOCAT];
 
 /// The most connections of any scenario.
 pub(crate) const MAX_CONNECTIONS: usize = 2000;
@@ -82,9 +84,21 @@ pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::
         let limit = if name == POLLING { 50 } else { MAX_CONNECTIONS };
         peers.push(Peer { name, limit, is_one_process: true, server: start(directory, name, limit)? });
     }
+    let external = EXTERNAL.into_iter().filter(|(name, ..)| wanted(name));
+    let missing = add_external(&mut peers, external, |name| log(directory, name));
+    Ok((peers, missing))
+}
+
+/// Starts programs and adds them to `peers`, the loop in C beside the reference. Returns which of them did not start, and
+/// why.
+fn add_external(
+    peers: &mut Vec<Peer>,
+    external: impl Iterator<Item = (&'static str, usize, Start)>,
+    log: impl Fn(&str) -> PathBuf,
+) -> Vec<String> {
     let mut missing = Vec::new();
-    for (name, limit, start) in EXTERNAL.into_iter().filter(|(name, ..)| wanted(name)) {
-        match start(&log(directory, name)) {
+    for (name, limit, start) in external {
+        match start(&log(name)) {
             Ok(server) => {
                 peers.push(Peer { name, limit, is_one_process: !PROCESS_EACH.contains(&name), server });
             }
@@ -93,7 +107,7 @@ pub(crate) fn start_all(directory: &Path, wanted: impl Fn(&str) -> bool) -> io::
         }
     }
     peers.sort_by_key(|peer| peer.name != REFERENCE && peer.name != C);
-    Ok((peers, missing))
+    missing
 }
 
 /// Starts another hebra program, which is the reference, and the hebra of this build.
@@ -127,6 +141,9 @@ fn log(directory: &Path, name: &str) -> PathBuf {
 
 /// Becomes a peer if `argument` names one, and serves until the process is killed. Returns `None` otherwise.
 pub(crate) fn serve(argument: &str) -> Option<io::Result<()>> {
+    if argument == udp::SERVE {
+        return Some(udp::become_bare());
+    }
     let (peer, _) = SERVE.into_iter().find(|(_, serve)| *serve == argument)?;
     Some(listen().and_then(|listener| {
         println!("listening on {}", listener.local_addr()?);
@@ -149,14 +166,16 @@ fn listen() -> io::Result<TcpListener> {
 
 /// Compiles the loop in C and starts it.
 fn c_loop(log: &Path) -> io::Result<Process> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/comparison/peers/c_loop.c");
-    let program = log.with_extension("");
+    let mut server = compiled("c_loop.c", &log.with_extension(""))?;
+    Process::announced(server.arg(process::BACKLOG.to_string()), log)
+}
+
+/// Compiles a server in C to a program.
+fn compiled(source: &str, program: &Path) -> io::Result<Command> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/load/comparison/peers").join(source);
     let mut compiler = Command::new("cc");
-    let compiled = compiler.args(["-O2", "-pthread", "-o"]).arg(&program).arg(source).status()?;
-    if !compiled.success() {
-        return Err(io::Error::other("it does not compile"));
-    }
-    Process::announced(Command::new(program).arg(process::BACKLOG.to_string()), log)
+    let compiled = compiler.args(["-O2", "-pthread", "-o"]).arg(program).arg(source).status()?;
+    if compiled.success() { Ok(Command::new(program)) } else { Err(io::Error::other("it does not compile")) }
 }
 
 fn python(manner: &str, log: &Path) -> io::Result<Process> {

@@ -36,7 +36,7 @@ pub(super) fn run(installation: &Installation, merge: &Merge) -> Result<bool, Pr
     let names: Vec<&str> = parts.iter().map(|part| &*part.name).collect();
     let merged = json!({ "merged": names });
     let Part { load, outcome, .. } = sum::sum(parts);
-    let line = format!("  merged       {} results: {rates}\n", merge.results.len());
+    let line = format!("  merged      {} results: {rates}\n", merge.results.len());
     let printed = output::print(&(report::table(&load, &outcome) + &line));
     let result = json::join(json::environment(), json::join(json::result(&load, &outcome), merged));
     files.write(&load, &outcome, &result)?;
@@ -44,5 +44,5 @@ pub(super) fn run(installation: &Installation, merge: &Merge) -> Result<bool, Pr
     for warning in warnings.into_iter().chain(outcome.nothing_measured(&load)) {
         installation.note(warning);
     }
-    Ok(outcome.tally.failures.total() == 0 && outcome.tally.answers > 0)
+    Ok(outcome.tally.errors(&load) == 0 && outcome.tally.answers > 0)
 }

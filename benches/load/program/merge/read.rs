@@ -12,12 +12,14 @@ use hdrhistogram::serialization::Deserializer;
 use serde_json::Value;
 
 use super::super::super::results::json::SCHEMA;
-use super::super::super::server::usage::ServerSide;
+use super::super::super::server::usage::{Reading, ServerSide};
 use super::super::super::traffic::address::Address;
+use super::super::super::traffic::datagrams::{DatagramFault, Datagrams};
 use super::super::super::traffic::faults::{Faults, Sessions};
 use super::super::super::traffic::load::{Adversaries, Load};
-use super::super::super::traffic::run::{Outcome, Point};
+use super::super::super::traffic::run::Outcome;
 use super::super::super::traffic::tally::{Failure, Failures, Tally, histogram};
+use super::super::super::traffic::timeline::{Point, Step, Timeline, Times};
 
 /// The fields in which all results must be equal. Different seeds, rates and numbers of clients can be added.
 const SAME: [&str; 8] = ["mode", "proxy", "size", "depth", "end", "warmup_s", "reconnect", "expect_faults"];
@@ -92,7 +94,8 @@ fn load(json: &Value) -> Result<Load, String> {
         duration: seconds(json, "/elapsed_s")?,
         warmup: seconds(json, "/warmup_s")?,
         size: count(json, "/size")? as usize,
-        depth: count(json, "/depth")? as usize,
+        // Datagrams of an open loop have none.
+        depth: if json["depth"].is_null() { 1 } else { count(json, "/depth")? as usize },
         rate: json["requested_rate"].as_f64(),
         end: choice(json, "/end")?,
         threads: count(json, "/threads")? as usize,
@@ -113,10 +116,16 @@ fn load(json: &Value) -> Result<Load, String> {
 }
 
 fn outcome(json: &Value) -> Result<Outcome, String> {
-    let points = json["points"].as_array().ok_or("it has no points")?.iter().map(point);
     let server = if json["server"].is_null() { None } else { Some(server(&json["server"])?) };
-    let points = points.collect::<Result<Vec<_>, _>>()?;
-    Ok(Outcome { tally: tally(json)?, points, server, begun: time(json, "/begun")? })
+    let timeline =
+        Timeline { steps: list(json, "/timeline/steps", step)?, server: list(json, "/timeline/server", reading)? };
+    Ok(Outcome {
+        tally: tally(json)?,
+        points: list(json, "/points", point)?,
+        timeline,
+        server,
+        begun: time(json, "/begun")?,
+    })
 }
 
 fn tally(json: &Value) -> Result<Tally, String> {
@@ -156,8 +165,25 @@ fn tally(json: &Value) -> Result<Tally, String> {
             damaged_messages: count(json, "/faults/damaged_messages")?,
             unfinished_messages: count(json, "/faults/unfinished_messages")?,
         },
+        datagrams: if json["datagrams"].is_null() { Datagrams::default() } else { datagrams(&json["datagrams"])? },
         busy: (busy, elapsed),
     })
+}
+
+fn datagrams(json: &Value) -> Result<Datagrams, String> {
+    let mut datagrams = Datagrams::default();
+    datagrams.sent = count(json, "/sent")?;
+    datagrams.received = count(json, "/received")?;
+    datagrams.timed_out = count(json, "/timed_out")?;
+    datagrams.dropped_here = count(json, "/dropped_here")?;
+    datagrams.dropped_by_server = json["dropped_by_server"].as_u64();
+    for fault in DatagramFault::ALL {
+        let first = &json["first"][fault.name()];
+        if let Some((client, number)) = first[0].as_u64().zip(first[1].as_u64()) {
+            datagrams.add_many(fault, count(json, &format!("/{}", fault.name()))?, client, number);
+        }
+    }
+    Ok(datagrams)
 }
 
 fn point(json: &Value) -> Result<Point, String> {
@@ -168,6 +194,30 @@ fn point(json: &Value) -> Result<Point, String> {
         failures: 0,
         open: count(json, "/connections")? as usize,
     })
+}
+
+fn step(json: &Value) -> Result<Step, String> {
+    let times = match json["p50_us"].is_null() {
+        true => None,
+        false => Some(Times {
+            p50: number(json, "/p50_us")?,
+            p99: number(json, "/p99_us")?,
+            p999: number(json, "/p999_us")?,
+            max: number(json, "/max_us")?,
+        }),
+    };
+    Ok(Step {
+        at: seconds(json, "/at_s")?,
+        rate: number(json, "/rate")?,
+        times,
+        failures: count(json, "/errors")?,
+        open: count(json, "/connections")? as usize,
+    })
+}
+
+fn reading(json: &Value) -> Result<(Duration, Reading), String> {
+    let reading = Reading { cores: number(json, "/cores")?, resident: count(json, "/resident_bytes")? };
+    Ok((seconds(json, "/at_s")?, reading))
 }
 
 fn server(json: &Value) -> Result<ServerSide, String> {
@@ -185,6 +235,10 @@ fn server(json: &Value) -> Result<ServerSide, String> {
 fn field<'a, T>(json: &'a Value, pointer: &str, read: impl Fn(&'a Value) -> Option<T>) -> Result<T, String> {
     let value = json.pointer(pointer).and_then(read);
     value.ok_or_else(|| format!("it has no {}, or one of another kind", pointer[1..].replace('/', ".")))
+}
+
+fn list<T>(json: &Value, pointer: &str, read: fn(&Value) -> Result<T, String>) -> Result<Vec<T>, String> {
+    field(json, pointer, Value::as_array)?.iter().map(read).collect()
 }
 
 fn text<'a>(json: &'a Value, pointer: &str) -> Result<&'a str, String> {

@@ -7,7 +7,7 @@ use std::io;
 use hdrhistogram::Histogram;
 use plotters::prelude::IntoLogRange;
 
-use super::super::traffic::run::Point;
+use super::super::traffic::timeline::Point;
 use super::figures::microseconds;
 use panel::{Curve, Labels, draw, linear, logarithmic, max_x, panel};
 

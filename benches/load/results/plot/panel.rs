@@ -125,10 +125,13 @@ where
     Ok(())
 }
 
+/// Colours of other curves: those that stand out most from white and from each other.
+const OTHER: [usize; 3] = [2, 5, 4];
+
 /// Returns the colour of a server, or one by `index` for other names.
 fn colour(index: usize, name: &str) -> RGBColor {
     let named = COLOURS.iter().find(|(known, _)| *known == name);
-    named.unwrap_or(&COLOURS[(index + 1) % COLOURS.len()]).1
+    named.unwrap_or(&COLOURS[OTHER[index % OTHER.len()]]).1
 }
 
 /// Returns the largest x of all points.

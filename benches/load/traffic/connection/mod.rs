@@ -1,7 +1,4 @@
 //! One measured client: it connects, sends messages, verifies their echoes, and closes.
-//!
-//! A connection never blocks: its event loop calls it when its socket is ready, when a request is due, and every tenth
-//! of a second for timeouts.
 
 mod state;
 
@@ -18,42 +15,31 @@ pub(crate) use state::Connection;
 use state::State;
 
 use super::address::Address;
-use super::context::{BUFFER, Context};
+use super::client::Client;
+use super::context::{BUFFER, Context, Request};
 use super::load::{End, Mode};
-use super::proxy::Client;
+use super::proxy;
 use super::source;
 use super::tally::{Failure, record};
 
-impl Connection {
-    /// Begins to connect.
-    pub(crate) fn connect(&mut self, context: &mut Context<'_>) {
+impl Client for Connection {
+    const BURST: usize = usize::MAX;
+
+    fn new(slot: usize, number: u64) -> Self {
+        Self::vacant(slot, number)
+    }
+
+    fn connect(&mut self, context: &mut Context<'_>) {
         context.now = Instant::now();
         self.set(State::Connecting, context);
         self.begin_connect(context);
     }
 
-    fn begin_connect(&mut self, context: &mut Context<'_>) {
-        context.connects += 1;
-        let connecting = source::connect(context.load, context.connects).and_then(|stream| {
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            context.registry.register(&mut SourceFd(&stream.as_raw_fd()), Token(self.slot), interest)?;
-            Ok(stream)
-        });
-        match connecting {
-            Ok(stream) => self.stream = Some(stream),
-            // The queue of a Unix socket is full. It is tried again at each check of timeouts.
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => self.fail_with(&error, context),
-        }
-    }
-
-    /// Allows `requests` more to begin.
-    pub(crate) fn allow(&mut self, requests: u64) {
+    fn allow(&mut self, requests: u64) {
         self.pipeline.allow(requests);
     }
 
-    /// Handles an event of its socket.
-    pub(crate) fn handle(&mut self, event: &Event, context: &mut Context<'_>) {
+    fn handle(&mut self, event: &Event, context: &mut Context<'_>) {
         if self.state == State::Connecting {
             context.now = Instant::now();
             self.finish_connect(context);
@@ -67,8 +53,7 @@ impl Connection {
         self.proceed(context);
     }
 
-    /// Begins the requests that may begin, and writes what the socket takes.
-    pub(crate) fn proceed(&mut self, context: &mut Context<'_>) {
+    fn proceed(&mut self, context: &mut Context<'_>) {
         let churns = context.load.mode == Mode::Churn;
         match self.state {
             State::Vacant if churns && self.pipeline.may_begin(context) => {
@@ -96,7 +81,7 @@ impl Connection {
 
     /// Fails the connection if it has waited for longer than the timeout. A churning client whose last session failed
     /// begins its next one here and not at once, so that it does not try a dead server a million times.
-    pub(crate) fn check_timeout(&mut self, context: &mut Context<'_>) {
+    fn check_timeout(&mut self, context: &mut Context<'_>) {
         let oldest = match self.state {
             State::Failed => None,
             State::Connecting | State::Leaving => Some(self.since),
@@ -125,8 +110,52 @@ impl Connection {
         self.proceed(context);
     }
 
+    fn close(&mut self, context: &mut Context<'_>) {
+        self.leave(End::Close, context);
+    }
+
+    /// The server owes a connect, an answer, or the end of a churned session.
+    fn is_waiting(&self, context: &Context<'_>) -> bool {
+        !self.pipeline.is_empty()
+            || self.state == State::Connecting
+            || (self.state == State::Leaving && context.load.mode == Mode::Churn)
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.state == State::Leaving
+    }
+
+    fn has_failed(&self) -> bool {
+        self.state == State::Failed
+    }
+
+    fn begun(&self) -> u64 {
+        self.pipeline.begun()
+    }
+
+    fn unanswered(&self) -> impl Iterator<Item = &Request> {
+        self.pipeline.in_flight()
+    }
+}
+
+impl Connection {
+    fn begin_connect(&mut self, context: &mut Context<'_>) {
+        context.connects += 1;
+        let connecting = source::connect(context.load, context.connects).and_then(|stream| {
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            context.registry.register(&mut SourceFd(&stream.as_raw_fd()), Token(self.slot), interest)?;
+            Ok(stream)
+        });
+        match connecting {
+            Ok(stream) => self.stream = Some(stream),
+            // The queue of a Unix socket is full. It is tried again at each check of timeouts.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => self.fail_with(&error, context),
+        }
+    }
+
     /// Ends the session: closes the sending side or says `bye`, then waits for the end of the stream.
-    pub(crate) fn leave(&mut self, end: End, context: &mut Context<'_>) {
+    fn leave(&mut self, end: End, context: &mut Context<'_>) {
         let Some(stream) = self.stream.as_mut().filter(|_| self.state == State::Open) else { return };
         let said = match end {
             End::Close => stream.shutdown(Shutdown::Write),
@@ -141,7 +170,7 @@ impl Connection {
     fn finish_connect(&mut self, context: &mut Context<'_>) {
         let churns = context.load.mode == Mode::Churn;
         let session = if churns { self.sessions * context.load.connections as u64 } else { 0 };
-        let header = context.load.header(Client::Measured(self.pipeline.number() + session));
+        let header = context.load.header(proxy::Client::Measured(self.pipeline.number() + session));
         let Some(stream) = &mut self.stream else { return };
         let connected = match stream.take_error() {
             Ok(None) => stream.peer_addr().and_then(|_| {

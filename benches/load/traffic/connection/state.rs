@@ -7,7 +7,6 @@ use std::time::Instant;
 use socket2::Socket;
 
 use super::super::context::Context;
-use super::super::load::Mode;
 use super::super::payload::Position;
 use super::super::pipeline::Pipeline;
 use super::super::tally::Failure;
@@ -47,7 +46,7 @@ pub(super) enum State {
 
 impl Connection {
     /// A client in `slot` of its event loop, with a `number` among the clients of all event loops.
-    pub(crate) fn new(slot: usize, number: u64) -> Self {
+    pub(super) fn vacant(slot: usize, number: u64) -> Self {
         Self {
             slot,
             stream: None,
@@ -58,28 +57,6 @@ impl Connection {
             first: 0,
             is_broken: false,
         }
-    }
-
-    /// Returns `true` while the server owes something: a connect, an answer, or the end of a churned session.
-    pub(crate) fn is_waiting(&self, context: &Context<'_>) -> bool {
-        !self.pipeline.is_empty()
-            || self.state == State::Connecting
-            || (self.state == State::Leaving && context.load.mode == Mode::Churn)
-    }
-
-    /// Returns `true` between the client's end of the session and the server's.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.state == State::Leaving
-    }
-
-    /// Returns `true` if its connection was lost.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.state == State::Failed
-    }
-
-    /// Returns its messages.
-    pub(crate) fn pipeline(&self) -> &Pipeline {
-        &self.pipeline
     }
 
     pub(super) fn set(&mut self, state: State, context: &mut Context<'_>) {
