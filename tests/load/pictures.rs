@@ -118,7 +118,7 @@ fn the_result_fits_eighty_columns_and_says_what_its_times_count_from() {
         (load.clone(), &["response: since it was sent"][..]),
         (Load { rate: Some(1000.0), ..load.clone() }, &["response: since it was due; service: since it was sent"]),
         (
-            Load { mode: Mode::Churn, ..load.clone() },
+            Load { mode: Mode::Churn, ..load },
             &["response: since the connect; service: since it was sent", "    connect "],
         ),
     ] {

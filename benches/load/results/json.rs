@@ -15,7 +15,7 @@ use super::super::traffic::datagrams::{DatagramFault, Datagrams};
 use super::super::traffic::load::{Load, Mode, name};
 use super::super::traffic::run::Outcome;
 use super::super::traffic::tally::Failure;
-use super::super::traffic::timeline::{Step, Timeline, Times};
+use super::super::traffic::timeline::{Percentile, Step, Timeline};
 use super::figures::{PERCENTILES, microseconds, throughput};
 
 /// Version of the format. It grows when a field is removed or changes its meaning.
@@ -156,7 +156,7 @@ pub(crate) fn join(mut object: Value, more: Value) -> Value {
 /// Returns what the report draws over time.
 fn timeline(timeline: &Timeline) -> Value {
     let step = |step: &Step| {
-        let time = |figure: fn(&Times) -> f64| step.times.as_ref().map(figure);
+        let time = |figure: Percentile| step.times.as_ref().map(figure);
         json!({
             "at_s": seconds(step.at),
             "rate": step.rate.round(),

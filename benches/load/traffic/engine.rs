@@ -46,7 +46,7 @@ pub(crate) enum Notice {
     /// Each connection is open or has failed.
     Connected,
     /// The counts of a tenth of a second. The sample is the last one if no connection is left.
-    Sample { engine: usize, sample: Sample, is_last: bool },
+    Sample { engine: usize, sample: Box<Sample>, is_last: bool },
 }
 
 /// One event loop and its clients.
@@ -207,7 +207,11 @@ impl<'a, C: Client> Engine<'a, C> {
         let Context { now, tally, open, .. } = &self.context;
         let sample = self.context.sampler.take(*now, tally.counts(self.context.load), *open);
         if self.context.window.to > self.context.now {
-            self.report(Notice::Sample { engine: self.number, sample, is_last: !self.is_alive() });
+            self.report(Notice::Sample {
+                engine: self.number,
+                sample: Box::new(sample),
+                is_last: !self.is_alive(),
+            });
         }
     }
 

@@ -169,7 +169,7 @@ fn collect(
         ended[engine] |= is_last;
         match &mut samples[engine] {
             Some(before) => before.append(&sample),
-            none => *none = Some(sample),
+            none => *none = Some(*sample),
         }
         if samples.iter().all(Option::is_some) {
             recorder.add(samples.iter().flatten(), start, watch);

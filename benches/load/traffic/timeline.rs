@@ -79,6 +79,13 @@ pub(crate) struct Times {
     pub(crate) max: f64,
 }
 
+/// One of the percentiles.
+pub(crate) type Percentile = fn(&Times) -> f64;
+
+/// The percentiles that are drawn over time, with their names.
+pub(crate) const DRAWN: [(&str, Percentile); 3] =
+    [("p50", |times| times.p50), ("p99", |times| times.p99), ("p99.9", |times| times.p999)];
+
 /// Makes the points and the timeline of a run.
 #[derive(Debug)]
 pub(crate) struct Recorder {

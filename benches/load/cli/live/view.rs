@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::super::super::results::figures::{mebibytes, rate, thousands, time, unit};
 use super::super::super::traffic::load::{Load, Mode};
 use super::super::super::traffic::tally::kinds;
-use super::super::super::traffic::timeline::{Times, Update};
+use super::super::super::traffic::timeline::{DRAWN, Update};
 use super::interval::{Figures, Interval, SECOND};
 use super::sparkline::{Scale, draw};
 
@@ -87,11 +87,9 @@ impl<'a> View<'a> {
         let mut lines = vec![row(unit(self.load), &rate(now.rate), &rates, scale, &note)];
 
         // One scale for the three, so that their heights can be compared.
-        let times: [(&str, fn(&Times) -> f64); 3] =
-            [("p50", |times| times.p50), ("p99", |times| times.p99), ("p99.9", |times| times.p999)];
         let all = self.seconds.iter().filter_map(|second| second.times);
         let scale = Scale::logarithmic(all.flat_map(|times| [times.p50, times.p999]));
-        for (name, figure) in times {
+        for (name, figure) in DRAWN {
             let values = self.seconds.iter().map(|second| second.times.as_ref().map(figure)).collect::<Vec<_>>();
             let value = now.times.as_ref().map_or("-".to_owned(), |times| time(figure(times), 2));
             let note = if name == "p50" { "response time" } else { "" };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::super::traffic::load::{Load, Mode};
 use super::super::super::traffic::run::Outcome;
-use super::super::super::traffic::timeline::{Step, Timeline, Times};
+use super::super::super::traffic::timeline::{DRAWN, Percentile, Step, Timeline};
 use super::super::figures::{MIB, microseconds, thousands, time, unit};
 use super::super::report::times;
 use super::axis::Axis;
@@ -156,10 +156,8 @@ fn percentiles<'a>(times: &[(&'static str, Vec<(f64, f64)>)], y: Axis) -> Chart<
 }
 
 fn latency_over_time(timeline: &Timeline) -> Vec<Curve<'static>> {
-    let curves: [(&str, fn(&Times) -> f64); 3] =
-        [("p50", |times| times.p50), ("p99", |times| times.p99), ("p99.9", |times| times.p999)];
-    let values = |figure: fn(&Times) -> f64| values_of(timeline, |step| step.times.as_ref().map(figure));
-    curves.map(|(name, figure)| Curve { name, values: values(figure) }).into()
+    let values = |figure: Percentile| values_of(timeline, |step| step.times.as_ref().map(figure));
+    DRAWN.map(|(name, figure)| Curve { name, values: values(figure) }).into()
 }
 
 fn values_of(timeline: &Timeline, figure: impl Fn(&Step) -> Option<f64>) -> Vec<Option<f64>> {
