@@ -142,6 +142,19 @@ fn the_result_says_who_did_not_keep_up() {
     assert!(reason.contains("the server did not keep up") || reason.contains("this client did not"), "{table}");
 }
 
+#[test]
+fn the_result_says_that_lost_connections_are_why_a_rate_was_missed() {
+    let server = start(config().max_lifetime(Duration::from_millis(200)));
+    let load =
+        Load { rate: Some(1000.0), connections: 2, duration: Duration::from_secs(1), ..load(address(&server)) };
+    let table = report::table(&load, &measure(&load));
+    assert!(
+        table.contains("  SATURATED   2 of the connections ended early: of 1,000 messages that were due,"),
+        "{table}"
+    );
+    assert!(table.contains("  ERRORS      2: 2 mismatch"), "{table}");
+}
+
 /// Reads the file as HdrHistogram's `plotFiles.html` and PyPI's `hdr-plot` do.
 #[test]
 fn the_distribution_is_what_plotters_read() {

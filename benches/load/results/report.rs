@@ -60,10 +60,11 @@ fn write_adversaries(text: &mut String, load: &Load) -> Result {
 fn write_rate(text: &mut String, load: &Load, outcome: &Outcome) -> Result {
     let (rate, unit) = (figures::rate(outcome.rate()), unit(load));
     writeln!(text, "  rate        {rate} {unit}{}, {:.1} MiB/s each way", asked(load), throughput(load, outcome))?;
+    writeln!(text, "              ±{:.1} % from one tenth of a second to another", outcome.noise(load))?;
     if let Some(reason) = saturated(load, outcome) {
         writeln!(text, "  SATURATED   {reason}")?;
     }
-    writeln!(text, "              ±{:.1} % from one tenth of a second to another", outcome.noise(load))
+    Ok(())
 }
 
 /// Returns which rate was asked for.
@@ -77,12 +78,17 @@ pub(crate) fn asked(load: &Load) -> String {
 /// Explains who did not keep up with the requested rate, if it was missed.
 pub(crate) fn saturated(load: &Load, outcome: &Outcome) -> Option<String> {
     let Tally { due, unsent, .. } = outcome.tally;
-    let who = if is_client_the_limit(outcome) { "this client" } else { "the server" };
+    let open = outcome.points.last().map_or(load.connections, |point| point.open);
+    let why = match load.connections.saturating_sub(open) {
+        lost if lost > 0 && load.mode != Mode::Churn => format!("{lost} of the connections ended early"),
+        _ if is_client_the_limit(outcome) => "this client did not keep up".to_owned(),
+        _ => "the server did not keep up".to_owned(),
+    };
     let [due, unsent, overdue] = [due, unsent, outcome.overdue()].map(|count| thousands(count as f64));
     let what = if load.mode == Mode::Churn { "sessions" } else { load.what() };
     outcome.saturated().then(|| {
         format!(
-            "{who} did not keep up: of {due} {what} that were due,\n              {unsent} were never sent and \
+            "{why}: of {due} {what} that were due,\n              {unsent} were never sent and \
              {overdue} were overdue at the end"
         )
     })
