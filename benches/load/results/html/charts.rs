@@ -68,7 +68,7 @@ pub(super) fn all<'a>(load: &Load, outcome: &'a Outcome) -> Vec<Chart<'a>> {
         let counts = values_of(timeline, |step| Some(step.failures as f64));
         let y = Axis::linear(self::most(&counts), true, number);
         let errors = Curve { name: "errors", values: counts };
-        charts.push(steps("Errors over time", "in each step", LOW, y, vec![errors], number));
+        charts.push(steps("Errors over time", "since the point before", LOW, y, vec![errors], number));
     }
     charts.extend(server(load, timeline, &clock));
     charts
