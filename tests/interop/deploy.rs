@@ -359,7 +359,11 @@ fn the_pods_of_the_job_load_a_server_at_the_same_time_and_their_results_are_adde
     let [printed, warnings] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(status.success() && warnings.is_empty(), "{printed}{warnings}");
     assert!(
-        printed.starts_with(&format!("echo: {} connections, 512 B, depth 1, {}/s", 100 * pods, 1000 * pods)),
+        printed.starts_with(&format!(
+            "echo: {} connections, 512 B messages, 1 in flight each, {}/s\n",
+            100 * pods,
+            1000 * pods
+        )),
         "{printed}"
     );
     drop(server);
