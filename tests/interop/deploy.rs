@@ -6,7 +6,9 @@ use std::env::temp_dir;
 use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
+#[cfg(feature = "load")]
+use std::process::{Output, Stdio};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -357,7 +359,11 @@ fn the_pods_of_the_job_load_a_server_at_the_same_time_and_their_results_are_adde
     let [printed, warnings] = [stdout, stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
     assert!(status.success() && warnings.is_empty(), "{printed}{warnings}");
     assert!(
-        printed.starts_with(&format!("echo: {} connections, 512 B, depth 1, {}/s", 100 * pods, 1000 * pods)),
+        printed.starts_with(&format!(
+            "echo: {} connections, 512 B messages, 1 in flight each, {}/s\n",
+            100 * pods,
+            1000 * pods
+        )),
         "{printed}"
     );
     drop(server);

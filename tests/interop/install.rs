@@ -72,6 +72,7 @@ fn a_package_has_the_program_its_pages_and_completions_and_all_of_them_work() {
         "-load",
         "-load-completions",
         "-load-man",
+        "-load-merge",
         "-man",
         "-probe",
         "-serve",

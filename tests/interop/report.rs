@@ -14,7 +14,8 @@ use crate::{Folder, pipe, tool};
 fn a_browser_shows_the_values_of_the_json_under_the_pointer_and_asks_nobody() {
     let server = Program::serve(&["--workers", "10"]);
     let load = Load {
-        address: server.address(),
+        address: server.address().into(),
+        proxy: None,
         mode: Mode::Echo,
         connections: 5,
         duration: Duration::from_secs(2),
@@ -28,6 +29,7 @@ fn a_browser_shows_the_values_of_the_json_under_the_pointer_and_asks_nobody() {
         seed: 1,
         reconnect: false,
         expect_faults: false,
+        start_at: None,
         stop: None,
         adversaries: Adversaries::default(),
     };

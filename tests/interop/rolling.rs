@@ -99,7 +99,8 @@ const DRAIN_DELAY: &str = "3s";
 /// Runs a load through HAProxy until `stop`.
 fn load(haproxy: &Example, mode: Mode, connections: usize, rate: f64, stop: &Arc<AtomicBool>) -> Load {
     Load {
-        address: haproxy.frontend,
+        address: haproxy.frontend.into(),
+        proxy: None,
         mode,
         connections,
         duration: 3 * FUSE,
@@ -113,6 +114,7 @@ fn load(haproxy: &Example, mode: Mode, connections: usize, rate: f64, stop: &Arc
         seed: 1,
         reconnect: mode == Mode::Echo,
         expect_faults: false,
+        start_at: None,
         stop: Some(Arc::clone(stop)),
         adversaries: Adversaries::default(),
     }

@@ -1,5 +1,6 @@
 //! `--search`: many short runs against one server, and the highest rate at which the objective held.
 
+use std::io;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -54,6 +55,10 @@ pub(super) fn run(
     let found = knee::search(Range { least, first: FIRST.max(least), most: MOST }, |rate| {
         let load = Load { rate: Some(rate), ..load.clone() };
         let outcome = run::run(&load, None, &mut |_| ())?;
+        if let Some(problem) = outcome.nothing_measured(&load).filter(|_| runs.is_empty()) {
+            let problem = outcome.tally.failures.first.map_or(problem, |first| format!("nothing answers: {first}"));
+            return Err(Problem::from(io::Error::other(problem)));
+        }
         let ran = Ran {
             rate,
             verdict: objective.judge(&load, &outcome),

@@ -74,9 +74,9 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         takes_part: |_| true,
         ..echo(connections)
     };
-    let half_udp = Scenario { name: "50 udp at half".to_owned(), share: Some(0.5), ..udp(50) };
+    let quarter_udp = Scenario { name: "50 udp at a quarter".to_owned(), share: Some(0.25), ..udp(50) };
     let streams = below.chain(closed).chain(long).chain(churn).chain([pipelined, stream]).chain(apart);
-    streams.chain([half_udp, udp(4), udp(50)]).collect()
+    streams.chain([quarter_udp, udp(4), udp(50)]).collect()
 }
 
 impl Scenario {

@@ -122,10 +122,12 @@ impl Servers {
 
     /// Returns the peers for a scenario.
     fn peers(&self, scenario: &Scenario) -> &[Peer] {
-        match scenario {
-            _ if scenario.is_udp() => &self.udp,
-            _ if scenario.is_pinned => &self.pinned,
-            _ => &self.peers,
+        if scenario.is_udp() {
+            &self.udp
+        } else if scenario.is_pinned {
+            &self.pinned
+        } else {
+            &self.peers
         }
     }
 

@@ -28,7 +28,7 @@ fn write_tables(text: &mut String, comparison: &Comparison) -> Result {
     if comparison.rows.iter().any(|row| is_open(&row)) {
         writeln!(text, "\nResponse time in us, p50 / p99 / p99.9, and processor time a message: medians.\n")?;
         write_times(text, comparison)?;
-        for other in [reference, TOKIO] {
+        for other in [reference, TOKIO].into_iter().filter(|other| comparison.names.contains(other)) {
             writeln!(text, "\n99th percentile below saturation, as a multiple of {other}'s in the same round.\n")?;
             write_ratios(text, comparison, is_open, other, "us", |cell| &cell.p99_us)?;
             writeln!(text, "\nProcessor time a message below saturation, as a multiple of {other}'s.\n")?;
@@ -47,7 +47,7 @@ fn write_tables(text: &mut String, comparison: &Comparison) -> Result {
     writeln!(
         text,
         "\n`*`: the client's core was the limit. `~`: in some round the rate was not reached. `!`: there were errors, \
-         see suite.json. `-`: does not take part."
+         see suite.json. `?`: datagrams were lost or late. `-`: does not take part."
     )?;
     for name in &comparison.missing {
         writeln!(text, "Not measured: {name}")?;
@@ -120,5 +120,6 @@ fn marks(cell: &Cell) -> String {
     let limited = if median(&cell.client_busy) > BUSY { "*" } else { "" };
     let missed = if cell.saturated > 0 { "~" } else { "" };
     let failed = if cell.failures > 0 { "!" } else { "" };
-    format!("{limited}{missed}{failed}")
+    let lost = if cell.timed_out > 0 { "?" } else { "" };
+    format!("{limited}{missed}{failed}{lost}")
 }

@@ -21,7 +21,10 @@ pub(crate) struct Cell {
     pub(crate) client_busy: Vec<f64>,
     /// The rounds in which the server, or the client, did not keep up with the requested rate.
     pub(crate) saturated: usize,
+    /// Datagrams that are lost or late are counted apart: how many there are depends on the rate.
     pub(crate) failures: u64,
+    /// Datagrams that had no answer at the timeout.
+    pub(crate) timed_out: u64,
     pub(crate) first_failure: Option<String>,
 }
 
@@ -62,7 +65,9 @@ impl Cell {
         }
         self.client_busy.push(outcome.client_busy());
         self.saturated += usize::from(outcome.saturated());
-        self.failures += tally.errors(load) + u64::from(nothing_measured.is_some());
+        let timed_out = tally.datagrams.timed_out;
+        self.timed_out += timed_out;
+        self.failures += tally.errors(load) - timed_out + u64::from(nothing_measured.is_some());
         let first = tally.failures.first.clone().or(nothing_measured);
         self.first_failure = self.first_failure.take().or(first);
     }
@@ -110,6 +115,7 @@ impl Comparison {
                 "cpu_us": cell.cpu_us,
                 "client_busy": cell.client_busy,
                 "saturated": cell.saturated,
+                "timed_out": cell.timed_out,
                 "errors": cell.failures,
                 "first_error": cell.first_failure,
             })

@@ -88,8 +88,8 @@ pub(crate) fn saturated(load: &Load, outcome: &Outcome) -> Option<String> {
     let what = if load.mode == Mode::Churn { "sessions" } else { load.what() };
     outcome.saturated().then(|| {
         format!(
-            "{why}: of {due} {what} that were due,\n              {unsent} were never sent and \
-             {overdue} were overdue at the end"
+            "{why}: of {due} {what} that were due in the window,\n              {unsent} were not sent in it and \
+             {overdue} were overdue at its end"
         )
     })
 }
@@ -138,7 +138,7 @@ fn write_errors(text: &mut String, load: &Load, tally: &Tally) -> Result {
     let right = right(load, tally);
     if tally.errors(load) == 0 {
         let every = if load.expect_faults { "but what was expected" } else { "every byte was right" };
-        return writeln!(text, "  errors      none: {every}, {right}");
+        return writeln!(text, "  errors      none: {every} in {right}");
     }
     let total = thousands(tally.errors(load) as f64);
     writeln!(text, "  ERRORS      {total}: {}", list(&tally.counts(load)))?;
@@ -150,8 +150,9 @@ fn write_errors(text: &mut String, load: &Load, tally: &Tally) -> Result {
 
 /// Says how much was right.
 pub(crate) fn right(load: &Load, tally: &Tally) -> String {
-    let [bytes, messages] = [tally.verified_bytes, tally.total_answers].map(|count| thousands(count as f64));
-    format!("{bytes} bytes in {messages} {}", load.what())
+    let messages = thousands(tally.total_answers as f64);
+    let warmup = if load.warmup.is_zero() { "" } else { ", warm-up included" };
+    format!("{messages} {}{warmup}", load.what())
 }
 
 /// Says how busy the client was, and whether it was the limit, in which case the figures are its own.
@@ -160,7 +161,7 @@ pub(crate) fn client(load: &Load, outcome: &Outcome) -> [String; 3] {
     let cores = if load.threads == 1 { "of its core".to_owned() } else { format!("of its {} cores", load.threads) };
     let verdict = match is_client_the_limit(outcome) {
         true => "THE CLIENT WAS THE LIMIT, the server may do more",
-        false => "it was not the limit",
+        false => "it had time to spare",
     };
     [format!("{busy:.0} %"), cores, verdict.to_owned()]
 }

@@ -57,6 +57,8 @@ pub(crate) struct Found {
 ///
 /// Those of `run`.
 pub(crate) fn search<E>(range: Range, run: impl FnMut(f64) -> Result<bool, E>) -> Result<Found, E> {
+    // Every rate that is run is rounded. The ends of the range are too, or a rate could never reach them.
+    let range = Range { least: round(range.least), first: round(range.first), most: round(range.most) };
     Search { range, run, low: None, high: None, step: CLIMB, narrow: NARROW, runs: 0 }.settle()
 }
 
