@@ -88,8 +88,8 @@ pub(crate) fn saturated(load: &Load, outcome: &Outcome) -> Option<String> {
     let what = if load.mode == Mode::Churn { "sessions" } else { load.what() };
     outcome.saturated().then(|| {
         format!(
-            "{why}: of {due} {what} that were due in the window,\n              {unsent} were not sent in it and \
-             {overdue} were overdue at its end"
+            "{why}: of {due} {what}\n              that were due in the window, {unsent} were not sent in \
+             it and\n              {overdue} were overdue at its end"
         )
     })
 }
