@@ -64,3 +64,9 @@ impl Header {
         Position { message: self.sequence, offset: 0 }
     }
 }
+
+/// Returns how many bytes are different or missing.
+pub(crate) fn different(expected: &[u8], received: &[u8]) -> usize {
+    let wrong = expected.iter().zip(received).filter(|(expected, received)| expected != received).count();
+    wrong + expected.len().abs_diff(received.len())
+}

@@ -24,7 +24,7 @@ use super::client::Client;
 use super::context::{Context, Request};
 use super::datagrams::DatagramFault;
 use super::tally::Failure;
-use datagram::Header;
+use datagram::{Header, different};
 use ledger::{Answer, Ledger};
 
 /// The receive buffer that each socket asks for. The kernel gives as much of it as `net.core.rmem_max` allows.
@@ -294,10 +294,4 @@ fn open(server: &Address) -> io::Result<UdpSocket> {
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     socket.connect(&server)?;
     Ok(UdpSocket::from_std(socket.into()))
-}
-
-/// Returns how many bytes are different or missing.
-fn different(expected: &[u8], received: &[u8]) -> usize {
-    let wrong = expected.iter().zip(received).filter(|(expected, received)| expected != received).count();
-    wrong + expected.len().abs_diff(received.len())
 }
